@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,7 @@ from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
-    from hubless.domain.archive import Archive
+    from hubless.domain.archive import Archive, Remark
     from hubless.domain.import_plan import Plan
 
 MOST_BESIDE_A_HUB = 1000  # steps of a transaction beside a hub that runs: they take about 0.1 s, and its writes wait
@@ -46,12 +46,15 @@ def export(*, path: Path, data: Path, file: Path | None, stage: str | None, with
     with opening.hub(data, file, stage) as hub:
         progress = ProgressLine(is_terminal=sys.stderr.isatty())
         where = f"the stage {stage}" if stage else str(hub.settings.data)
-        archive = hub.exporting.read(
-            f"hubless {hub.version} in {where}", with_secrets=not without_secrets, progress=progress
+        number = archive_file.write_records(
+            hub.exporting.records(with_secrets=not without_secrets, progress=progress),
+            path,
+            hub.clock.now(),
+            source=f"hubless {hub.version} in {where}",
+            has_secrets=not without_secrets,
         )
-        number = archive_file.write(archive, path, hub.clock.now())
         progress.end()
-    _tell_remarks(archive)
+    _tell_remarks(hub.exporting.remarks)
     click.echo(f"Wrote {number} records to {path}.")
     if not without_secrets:
         click.echo(
@@ -62,10 +65,10 @@ def export(*, path: Path, data: Path, file: Path | None, stage: str | None, with
         )
 
 
-def _tell_remarks(archive: "Archive") -> None:
+def _tell_remarks(remarks: "Iterable[Remark]") -> None:
     from embedded.import_report import shown
 
-    for remark in archive.remarks:
+    for remark in remarks:
         click.echo(f"- {remark.kind} {shown(remark.subject)}: {remark.what}. {remark.to_do}", err=True)
 
 

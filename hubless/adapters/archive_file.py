@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,20 +22,42 @@ _HEADER, _END = "hubless-archive", "end"
 
 
 def write(archive: Archive, path: Path, at: datetime) -> int:
-    """Write *archive* to *path*, readable by its owner alone; return the number of records.
+    """Write *archive* to *path*, as `write_records` does."""
+    records = ((kind, record) for kind, (attribute, _) in KINDS.items() for record in getattr(archive, attribute))
+    return write_records(records, path, at, source=archive.source, has_secrets=archive.has_secrets)
+
+
+def write_records(
+    records: Iterable[tuple[str, Any]], path: Path, at: datetime, *, source: str, has_secrets: bool
+) -> int:
+    """Write records to *path*, readable by its owner alone, one after the other; return their number.
 
     The file appears whole or not at all, in place of an earlier one.
+
+    Args:
+        records: the kind of each (`archive_form.KINDS`), and the record, in any order.
+        path: where to.
+        at: the present instant.
+        source: what they were read from, for people.
+        has_secrets: whether they have what opens accounts.
 
     Raises:
         InvalidRequestError: when the file cannot be written.
     """
+    header = {
+        "kind": _HEADER,
+        "version": VERSION,
+        "written_at": at.isoformat(),
+        "source": source,
+        "has_secrets": has_secrets,
+    }
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
     except OSError as failed:
         raise InvalidRequestError(f"The archive {path} cannot be written: {failed.strerror}") from failed
     try:
         with os.fdopen(descriptor, "wb") as file:
-            number = _write_lines(archive, file, at)
+            number = _write_lines(header, records, file)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
@@ -47,7 +69,7 @@ def write(archive: Archive, path: Path, at: datetime) -> int:
     return number
 
 
-def _write_lines(archive: Archive, file: IO[bytes], at: datetime) -> int:
+def _write_lines(header: dict[str, Any], records: Iterable[tuple[str, Any]], file: IO[bytes]) -> int:
     hashed, number = hashlib.sha256(), 0
 
     def put(line: dict[str, Any]) -> None:
@@ -57,12 +79,10 @@ def _write_lines(archive: Archive, file: IO[bytes], at: datetime) -> int:
         hashed.update(data)
         file.write(data)
 
-    header = {"kind": _HEADER, "version": VERSION, "written_at": at.isoformat(), "source": archive.source}
-    put(header | {"has_secrets": archive.has_secrets})
-    for kind, (attribute, _) in KINDS.items():
-        for record in getattr(archive, attribute):
-            put({"kind": kind} | to_json(record))
-            number += 1
+    put(header)
+    for kind, record in records:
+        put({"kind": kind} | to_json(record))
+        number += 1
     put({"kind": _END, "records": number, "sha256": hashed.hexdigest()})
     return number
 

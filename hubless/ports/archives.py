@@ -13,6 +13,16 @@ class ImportMarkStore(Protocol):
         """Say whether `together` makes one transaction of all writes."""
         ...
 
+    @property
+    def at_once(self) -> int:
+        """Return how many threads may read and write for an import: 1 where a transaction belongs to one thread."""
+        ...
+
+    @property
+    def throttled(self) -> int:
+        """Return how many requests of this or the last import the store has put off because too many came."""
+        ...
+
     def all(self, origin: str) -> dict[str, str]:
         """Return the digests of all that was imported from *origin*, by place."""
         ...
@@ -22,9 +32,15 @@ class ImportMarkStore(Protocol):
         ...
 
     def together(self) -> AbstractContextManager[None]:
-        """Return a context in which writes of this thread to any store happen together, if the store can do that."""
+        """Return a context in which writes of this thread to any store happen together, if the store can do that.
+
+        Where it cannot, requests in the context wait patiently as long as the store is busy.
+        """
         ...
 
     def unchanging(self) -> AbstractContextManager[None]:
-        """Return a context in which reads of this thread see one state, if the store can do that; others write on."""
+        """Return a context in which reads of this thread see one state, if the store can do that; others write on.
+
+        Where it cannot, requests in the context wait patiently as long as the store is busy.
+        """
         ...

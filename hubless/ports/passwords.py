@@ -1,6 +1,6 @@
 """Passwords: stored hashes, hashing, strength, one-time links, and the count of wrong guesses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -36,6 +36,14 @@ class PasswordStore(Protocol):
 
         Returns:
             Whether it was stored. Of two concurrent changes of one hash, one is.
+        """
+        ...
+
+    def add(self, hashes: Mapping[str, str]) -> list[str]:
+        """Store the first hash of many users, by id, and end their links; each of them as `change` from None.
+
+        Returns:
+            The ids of users whose hash was not stored: they have one, or do not exist.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The store of servers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -36,6 +36,15 @@ class ServerStore(Protocol):
             NameTakenError: when the owner has a server of that name.
             QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
             NotFoundError: when the owner does not exist.
+        """
+        ...
+
+    def create_many(self, servers: Sequence[Server]) -> None:
+        """Add servers, as `create` does each, in few requests.
+
+        Raises:
+            NameTakenError: when an owner has a server of that name. Some of the others may have been added then.
+            NotFoundError: when an owner does not exist; likewise.
         """
         ...
 

@@ -72,6 +72,15 @@ class TokenStore(Protocol):
         """
         ...
 
+    def create_many(self, tokens: Sequence[Token]) -> None:
+        """Add tokens that belong to no session or client, as `create` does each, in few requests.
+
+        Raises:
+            StoreConflictError: when another token has the id or the hash of one. Some may have been added then.
+            NotFoundError: when the owner of one is a user who does not exist; likewise.
+        """
+        ...
+
     def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
         """Remove the tokens that were issued to *client_id* in this browser session, except the newest *number*."""
         ...

@@ -1,8 +1,8 @@
 """Reading a whole hub as an archive, through the ports of its stores."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hubless.domain.archive import (
     Archive,
@@ -20,6 +20,7 @@ from hubless.domain.archive import (
     ArchivedUser,
     Remark,
 )
+from hubless.domain.archive_form import KINDS
 from hubless.domain.lifecycle import Server
 from hubless.domain.second_factors import Factors
 from hubless.domain.tokens import OwnerKind, Token
@@ -39,9 +40,10 @@ from hubless.ports.tokens import TokenStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.auth_states import AuthStates
 from hubless.services.second_factors import opened_app_secret
+from hubless.services.side_by_side import in_order
 
 ALL = 1_000_000  # records of a page
-CHUNK = 500  # owners whose servers are read at once
+CHUNK = 25  # users that one thread reads at a time
 T = TypeVar("T")
 
 
@@ -90,50 +92,72 @@ class Exporting:
             with_secrets: whether password hashes, tokens, share codes, second factors, auth_state and sign-ups come.
             progress: is told how far it is.
         """
+        found: dict[str, list[Any]] = {attribute: [] for attribute, _ in KINDS.values()}
+        for kind, record in self.records(with_secrets=with_secrets, progress=progress):
+            found[KINDS[kind][0]].append(record)
+        records: dict[str, Any] = {attribute: tuple(some) for attribute, some in found.items()}
+        return Archive(source, **records, remarks=tuple(self.remarks), has_secrets=with_secrets)
+
+    def records(
+        self, *, with_secrets: bool = True, progress: Progress = lambda _what, _done, _of: None
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield everything that the hub has: the kind of each record (`archive_form.KINDS`), and the record.
+
+        Memory grows with what is known of each user and group, and not with what they have. `remarks` has all remarks
+        at the end.
+        """
         stores, now = self.stores, self.stores.clock.now()
         self.remarks.clear()
         with stores.marks.unchanging():
             users, _ = stores.users.page(offset=0, limit=ALL)
             groups, _ = stores.groups.page(offset=0, limit=ALL)
             names, group_names = {one.id: one.name for one in users}, {one.id: one.name for one in groups}
-            servers = [
-                server for part in _chunks(users, CHUNK) for server in stores.servers.of_owners([u.id for u in part])
-            ]
-            of_owner = {one.id: (names[one.owner_id], one.name) for one in servers if one.owner_id in names}
-            archived, tokens = list[ArchivedUser](), list[ArchivedToken]()
-            shares, codes = list[ArchivedShare](), list[ArchivedShareCode]()
-            owners_with_servers = {server.owner_id for server in servers}
-            for number, user in enumerate(users):
-                progress("users", number, len(users))
-                archived.append(self._user(user, with_secrets=with_secrets))
-                if with_secrets:
-                    tokens += self._tokens(OwnerKind.USER, user.id, user.name)
-                if user.id in owners_with_servers:
-                    shares += self._shares(user, of_owner, names, group_names)
-                    if with_secrets:
-                        codes += self._codes(user, of_owner)
-            services = stores.services.all()
+            done = 0
+
+            def of_some(some: Sequence[User]) -> list[tuple[str, Any]]:
+                return self._records_of_users(some, names, group_names, with_secrets=with_secrets)
+
+            def tell() -> None:
+                progress("users", done, len(users))
+
+            for found in in_order(of_some, _chunks(users, CHUNK), stores.marks.at_once, tell):
+                yield from found
+                done = min(done + CHUNK, len(users))
+                tell()
+            yield from self._records_of_services(with_secrets=with_secrets)
             if with_secrets:
-                names_of_settings = {service.name for service in self.configured}
-                for service in (*self.configured, *(one for one in services if one.name not in names_of_settings)):
-                    tokens += self._tokens(OwnerKind.SERVICE, service.token_owner, service.name)
-            return Archive(
-                source,
-                users=tuple(archived),
-                sign_ups=tuple(
-                    ArchivedSignUp(one.name, one.password_hash, one.created_at, one.address)
-                    for one in (stores.sign_ups.all(now) if with_secrets else ())
-                ),
-                groups=tuple(ArchivedGroup(one.name, one.users, one.properties) for one in groups),
-                roles=self.roles,
-                services=tuple(_service(one, with_secrets=with_secrets) for one in services),
-                servers=tuple(_server(one, names[one.owner_id]) for one in servers if one.owner_id in names),
-                tokens=tuple(tokens),
-                shares=tuple(shares),
-                share_codes=tuple(codes),
-                remarks=tuple(self.remarks),
-                has_secrets=with_secrets,
-            )
+                for asked in stores.sign_ups.all(now):
+                    yield "sign_up", ArchivedSignUp(asked.name, asked.password_hash, asked.created_at, asked.address)
+            yield from (("group", ArchivedGroup(group.name, group.users, group.properties)) for group in groups)
+            yield from (("role", role) for role in self.roles)
+        self.remarks.sort(key=lambda remark: (remark.kind, remark.subject))
+
+    def _records_of_services(self, *, with_secrets: bool) -> Iterator[tuple[str, Any]]:
+        services = self.stores.services.all()
+        yield from (("service", _service(service, with_secrets=with_secrets)) for service in services)
+        if with_secrets:
+            names_of_settings = {service.name for service in self.configured}
+            for service in (*self.configured, *(one for one in services if one.name not in names_of_settings)):
+                for token in self._tokens(OwnerKind.SERVICE, service.token_owner, service.name):
+                    yield "token", token
+
+    def _records_of_users(
+        self, users: Sequence[User], names: Mapping[str, str], groups: Mapping[str, str], *, with_secrets: bool
+    ) -> list[tuple[str, Any]]:
+        """Return the records of some users and of what is theirs."""
+        found = list[tuple[str, Any]]()
+        for user in users:
+            found.append(("user", self._user(user, with_secrets=with_secrets)))
+            if with_secrets:
+                found += [("token", one) for one in self._tokens(OwnerKind.USER, user.id, user.name)]
+        for server in self.stores.servers.of_owners([user.id for user in users]):
+            if (owner := names.get(server.owner_id)) is None:
+                continue
+            found.append(("server", _server(server, owner)))
+            found += [("share", one) for one in self._shares(server, owner, names, groups)]
+            if with_secrets:
+                found += [("share_code", one) for one in self._codes(server, owner)]
+        return found
 
     def _user(self, user: User, *, with_secrets: bool) -> ArchivedUser:
         stores = self.stores
@@ -196,29 +220,26 @@ class Exporting:
                 )
 
     def _shares(
-        self, owner: User, servers: dict[str, tuple[str, str]], users: dict[str, str], groups: dict[str, str]
+        self, server: Server, owner: str, users: Mapping[str, str], groups: Mapping[str, str]
     ) -> Iterator[ArchivedShare]:
-        for one in self.stores.shares.page(offset=0, limit=ALL, owner_id=owner.id)[0]:
-            server = servers.get(one.server_id)
+        for one in self.stores.shares.page(offset=0, limit=ALL, server_id=server.id)[0]:
             user, group = users.get(one.user_id or ""), groups.get(one.group_id or "")
-            if server is not None and (user or group):
-                yield ArchivedShare(server[0], server[1], one.scopes, one.created_at, user, group)
+            if user or group:
+                yield ArchivedShare(owner, server.name, one.scopes, one.created_at, user, group)
 
-    def _codes(self, owner: User, servers: dict[str, tuple[str, str]]) -> Iterator[ArchivedShareCode]:
-        for one in self.stores.share_codes.page(offset=0, limit=ALL, owner_id=owner.id)[0]:
-            if one.server_id in servers:
-                name, server = servers[one.server_id]
-                yield ArchivedShareCode(
-                    name,
-                    server,
-                    one.sha256,
-                    one.scopes,
-                    one.created_at,
-                    one.expires_at,
-                    one.exchange_count,
-                    one.last_exchanged_at,
-                    one.id,
-                )
+    def _codes(self, server: Server, owner: str) -> Iterator[ArchivedShareCode]:
+        for one in self.stores.share_codes.page(offset=0, limit=ALL, server_id=server.id)[0]:
+            yield ArchivedShareCode(
+                owner,
+                server.name,
+                one.sha256,
+                one.scopes,
+                one.created_at,
+                one.expires_at,
+                one.exchange_count,
+                one.last_exchanged_at,
+                one.id,
+            )
 
 
 def _is_lasting(token: Token) -> bool:

@@ -1,20 +1,22 @@
 """Moving in: plans an import into this hub and carries it out through the ports of its stores.
 
 On one machine all writes are one transaction. In DynamoDB each is conditional and its mark follows it: after a crash
-the next import finds what was written, and goes on.
+the next import finds what was written, and goes on. There several threads write at once; kinds follow one another, and
+what one record has is written by one thread.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
 from itertools import groupby
-from typing import Any
+from typing import TypeVar
 
-from hubless.domain.archive import Archive, ArchivedService, ArchivedUser
+from hubless.domain.archive import Archive, ArchivedServer, ArchivedService, ArchivedToken, ArchivedUser
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AWAITED_FOR, LinkedIdentity
-from hubless.domain.import_items import Item, Kind, place_of
+from hubless.domain.import_items import Item, Key, Kind, place_of
 from hubless.domain.import_plan import CHANGING, Action, Choices, Plan, plan_of
 from hubless.domain.lifecycle import Server
 from hubless.domain.second_factors import AuthenticatorApp, Passkey
@@ -26,8 +28,11 @@ from hubless.domain.values import value
 from hubless.services.exporting import ALL, Exporting, HubStores, Progress
 from hubless.services.identifiers import new_id
 from hubless.services.second_factors import sealed_app_secret
+from hubless.services.side_by_side import in_order
 
-BATCH = 200  # steps whose marks are written together; at least one transaction of DynamoDB
+BATCH = 100  # steps whose marks are written together: a transaction of DynamoDB
+SLOWED = ", more slowly, because the store is busy"
+T = TypeVar("T")
 KEEP_WAITING = timedelta(days=365)  # how long an imported sign-up waits
 
 
@@ -43,10 +48,12 @@ class Moving:
     def plan(self, source: Archive, origin: str, choices: Choices) -> Plan:
         """Return what an import of *source* would do; *origin* names the hub in this hub's marks."""
         here = self.exporting.read("here")
+        with self.stores.marks.unchanging():
+            marks = self.stores.marks.all(origin)
         of_settings = ((one.oauth_client_id, one.token_sha256) for one in self.exporting.configured)
         taken = frozenset(text for both in of_settings for text in both if text)
         choices = replace(choices, taken=taken)
-        return plan_of(source, here, self.stores.marks.all(origin), choices, self.stores.clock.now())
+        return plan_of(source, here, marks, choices, self.stores.clock.now())
 
     def carry_out(self, plan: Plan, origin: str, progress: Progress = lambda _what, _done, _of: None) -> None:
         """Do what *plan* says.
@@ -57,7 +64,8 @@ class Moving:
         """
         configured = frozenset(service.name for service in self.exporting.configured)
         writing = _Writing(self.stores, configured)
-        writing.read_ids()  # before the transaction, in which others cannot write
+        with self.stores.marks.unchanging():
+            writing.read_ids()  # before the transaction, in which others cannot write
         with self.stores.marks.together():
             writing.all(plan, origin, progress)
         if any(step.item.kind is Kind.SERVICE for step in plan.steps):
@@ -132,6 +140,9 @@ class _Writing:
             (Kind.USER, Action.ADD): self._add_users,
             (Kind.GROUP, Action.ADD): self._add_groups,
             (Kind.MEMBER, Action.ADD): self._add_members,
+            (Kind.PASSWORD, Action.ADD): self._add_passwords,
+            (Kind.SERVER, Action.ADD): self._add_servers,
+            (Kind.TOKEN, Action.ADD): self._add_tokens,
         }
         self._gone_each: Mapping[Kind, Callable[[Item], object]] = {
             Kind.USER: lambda item: stores.users.delete(self._ids.user(item.key[0])),
@@ -147,17 +158,28 @@ class _Writing:
 
     def all(self, plan: Plan, origin: str, progress: Progress) -> None:
         """Write everything of *plan* and its marks."""
-        done = 0
+        marks, of, done = self._stores.marks, len(plan.steps), _Count()
         for (kind, action), steps in groupby(plan.steps, key=lambda step: (step.item.kind, step.action)):
-            for batch in _batches(list(steps), BATCH):
-                progress(f"{kind.value}s", done, len(plan.steps))
-                items = [step.item for step in batch]
-                if (kind, action) == (Kind.TOKEN, Action.CHANGE):  # which deletes first
-                    self._stores.marks.put(origin, {place_of(item): CHANGING for item in items})
-                self._write(kind, action, items)
-                self._stores.marks.put(origin, _marks(action, items))
-                done += len(batch)
-        progress("done", done, len(plan.steps))
+
+            def tell(kind: Kind = kind) -> None:
+                progress(f"{kind.value}s{SLOWED if marks.throttled else ''}", done.number, of)
+
+            def write(lane: list[Item], kind: Kind = kind, action: Action = action) -> None:
+                for items in _batches(lane, BATCH):
+                    self._batch(kind, action, items, origin)
+                    done.add(len(items))
+
+            tell()
+            for _ in in_order(write, _lanes([step.item for step in steps]), marks.at_once, tell):
+                tell()
+        progress("done", done.number, of)
+
+    def _batch(self, kind: Kind, action: Action, items: Sequence[Item], origin: str) -> None:
+        """Write some items, and then their marks."""
+        if (kind, action) == (Kind.TOKEN, Action.CHANGE):  # which deletes first
+            self._stores.marks.put(origin, {place_of(item): CHANGING for item in items})
+        self._write(kind, action, items)
+        self._stores.marks.put(origin, _marks(action, items))
 
     def read_ids(self) -> None:
         """Read what has which id. Who is gone when the writes come makes them fail."""
@@ -171,7 +193,7 @@ class _Writing:
             for server in stores.servers.of_owners([user.id for user in batch]):
                 self._ids.servers[names[server.owner_id], server.name] = server.id
 
-    def _write(self, kind: Kind, action: Action, items: list[Item]) -> None:
+    def _write(self, kind: Kind, action: Action, items: Sequence[Item]) -> None:
         if action is Action.MARK:
             return
         if action is Action.REMOVE:
@@ -222,6 +244,12 @@ class _Writing:
         before = self._stores.passwords.get(user_id)
         if not self._stores.passwords.change(user_id, before, item.record):
             raise StoreConflictError(f"The password of {item.owner} was changed meanwhile. Import again")
+
+    def _add_passwords(self, items: Sequence[Item]) -> None:
+        names = {self._ids.user(item.owner): item.owner for item in items}
+        refused = self._stores.passwords.add({self._ids.user(item.owner): item.record for item in items})
+        if refused:
+            raise StoreConflictError(f"The password of {names[refused[0]]} was changed meanwhile. Import again")
 
     def _email(self, item: Item) -> None:
         user_id = self._ids.user(item.owner)
@@ -320,8 +348,16 @@ class _Writing:
             )
             self._stores.servers.write(there, after)
             return
+        self._add_servers([item])
+
+    def _add_servers(self, items: Sequence[Item]) -> None:
+        servers = [(item.key, self._new_server(item.record)) for item in items]
+        self._stores.servers.create_many([server for _, server in servers])
+        self._ids.servers.update({(key[0], key[1]): server.id for key, server in servers})
+
+    def _new_server(self, record: ArchivedServer) -> Server:
         created = record.created_at or self._now
-        server = Server(
+        return Server(
             id=new_id("s", created),
             owner_id=self._ids.user(record.owner),
             name=record.name,
@@ -332,8 +368,16 @@ class _Writing:
             user_options=record.user_options,
             last_activity_at=record.last_activity_at,
         )
-        self._stores.servers.create(server)
-        self._ids.servers[record.owner, record.name] = server.id
+
+    def _add_tokens(self, items: Sequence[Item]) -> None:
+        """Add tokens that are not here; those of services may be, under the name that settings have taken since."""
+        is_users = [item for item in items if item.record.owner_kind is OwnerKind.USER]
+        self._stores.tokens.create_many(
+            [_token(item.record, self._ids.user(item.owner), item.record.hashed) for item in is_users]
+        )
+        for item in items:
+            if item.record.owner_kind is not OwnerKind.USER:
+                self._token(item)
 
     def _token(self, item: Item) -> None:
         record, tokens = item.record, self._stores.tokens
@@ -343,19 +387,8 @@ class _Writing:
         there = next((one for one in found if one is not None), None)
         if there is not None:
             tokens.delete([there.id])
-        tokens.create(
-            Token(
-                record.id,
-                there.sha256 if there else record.hashed,  # a token that was used here has our own hash
-                record.owner_kind,
-                owner_id,
-                record.scopes,
-                record.created_at,
-                record.note,
-                record.expires_at,
-                record.last_activity_at,
-            )
-        )
+        # A token that was used here has our own hash.
+        tokens.create(_token(record, owner_id, there.sha256 if there else record.hashed))
 
     def _owners_of_service(self, name: str) -> list[str]:
         """Return the owner of a service's tokens, and the added service that settings have replaced if there is one."""
@@ -428,6 +461,20 @@ class _Writing:
             self._stores.shares.revoke(there.id)
 
 
+def _token(record: ArchivedToken, owner_id: str, hashed: str) -> Token:
+    return Token(
+        record.id,
+        hashed,
+        record.owner_kind,
+        owner_id,
+        record.scopes,
+        record.created_at,
+        record.note,
+        record.expires_at,
+        record.last_activity_at,
+    )
+
+
 def _service(record: ArchivedService) -> Service:
     return Service(
         record.name,
@@ -453,5 +500,47 @@ def _marks(action: Action, items: Iterable[Item]) -> dict[str, str | None]:
     }
 
 
-def _batches(found: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+def _lanes(items: Sequence[Item]) -> list[list[Item]]:
+    """Return the items in lanes, each of which one thread writes in order.
+
+    A lane has all items that change the same record, so that threads seldom wait for each other, and about a batch of
+    them, or the items of one record if those are more.
+    """
+    by_record = dict[Key, list[Item]]()
+    for number, item in enumerate(items):
+        by_record.setdefault(_record_of(item) or (str(number),), []).append(item)
+    lanes = list[list[Item]]()
+    for some in by_record.values():
+        if lanes and len(lanes[-1]) + len(some) <= BATCH:
+            lanes[-1] += some
+        else:
+            lanes.append(some)
+    return lanes
+
+
+def _record_of(item: Item) -> Key | None:
+    """Return what the write of *item* changes and others of its kind may change too; None if there is nothing."""
+    if item.kind is Kind.MEMBER:
+        return item.key[:1]
+    if item.kind in {Kind.SERVICE, Kind.SIGN_UP}:
+        return ("all",)  # they are counted together
+    if item.kind is Kind.SHARE and item.record.group is not None:
+        return ("groups",)  # all groups that have shares are listed together
+    if item.kind is Kind.TOKEN:
+        return (item.record.owner_kind, item.record.owner)
+    return (item.owner,) if item.kind in {Kind.IDENTITY, Kind.SERVER, Kind.SHARE, Kind.SHARE_CODE} else None
+
+
+def _batches(found: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (found[start : start + size] for start in range(0, len(found), size))
+
+
+class _Count:
+    """A number to which several threads add."""
+
+    def __init__(self) -> None:
+        self.number, self._lock = 0, threading.Lock()
+
+    def add(self, more: int) -> None:
+        with self._lock:
+            self.number += more

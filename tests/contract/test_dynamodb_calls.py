@@ -201,6 +201,7 @@ USUAL = {
     "servers.get_many": lambda s: s.servers.get_many([READY.id, IDLE.id]),
     "servers.of_owners": lambda s: s.servers.of_owners([ALICE.id, BOB.id]),
     "servers.create": lambda s: s.servers.create(a_server("new"), named_limit=9),
+    "servers.create_many": lambda s: s.servers.create_many([a_server("new"), a_server("new", "bob")]),
     "servers.write": lambda s: s.servers.write(
         READY, replace(READY, state=State.STOPPING, entered_at=LATER, revision=1)
     ),
@@ -218,6 +219,7 @@ USUAL = {
     "tokens.of_owner": lambda s: s.tokens.of_owner(OwnerKind.USER, ALICE.id),
     "tokens.issued": lambda s: s.tokens.issued(ALICE.id, "c1", 50),
     "tokens.create": lambda s: s.tokens.create(a_token("new")),
+    "tokens.create_many": lambda s: s.tokens.create_many([a_token(f"new{n}") for n in range(30)]),
     "tokens.keep_newest": lambda s: s.tokens.keep_newest("session-cookie", "c1", 5),
     "tokens.delete": lambda s: s.tokens.delete([a_token().id, a_token("issued").id]),
     "tokens.delete_issued": lambda s: s.tokens.delete_issued(ALICE.id, "c1"),
@@ -273,6 +275,7 @@ USUAL = {
     "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
     "passwords.rehash": lambda s: s.passwords.rehash(ALICE.id, "hash", "other"),
     "passwords.change": lambda s: s.passwords.change(ALICE.id, "hash", "other"),
+    "passwords.add": lambda s: s.passwords.add({BOB.id: "hash"}),
     "email_addresses.get": lambda s: s.email_addresses.get(ALICE.id),
     "email_addresses.save": lambda s: s.email_addresses.save(None, EmailAddress(BOB.id, "b@example.org")),
     "email_addresses.users_of": lambda s: s.email_addresses.users_of("ada@example.org"),

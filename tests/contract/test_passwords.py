@@ -20,6 +20,22 @@ def test_a_hash_is_stored_and_overwritten(stores, alice, bob):
     assert stores.passwords.get(bob.id) is None
 
 
+def test_first_hashes_are_added_and_no_other_is_replaced(stores, alice, bob):
+    stores.passwords.add_link(a_link("link", bob))
+    stores.passwords.set(alice.id, "hers")
+    refused = stores.passwords.add({alice.id: "new", "u-nobody": "x", bob.id: "his"})
+    assert sorted(refused) == sorted([alice.id, "u-nobody"])
+    assert [stores.passwords.get(one) for one in (alice.id, "u-nobody", bob.id)] == ["hers", None, "his"]
+    assert stores.passwords.find_link("link", NOW) is None
+
+
+def test_many_first_hashes_are_added_at_once(stores):
+    users = [a_user(f"n{number}") for number in range(120)]
+    stores.users.create(users)
+    assert stores.passwords.add({user.id: user.name for user in users}) == []
+    assert {stores.passwords.get(user.id) == user.name for user in users} == {True}
+
+
 def test_a_password_of_a_missing_user_is_refused(stores):
     with pytest.raises(NotFoundError):
         stores.passwords.set("u-nobody", "x")

@@ -29,6 +29,26 @@ def server(stores):
     return made
 
 
+def test_many_servers_are_added_as_one_is(stores):
+    """Also two of an owner, and more than a transaction of DynamoDB holds."""
+    users = [a_user(f"n{number}") for number in range(45)]
+    stores.users.create(users)
+    made = [a_server("", user.name) for user in users] + [a_server("lab"), a_server(), a_server("lab", "bob")]
+    stores.servers.create_many(made)
+    assert stores.servers.get_many([one.id for one in made]) == {one.id: one for one in made}
+    assert [one.name for one in stores.servers.of_owners(["u-alice"])] == ["", "lab"]
+    assert stores.servers.count([State.STOPPED]) == len(made)
+
+
+def test_many_servers_with_a_taken_name_or_nobody_are_refused(stores):
+    stores.servers.create(a_server("lab"))
+    with pytest.raises(NameTakenError):
+        stores.servers.create_many([a_server("other", "bob"), replace(a_server("lab"), id="s-2")])
+    with pytest.raises(NotFoundError):
+        stores.servers.create_many([a_server("x", "nobody")])
+    assert stores.servers.find("u-alice", "lab").id == a_server("lab").id
+
+
 def test_a_server_comes_back_as_it_was_written(stores):
     made = a_server(
         "lab",

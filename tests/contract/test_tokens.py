@@ -6,7 +6,7 @@ import pytest
 from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Group
-from tests.support.builders import NOW, a_server, a_session, a_token, a_user
+from tests.support.builders import NOW, a_server, a_session, a_token, a_user, an_imported_hash
 from tests.support.concurrency import MANY, concurrently
 
 pytestmark = pytest.mark.usefixtures("alice", "bob")
@@ -32,6 +32,34 @@ def test_a_token_comes_back_as_it_was_written(stores):
     assert stores.tokens.find(token.sha256) == token
     assert stores.tokens.get(OwnerKind.USER, "u-alice", token.id) == token
     assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [token]
+
+
+def test_many_tokens_are_added_as_one_is(stores):
+    """Of several owners, with filters and imported hashes, and more than a transaction of DynamoDB holds."""
+    made = [a_token(f"secret{number}", ("alice", "bob")[number % 2]) for number in range(120)]
+    made += [a_token("filtered", scopes=("read:users!user=bob",)), of_service("culling", expires_at=LATER)]
+    made.append(a_token("foreign", sha256=an_imported_hash("foreign")))
+    stores.tokens.create_many(made)
+    assert [stores.tokens.find(one.sha256) for one in made] == made
+    assert len(stores.tokens.of_owner(OwnerKind.USER, "u-alice")) == 62
+    assert stores.tokens.look_up("unknown", "fore")[1] == [an_imported_hash("foreign")]
+
+
+def test_many_tokens_with_a_taken_hash_or_nobody_are_refused(stores):
+    stores.tokens.create(a_token())
+    with pytest.raises(StoreConflictError):
+        stores.tokens.create_many([a_token("new"), replace(a_token(), id="a-2")])
+    with pytest.raises(NotFoundError):
+        stores.tokens.create_many([a_token("nobodys", "nobody")])
+    assert stores.tokens.find(a_token().sha256).id == a_token().id
+
+
+def test_tokens_with_large_scopes_are_added_in_several_requests(stores):
+    """A transaction of DynamoDB has at most 4 MB."""
+    wide = tuple(f"read:users!user={number:0900}" for number in range(200))
+    made = [a_token(f"large{number}", scopes=wide) for number in range(24)]
+    stores.tokens.create_many(made)
+    assert len(stores.tokens.of_owner(OwnerKind.USER, "u-alice")) == 24
 
 
 def test_a_token_comes_with_its_user_and_groups(stores, alice):

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pynamodb.attributes import Attribute
@@ -22,15 +23,18 @@ from hubless.adapters.dynamodb.error_translation import (
     domain_error,
     failed_positions,
     is_condition_failed,
+    is_throttled,
     is_transaction_conflict,
     item_found,
 )
 from hubless.adapters.dynamodb.keys import Key
+from hubless.adapters.dynamodb.pace import AT_ONCE, PATIENT_TRIES, Pace
 from hubless.adapters.dynamodb.table import SCHEMA, TTL, Item
 from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.values import value
 
 TRANSACTION, BATCH_GET, BATCH_WRITE = 100, 100, 25  # items, DynamoDB's limits
+TRANSACTION_BYTES = 3_500_000  # of 4 MB, with what is around the items
 TRIES = 9  # of a write that meets another transaction, or whose item has changed since it was read
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 0.5  # seconds
 READ_SECONDS = 6  # longest time for one answer; well below the time-out of a request to the hub
@@ -136,12 +140,14 @@ class Database:
         self._table = table
         self._lock = threading.Lock()
         self._ready = False
+        self._pace: Pace | None = None
         self._connection = Connection(
             region=region,
             host=endpoint,
             connect_timeout_seconds=min(_CONNECT_SECONDS, read_seconds),
             read_timeout_seconds=read_seconds,
             max_retry_attempts=retries,
+            max_pool_connections=AT_ONCE,
         )
         self._connection.add_meta_table(MetaTable({"TableName": table, **SCHEMA}))
 
@@ -178,6 +184,15 @@ class Database:
         """Delete the table with all items."""
         self._call(lambda: self._connection.delete_table(self._table))
 
+    @contextmanager
+    def patiently(self) -> Iterator[Pace]:
+        """Have all requests in this context, of any thread, wait for as long as DynamoDB throttles them."""
+        before, self._pace = self._pace, self._pace or Pace()
+        try:
+            yield self._pace
+        finally:
+            self._pace = before
+
     # --- reading ---
 
     def get(self, model: type[M], key: Key | None) -> M | None:
@@ -193,7 +208,7 @@ class Database:
         possible = dict.fromkeys(key for key in wanted if key is not None and keys.is_possible(key))
         for part in chunks(list(possible), BATCH_GET):
             left: list[dict[str, Any]] = [_named(key) for key in part]
-            for turn in range(TRIES):
+            for turn in range(PATIENT_TRIES):
                 answer = self._call(lambda: self._connection.batch_get_item(self._table, left, consistent_read=True))  # type: ignore[arg-type]  # noqa: B023 called at once
                 for raw in answer["Responses"].get(self._table, ()):
                     found[Key(raw["pk"]["S"], raw["sk"]["S"])] = raw
@@ -298,6 +313,20 @@ class Database:
             found = [step for step in steps if id(step) in failed]
             raise found[0].otherwise or ConditionFailedError(found) from error
 
+    def transact_all(self, bundles: Sequence[Sequence[Step]]) -> None:
+        """Write all bundles of steps: each completely or not at all, and as many in a transaction as fit.
+
+        Bundles may check the same item, and share nothing else.
+
+        Raises:
+            HublessError: the error of the first step whose condition fails, or ConditionFailedError. Bundles before its
+                transaction were written then.
+        """
+        for part in packed(bundles):
+            steps = [step for number in part for step in bundles[number]]
+            checks = {step.key: step for step in steps if isinstance(step, Check)}
+            self.transact([*checks.values(), *(step for step in steps if not isinstance(step, Check))])
+
     def transact_each(self, bundles: Sequence[Sequence[Step]]) -> list[bool]:
         """Write each bundle of steps completely or not at all; return for each whether it was written.
 
@@ -321,7 +350,7 @@ class Database:
         """Remove items that nothing depends on; one request for each 25. Missing ones are no error."""
         for part in chunks(list(dict.fromkeys(unwanted)), BATCH_WRITE):
             left: list[dict[str, Any]] = [_named(key) for key in part]
-            for turn in range(TRIES):
+            for turn in range(PATIENT_TRIES):
                 answer = self._call(lambda: self._connection.batch_write_item(self._table, delete_items=left))  # noqa: B023 called at once
                 undone = answer.get("UnprocessedItems", {}).get(self._table, [])
                 left = [one["DeleteRequest"]["Key"] for one in undone]
@@ -388,22 +417,34 @@ class Database:
     def _call(self, ask: Callable[[], T]) -> T:
         """Send a request, and translate errors. Retry if another transaction held an item."""
         self.client  # noqa: B018 makes the client under a lock
-        for turn in range(TRIES):
+        pace, conflicts, refusals = self._pace, 0, 0
+        while True:
             try:
-                return ask()
+                return ask() if pace is None else pace.send(ask)
             except VENDOR_ERRORS as error:
-                if is_transaction_conflict(error) and turn < TRIES - 1:
-                    pause(turn)
+                if is_transaction_conflict(error) and conflicts < TRIES - 1:
+                    pause(conflicts)
+                    conflicts += 1
+                elif pace is not None and is_throttled(error) and refusals < PATIENT_TRIES - 1:
+                    pace.slow_down(refusals)
+                    refusals += 1
                 elif is_condition_failed(error) or failed_positions(error):
                     raise _Cancelled(failed_positions(error)) from error
                 else:
                     raise domain_error(error, self._table) from error
-        raise self._busy()
 
     def _pause_or_give_up(self, turn: int) -> None:
-        if turn == TRIES - 1:
+        """Wait until what DynamoDB did not do is asked for again.
+
+        Raises:
+            StoreUnavailableError: after the last try.
+        """
+        if turn >= (TRIES if self._pace is None else PATIENT_TRIES) - 1:
             raise self._busy()
-        pause(turn)
+        if self._pace is None:
+            pause(turn)
+        else:
+            self._pace.slow_down(turn)
 
     def _busy(self) -> StoreUnavailableError:
         return StoreUnavailableError(f"DynamoDB throttles requests to the table {self._table}; try again.")
@@ -416,16 +457,25 @@ def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def packed(bundles: Sequence[Sequence[Step]]) -> Iterator[list[int]]:
-    """Yield lists of bundle numbers, each of which fits into one transaction."""
-    part, size = list[int](), 0
+    """Yield lists of bundle numbers, each of which fits into one transaction. A check of two bundles counts once."""
+    part, within, weight = list[int](), set[Key](), 0
     for number, bundle in enumerate(bundles):
-        if part and size + len(bundle) > TRANSACTION:
+        named, more = {step.key for step in bundle}, sum(map(_weight, bundle))
+        if part and (len(within | named) > TRANSACTION or weight + more > TRANSACTION_BYTES):
             yield part
-            part, size = [], 0
+            part, within, weight = [], set(), 0
         part.append(number)
-        size += len(bundle)
+        within |= named
+        weight += more
     if part:
         yield part
+
+
+def _weight(step: Step) -> int:
+    """Return about how many bytes a step has at most: texts may have four for each character."""
+    if not isinstance(step, Put):
+        return 0
+    return 4 * sum(len(repr(found)) for found in step.item.attribute_values.values())
 
 
 def pause(turn: int) -> None:

@@ -12,16 +12,19 @@ VENDOR_ERRORS = (ClientError, BotoCoreError, PynamoDBException)
 _CONDITION_FAILED = {"ConditionalCheckFailedException", "ConditionalCheckFailed"}
 # Another transaction held one of the items. Nothing was written, and a retry is right.
 _TRANSACTION_CONFLICTS = {"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"}
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "ProvisionedThroughputExceeded",
+    "ThrottlingException",
+    "ThrottlingError",
+    "RequestLimitExceeded",
+}
 _REMEDIES: Mapping[str, str] = {
     "ResourceNotFoundException": "The table does not exist: deploy it, or check HUBLESS_TABLE and the region.",
     "AccessDeniedException": "The function's role lacks the right: grant it access to the table.",
     "UnrecognizedClientException": "AWS does not know the credentials: check the function's role.",
     "ExpiredTokenException": "The credentials have expired: renew them.",
-    "ProvisionedThroughputExceededException": "DynamoDB throttles requests; try again.",
-    "ThrottlingException": "DynamoDB throttles requests; try again.",
-    "ThrottlingError": "DynamoDB throttles requests; try again.",
-    "ProvisionedThroughputExceeded": "DynamoDB throttles requests; try again.",
-    "RequestLimitExceeded": "DynamoDB throttles requests; try again.",
+    **dict.fromkeys(_THROTTLED, "DynamoDB throttles requests; try again."),
     "InternalServerError": "DynamoDB failed; try again.",
 }
 _TOO_LARGE = ("Item size", "item size")
@@ -58,6 +61,13 @@ def is_transaction_conflict(error: Exception) -> bool:
     """Say whether the write failed only because of another transaction."""
     return code_of(error) in _TRANSACTION_CONFLICTS or any(
         reason is not None and reason.code in _TRANSACTION_CONFLICTS for reason in _reasons(error)
+    )
+
+
+def is_throttled(error: Exception) -> bool:
+    """Say whether DynamoDB refused the request only because too many came; nothing was written."""
+    return code_of(error) in _THROTTLED or any(
+        reason is not None and reason.code in _THROTTLED for reason in _reasons(error)
     )
 
 

@@ -375,14 +375,23 @@ def leases(key: str) -> Key:
 IMPORT_MARK = "MARK#"
 
 
-def import_marks(origin: str) -> str:
-    """Return the partition of what was imported from *origin*."""
-    return f"IMPORT#{digest(origin)}"
+def import_marks(origin: str) -> list[str]:
+    """Return the partitions of what was imported from *origin*, the oldest first.
+
+    There are sixteen, because one takes a thousand writes a second, and the one that held all of them before.
+    """
+    first = f"IMPORT#{digest(origin)}"
+    return [first, *(f"{first}#{part}" for part in "0123456789abcdef")]
 
 
 def import_mark(origin: str, place: str) -> Key:
     """Return the key of a mark."""
-    return Key(import_marks(origin), f"{IMPORT_MARK}{place}")
+    return Key(f"IMPORT#{digest(origin)}#{digest(place)[0]}", f"{IMPORT_MARK}{place}")
+
+
+def import_mark_before(origin: str, place: str) -> Key:
+    """Return the key that a mark had before there were sixteen partitions."""
+    return Key(f"IMPORT#{digest(origin)}", f"{IMPORT_MARK}{place}")
 
 
 def usage(owner_id: str, launch_id: str) -> Key:

@@ -1,12 +1,12 @@
 """Password hashes, one-time links and wrong passwords in DynamoDB."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from hubless.adapters.dynamodb import attempt_counters, keys
-from hubless.adapters.dynamodb.database import ConditionFailedError, Database, Delete, Put, Update
+from hubless.adapters.dynamodb.database import Check, ConditionFailedError, Database, Delete, Put, Step, Update
 from hubless.adapters.dynamodb.table import Account, Attempt, AttemptCounter, Item, Password, Pointer
 from hubless.adapters.dynamodb.tokens import user_exists
 from hubless.domain.errors import NotFoundError
@@ -47,6 +47,22 @@ class DynamoPasswordStore:
         except (ConditionFailedError, NotFoundError):
             return False
         return True
+
+    def add(self, hashes: Mapping[str, str]) -> list[str]:
+        there = Account.pk.exists() & Account.gone.does_not_exist()
+        bundles: list[list[Step]] = [
+            [
+                Check(keys.account(user_id), there),
+                Update(
+                    keys.password(user_id),
+                    [Password.hash.set(text), Password.link.set(_NO_LINK)],
+                    Password.hash.does_not_exist(),
+                ),
+            ]
+            for user_id, text in hashes.items()
+        ]
+        done = self._database.transact_each(bundles)
+        return [user_id for user_id, was_done in zip(hashes, done, strict=True) if not was_done]
 
     def add_link(self, link: PasswordLink) -> None:
         pointer = Pointer(

@@ -5,8 +5,9 @@ of the servers and the number of active ones, so its conditions enforce names, l
 is listed under its state.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pynamodb.expressions.condition import Condition
@@ -22,6 +23,7 @@ from hubless.adapters.dynamodb.database import (
     Put,
     Step,
     Update,
+    chunks,
     size,
 )
 from hubless.adapters.dynamodb.keys import Key
@@ -67,6 +69,7 @@ _IN_ORDER = (
     State.STOPPED,
     State.FAILED,
 )
+_MADE_AT_ONCE = 20  # servers of a transaction, which has five steps for each
 _DEFAULT = keys.map_key("")
 
 
@@ -106,6 +109,15 @@ class DynamoServerStore:
 
     def create(self, server: Server, *, named_limit: int = 0) -> None:
         self._database.retry(lambda: self._create(server, named_limit))
+
+    def create_many(self, servers: Sequence[Server]) -> None:
+        left = list(servers)
+        while left:
+            of_owner = {server.owner_id: server for server in reversed(left)}  # one write of an account at a time
+            for part in chunks(list(of_owner.values()), _MADE_AT_ONCE):
+                self._database.retry(partial(self._create_some, part))
+            added = {server.id for server in of_owner.values()}
+            left = [server for server in left if server.id not in added]
 
     def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
         self._database.retry(lambda: self._write(before, after, active_limit))
@@ -186,23 +198,16 @@ class DynamoServerStore:
         )
 
     def _create(self, server: Server, named_limit: int) -> None:
-        account = self._account_for_server(server.owner_id)
+        account = self._accounts_for_servers([server.owner_id])[server.owner_id]
         self._check_free(account, server.name, named_limit)
-        named, limit = Account.servers[keys.map_key(server.name)], _within(account, named_limit)
-        self._database.transact(
-            [
-                Update(
-                    account.key,
-                    [named.set(server.id), *_counted(int(server.state in ACTIVE))],
-                    # The owner exists, the name is free, and parallel calls never exceed the limit.
-                    Account.gone.does_not_exist() & named.does_not_exist() & limit,
-                ),
-                Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
-                Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
-                _listed(server),
-                Update(keys.seen(server.owner_id), [Seen.server_activity[server.id].set(0)]),
-            ]
-        )
+        self._database.transact(_steps_to_add(server, _within(account, named_limit)))
+
+    def _create_some(self, servers: Sequence[Server]) -> None:
+        """Add servers of different owners in one transaction."""
+        accounts = self._accounts_for_servers([server.owner_id for server in servers])
+        for server in servers:
+            self._check_free(accounts[server.owner_id], server.name, 0)
+        self._database.transact([step for one in servers for step in _steps_to_add(one, Account.pk.exists())])
 
     def _delete(self, server: Server) -> None:
         place = self._active.give_back(server) if server.state in ACTIVE else []
@@ -223,14 +228,23 @@ class DynamoServerStore:
             ]
         )
 
-    def _account_for_server(self, owner_id: str) -> Account:
-        """Return the account of a user, whose activity can hold a new server from now on."""
-        found = self._database.get_many([keys.account(owner_id), keys.seen(owner_id)])
-        if (account := user_records.account_of(found, owner_id)) is None:
-            raise NotFoundError("User", owner_id)
-        if (seen := found.item(Seen, keys.seen(owner_id))) is not None:
-            server_activity.move(self._database, seen)
-        return account
+    def _accounts_for_servers(self, owner_ids: Sequence[str]) -> dict[str, Account]:
+        """Return the accounts of users, whose activity can hold new servers from now on.
+
+        Raises:
+            NotFoundError: for the first user who does not exist.
+        """
+        found = self._database.get_many(
+            key for owner_id in owner_ids for key in (keys.account(owner_id), keys.seen(owner_id))
+        )
+        accounts = dict[str, Account]()
+        for owner_id in owner_ids:
+            if (account := user_records.account_of(found, owner_id)) is None:
+                raise NotFoundError("User", owner_id)
+            accounts[owner_id] = account
+            if (seen := found.item(Seen, keys.seen(owner_id))) is not None:
+                server_activity.move(self._database, seen)
+        return accounts
 
     @staticmethod
     def _check_free(account: Account, name: str, named_limit: int) -> None:
@@ -278,6 +292,22 @@ def _listed(server: Server) -> Step:
 
 def _counted(change: int) -> list[Action]:
     return [Account.active.add(change)] if change else []
+
+
+def _steps_to_add(server: Server, within: Condition) -> list[Step]:
+    """Return the steps that add a server if its owner exists, its name is free, and *within* holds of the account."""
+    named = Account.servers[keys.map_key(server.name)]
+    return [
+        Update(
+            keys.account(server.owner_id),
+            [named.set(server.id), *_counted(int(server.state in ACTIVE))],
+            Account.gone.does_not_exist() & named.does_not_exist() & within,
+        ),
+        Put(_item(server, server.last_activity_at), ServerItem.pk.does_not_exist()),
+        Put(Pointer(*keys.server_owner(server.id), owner=server.owner_id, to=server.id)),
+        _listed(server),
+        Update(keys.seen(server.owner_id), [Seen.server_activity[server.id].set(0)]),
+    ]
 
 
 def _within(account: Account, named_limit: int) -> Condition:

@@ -22,6 +22,7 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, Pointer, TokenItem
 from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
+from hubless.domain.imported_secrets import is_imported
 from hubless.domain.tokens import OwnerKind, Token
 from hubless.domain.users import User
 
@@ -105,6 +106,13 @@ class DynamoTokenStore:
             self._database.retry(lambda: self._create(token, steps, limit))
         else:
             self._database.transact(steps)
+
+    def create_many(self, tokens: Sequence[Token]) -> None:
+        if foreign := next((token.sha256 for token in tokens if is_imported(token.sha256)), None):
+            imported_secrets.note(self._database, foreign)
+        self._database.transact_all(
+            [steps_to_add(one, None, scope_filters.held(self._database, one.scopes)) for one in tokens]
+        )
 
     def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
         where = Pointer.sk.startswith("TOKEN#")

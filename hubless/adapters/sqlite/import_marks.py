@@ -10,6 +10,8 @@ class SqliteImportMarkStore:
     """Stores marks."""
 
     is_atomic = True
+    at_once = 1  # a transaction belongs to its thread
+    throttled = 0
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
@@ -36,6 +37,10 @@ class SqlitePasswordStore:
             except NotFoundError:
                 return False
         return True
+
+    def add(self, hashes: Mapping[str, str]) -> list[str]:
+        with self._database.transaction():
+            return [user_id for user_id, text in hashes.items() if not self.change(user_id, None, text)]
 
     def add_link(self, link: PasswordLink) -> None:
         within = None if link.within is None else json.dumps(link.within)

@@ -56,6 +56,11 @@ class SqliteServerStore:
             except sqlite3.IntegrityError as missing:
                 raise NotFoundError("User", server.owner_id) from missing
 
+    def create_many(self, servers: Sequence[Server]) -> None:
+        with self._database.transaction():
+            for server in servers:
+                self.create(server)
+
     def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
         starts = after.state in ACTIVE and before.state not in ACTIVE
         with self._database.transaction():

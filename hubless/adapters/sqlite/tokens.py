@@ -108,6 +108,11 @@ class SqliteTokenStore:
                 raise QuotaExceededError(f"The limit of {limit} tokens is reached", limit=limit)
             insert(self._database, token)
 
+    def create_many(self, tokens: Sequence[Token]) -> None:
+        with self._database.transaction():
+            for token in tokens:
+                insert(self._database, token)
+
     def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
         self._database.write(
             "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE session_id = ? AND client_id = ?"
