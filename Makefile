@@ -101,8 +101,8 @@ matrix: $(DEV) $(SERVERS) $(MATRIX_READY) bubblewrap ## Try servers of JupyterHu
 	.venv/bin/pytest -q -m 'matrix or not matrix' $(ARGS) tests/e2e/test_old_servers.py
 
 .PHONY: programs
-programs: $(DEV) $(SERVERS) $(PROGRAMS_READY) bubblewrap ## Try programs of other projects with this hub (docs/compatibility.md)
-	.venv/bin/pytest -q -m programs $(ARGS) tests/e2e/test_programs.py
+programs: $(DEV) $(SERVERS) $(PROGRAMS_READY) browser bubblewrap ## Try programs of other projects with this hub (docs/compatibility.md)
+	.venv/bin/pytest -q -m programs $(ARGS) tests/e2e/test_programs.py tests/e2e/test_server_programs.py
 
 .PHONY: fast
 fast: $(DEV) ## Run the pure tests only: no processes, no ports, under 20 seconds on two cores

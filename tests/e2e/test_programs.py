@@ -4,20 +4,28 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.support.free_port import free_port
 from tests.support.local_hub import LocalHub
 
 pytestmark = pytest.mark.programs
 
 TOP = Path(__file__).parents[2]
-ADMIN_TOKEN, GRADER_TOKEN, GATEWAY_TOKEN = (f"{name}-token-0123456789" for name in ("programs", "grader", "gateway"))
+ADMIN_TOKEN, GRADER_TOKEN, GATEWAY_TOKEN, ANNOUNCER_TOKEN = (
+    f"{name}-token-0123456789" for name in ("programs", "grader", "gateway", "announcer")
+)
+PASSWORD, OF_ADMINS = "programs of the field", "programs that only admins use"
 SETTINGS = f"""
 [login]
 kind = "shared-password"
-password = "programs of the field"
+password = "{PASSWORD}"
+admins = ["boss"]
+admin_password = "{OF_ADMINS}"
 [servers]
 run_as_system_users = false
 [[services]]
@@ -30,6 +38,14 @@ token = "{GRADER_TOKEN}"
 [[services]]
 name = "dask-gateway"
 token = "{GATEWAY_TOKEN}"
+[[services]]
+name = "announcement"
+url = "http://127.0.0.1:ANNOUNCER_PORT"
+token = "{ANNOUNCER_TOKEN}"
+oauth_no_confirm = true
+[[roles]]
+name = "user"
+scopes = ["self", "access:services!service=announcement"]
 [[roles]]
 name = "formgrader"
 scopes = ["list:users", "read:users:groups", "groups", "admin:groups"]
@@ -77,10 +93,17 @@ asyncio.run(main())
 """
 
 
+class Hub(LocalHub):
+    def __init__(self, folder):
+        self.announcer_port = free_port()
+        settings = SETTINGS.replace("ANNOUNCER_PORT", str(self.announcer_port))
+        super().__init__(folder, settings, admin_token=ADMIN_TOKEN)
+
+
 @pytest.fixture(scope="module")
 def hub():
     folder = Path(tempfile.mkdtemp(prefix="hubless-programs-"))
-    one = LocalHub(folder, SETTINGS, admin_token=ADMIN_TOKEN)
+    one = Hub(folder)
     yield one
     one.close()
     shutil.rmtree(folder, ignore_errors=True)
@@ -133,3 +156,54 @@ def test_jhub_client_makes_a_user_runs_cells_and_cleans_up(hub, user):
     told = run(hub, "jhub-client", JHUB_CLIENT, hub.url, user, token=ADMIN_TOKEN)
     assert "42" in told[-1]
     assert hub.admin.get(f"/users/{user}").status_code == 404
+
+
+@pytest.fixture
+def announcement(hub, tmp_path):
+    """Yield the address of jupyterhub-announcement, which runs beside the hub."""
+    prefix = "/services/announcement/"
+    environment = {
+        "JUPYTERHUB_API_TOKEN": ANNOUNCER_TOKEN,
+        "JUPYTERHUB_API_URL": f"{hub.url}/hub/api",
+        "JUPYTERHUB_BASE_URL": "/",
+        "JUPYTERHUB_SERVICE_NAME": "announcement",
+        "JUPYTERHUB_SERVICE_PREFIX": prefix,
+        "JUPYTERHUB_CLIENT_ID": "service-announcement",
+        "JUPYTERHUB_OAUTH_SCOPES": '["access:services!service=announcement"]',
+    }
+    python = TOP / ".venv-programs-announcement" / "bin" / "python"
+    assert python.exists(), "announcement is not installed: make programs does"
+    command = [python, "-m", "jupyterhub_announcement", f"--AnnouncementService.port={hub.announcer_port}"]
+    service = subprocess.Popen(command, env=os.environ | environment, cwd=tmp_path)
+    give_up_at = time.monotonic() + 60
+    while httpx.get(f"{hub.url}{prefix}latest").status_code != 200:
+        assert time.monotonic() < give_up_at, "the service does not answer"
+        time.sleep(0.1)
+    yield f"{hub.url}{prefix}"
+    service.terminate()
+    service.wait(10)
+
+
+def log_in(page, name, password):
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_announcements_are_made_by_admins_and_read_by_all(announcement, new_page):
+    page = new_page()
+    page.goto(announcement)
+    log_in(page, "boss", OF_ADMINS)
+    page.wait_for_url(announcement)
+    page.get_by_label("Announcement").fill("No servers on <em>Friday</em>")
+    page.get_by_role("button", name="Submit").click()
+    page.locator("em", has_text="Friday").wait_for()
+
+    page = new_page()
+    page.goto(announcement)
+    log_in(page, "tom", PASSWORD)
+    page.wait_for_url(announcement)
+    assert "No servers on" in page.locator("body").inner_text()
+    assert page.get_by_label("Announcement").count() == 0
+    said = httpx.get(f"{announcement}latest").json()
+    assert (said["user"], said["announcement"]) == ("boss", "No servers on <em>Friday</em>")
