@@ -157,9 +157,9 @@ def _account(hub: "Hub", home: _Home) -> Account | None:
 
 def _title(name: str, folder: Path) -> str:
     number, is_whole = size_of(folder)
-    if not is_whole:
-        return f"# {name}: at least {size(number)}"
-    return f"# {name}: {size(number) if number >= _LEAST else f'less than {size(_LEAST)}'}"
+    if number < _LEAST:
+        return f"# {name}: {f'less than {size(_LEAST)}' if is_whole else 'its size is not known'}"
+    return f"# {name}: {'' if is_whole else 'at least '}{size(number)}"
 
 
 def _rsync(source: Path | str, target: Path | str, option: str) -> str:
