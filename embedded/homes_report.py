@@ -11,7 +11,6 @@ from hubless.adapters.ecs.config import HomeFileSystem
 from hubless.adapters.processes.accounts import Account, account_of
 from hubless.domain.errors import InvalidRequestError, LaunchFailedError
 from hubless.domain.limits import size
-from hubless.domain.names import normalise_user_name
 from hubless.domain.values import value
 
 if TYPE_CHECKING:
@@ -36,14 +35,14 @@ class _Home:
 
 
 def lines(
-    hub: "Hub", source: "Archive", renames: Mapping[str, str], template: str, *, in_aws: bool, back: bool = False
+    hub: "Hub", source: "Archive", names: Mapping[str, str], template: str, *, in_aws: bool, back: bool = False
 ) -> Iterator[str]:
     """Yield what was found of each user's files, and the command to bring them.
 
     Args:
         hub: this hub, after the import.
         source: what was imported.
-        renames: names of the source to names here, if they differ.
+        names: of the users who came: the source's to names here.
         template: a path with `{username}`.
         in_aws: whether the hub is in AWS, where files lie in EFS.
         back: whether the commands bring the files from here to the old hub.
@@ -53,7 +52,7 @@ def lines(
     """
     if "{username}" not in template:
         raise InvalidRequestError("A template of homes needs {username}, such as '/home/jupyter-{username}'")
-    homes, without, absent = _found(hub, source, renames, template)
+    homes, without, absent = _found(hub, source, names, template)
     where = "from here to the old hub" if back else "here from the old hub"
     yield f"These commands bring users' files {where}. Nothing is moved yet: stop users' servers first."
     if os.geteuid() != 0 and any(home.there.stat().st_uid != os.geteuid() for home in homes):
@@ -69,7 +68,7 @@ def lines(
 
 
 def _found(
-    hub: "Hub", source: "Archive", renames: Mapping[str, str], template: str
+    hub: "Hub", source: "Archive", names: Mapping[str, str], template: str
 ) -> tuple[list[_Home], list[str], int]:
     """Return the homes at the old hub, the names of users without one, and the number of users who are not here."""
     ids = {user.name: user.id for user in hub.accounts.all()}
@@ -77,7 +76,7 @@ def _found(
     without: list[str] = []
     absent = 0
     for user in source.users:
-        name = renames.get(user.name, normalise_user_name(user.name))
+        name = names.get(user.name, "")
         if name not in ids:
             absent += 1
         elif there := _folder(template, user.name):

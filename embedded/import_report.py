@@ -40,17 +40,23 @@ def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None =
 def _table(plan: Plan) -> Iterator[str]:
     added, changed, removed = (plan.count(one) for one in (Action.ADD, Action.CHANGE, Action.REMOVE))
     marked = plan.count(Action.MARK)
-    yield f"{'':<16}{'new':>8}{'changed':>9}{'same':>8}{'removed':>9}{'left out':>10}"
+    yield f"{'':<16}{'new':>8}{'changed':>9}{'same':>8}{'kept':>8}{'removed':>9}{'left out':>10}"
     for kind in Kind:
         numbers = (
             added[kind],
             changed[kind],
             marked[kind] + plan.same.get(kind, 0),
+            plan.kept.get(kind, 0),
             removed[kind],
             plan.left_out.get(kind, 0),
         )
         if any(numbers):
-            yield f"{kind.value:<16}{numbers[0]:>8}{numbers[1]:>9}{numbers[2]:>8}{numbers[3]:>9}{numbers[4]:>10}"
+            new, changes, same, kept, gone, left = numbers
+            yield f"{kind.value:<16}{new:>8}{changes:>9}{same:>8}{kept:>8}{gone:>9}{left:>10}"
+    for other in sorted(set(plan.left_out) - set(Kind)):  # such as roles
+        yield f"{other:<16}{0:>8}{0:>9}{0:>8}{0:>8}{0:>9}{plan.left_out[other]:>10}"
+    if plan.kept:
+        yield "kept: stays as it is here, and the source has it in another form."
 
 
 def _gone(plan: Plan, *, delete: bool, most: int | None) -> Iterator[str]:

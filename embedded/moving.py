@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
     from hubless.domain.archive import Archive, Remark
     from hubless.domain.import_plan import Plan
+    from hubless.settings import Settings
 
 MOST_BESIDE_A_HUB = 1000  # steps of a transaction beside a hub that runs: they take about 0.1 s, and its writes wait
 WRITE_UNITS = 12  # of DynamoDB, about, for a step with its indexes and its mark
@@ -80,6 +81,10 @@ def _tell_remarks(remarks: "Iterable[Remark]") -> None:
 @click.option("--origin", default="", metavar="NAME", help="The old hub's name, if you import several.")
 @click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Give a user another name; repeat it.")
 @click.option(
+    "--join", "joined", multiple=True, metavar="NAME", help="Make a user of SOURCE the one of here; repeat it."
+)
+@click.option("--join-all", "joins_all", is_flag=True, help="Do so with all users of the same names but admins.")
+@click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     metavar="INSTANT",
@@ -115,6 +120,8 @@ def import_(
     stage: str | None,
     origin: str,
     renames: Sequence[str],
+    joined: Sequence[str],
+    joins_all: bool,
     since: datetime | None,
     delete: bool,
     passwords: Path | None,
@@ -151,6 +158,9 @@ def import_(
             delete,
             hub.settings.login.auth_state,
             frozenset(service.name for service in hub.settings.services),
+            joined=frozenset(joined),
+            joins_all=joins_all,
+            users_of_settings=_users_of(hub.settings),
         )
         plan = hub.moving.plan(archive, origin, choices)
         progress.end()
@@ -167,7 +177,7 @@ def import_(
             if template is not None:
                 from embedded import homes_report
 
-                for line in homes_report.lines(hub, archive, names, template, in_aws=stage is not None, back=back):
+                for line in homes_report.lines(hub, archive, plan.names, template, in_aws=stage is not None, back=back):
                     click.echo(line)
 
 
@@ -242,6 +252,11 @@ def _missing_roles(hub: "Hub", source: "Archive") -> list[str]:
 
     known = {role.name for role in hub.settings.roles}
     return [role.name for role in source.roles if role.name not in known and is_told(role)]
+
+
+def _users_of(settings: "Settings") -> frozenset[str]:
+    """Return the names of the users whom settings make."""
+    return frozenset((*settings.login.admins, *(user for group in settings.groups.values() for user in group.users)))
 
 
 def _costs(plan: "Plan") -> str:

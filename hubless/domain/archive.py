@@ -189,6 +189,7 @@ class Remark:
     what: str  # a sentence
     to_do: str = ""  # a sentence
     is_left_out: bool = False
+    number: int = 1  # of records that it is about
 
 
 @value

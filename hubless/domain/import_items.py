@@ -23,6 +23,9 @@ from hubless.domain.ids import RANDOM_BYTES, identifier
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.values import value
 
+_CHANGING = "changing"
+_PART = 16  # hex digits by which a mark knows a part of an item
+
 
 class Kind(StrEnum):
     """What an item is; the order is the one in which an import writes."""
@@ -46,10 +49,31 @@ class Kind(StrEnum):
 
 
 Key = tuple[str, ...]
-ADMIN = " admin"  # ends the digest of a user who is an admin: so a mark says whether the import gave the flag
+# What may change on both sides, each by itself: a digest of such an item has a part for each. `created_at` of a user is
+# in it because somebody who was made anew there may be another person.
+PARTS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.USER: ("admin", "user_info", "created_at"),
+    Kind.GROUP: ("properties",),
+    Kind.SERVICE: (
+        "admin",
+        "url",
+        "oauth_client_id",
+        "oauth_redirect_uri",
+        "oauth_no_confirm",
+        "oauth_client_allowed_scopes",
+        "info",
+        "display",
+        "client_secret_hash",
+        "token_hash",
+    ),
+    Kind.SERVER: ("display_name", "profile", "user_options"),
+    Kind.TOKEN: ("owner", "scopes", "note", "expires_at"),
+    Kind.SHARE: ("scopes",),
+    Kind.SIGN_UP: ("password_hash", "address"),
+}
 # Facts that differ between two hubs or with every use: no digest has them.
-_VOLATILE = frozenset({"id", "last_activity_at", "hashed", "exchange_count", "last_exchanged_at", "until"})
-_PARTS: Mapping[str, Any] = {
+_VOLATILE = frozenset({"id", "last_activity_at", "hashed", "exchange_count", "last_exchanged_at", "until", "linked_at"})
+_OF_ACCOUNT: Mapping[str, Any] = {
     "password_hash": None,
     "email": "",
     "auth_state": None,
@@ -71,11 +95,43 @@ class Item:
     digest: str = ""
     owner: str = ""  # the user's name to whom it belongs, if it does
     last_activity_at: datetime | None = None
+    before: Any = field(default=None, hash=False, repr=False)  # the record that is here and that an import changes
+    mark: str = ""  # of the last import
+
+
+def changing(mark: str) -> str:
+    """Return the mark of an item that an import is about to delete and add anew: if it is gone, nobody else did it."""
+    return mark if is_changing(mark) else f"{_CHANGING} {mark}".rstrip()
+
+
+def is_changing(mark: str) -> bool:
+    """Say whether an import that broke off may have deleted the item, or may have added it."""
+    return mark.startswith(_CHANGING)
 
 
 def place_of(item: Item) -> str:
     """Return by what a mark knows an item: a digest, so that marks hold no names of people."""
-    return hashlib.sha256(json.dumps([item.kind, *item.key]).encode()).hexdigest()
+    return place(item.kind, *item.key)
+
+
+def place(kind: str, *key: str) -> str:
+    """Return by what a mark knows the item of that kind and key."""
+    return hashlib.sha256(json.dumps([kind, *key]).encode()).hexdigest()
+
+
+def part_of(fact: Any) -> str:
+    """Return the digest of a part of an item."""
+    return digest(fact)[:_PART]
+
+
+def parts_in(text: str) -> dict[str, str]:
+    """Return the parts in a digest or mark, by name; it has none if an older version wrote it."""
+    return dict(word.split("=", 1) for word in text.split(" ") if "=" in word)
+
+
+def with_parts(parts: Mapping[str, str]) -> str:
+    """Return the digest that has these parts."""
+    return " ".join(f"{name}={part}" for name, part in parts.items())
 
 
 def items_of(found: Archive) -> Iterator[Item]:
@@ -120,8 +176,7 @@ def token_in_words(token: ArchivedToken) -> str:
 
 def _items_of_user(user: ArchivedUser) -> Iterator[Item]:
     key = (user.name,)
-    account = _item(Kind.USER, key, replace(user, **_PARTS), user.name, user.last_activity_at)
-    yield replace(account, digest=f"{account.digest}{ADMIN}") if user.admin else account
+    yield _item(Kind.USER, key, replace(user, **_OF_ACCOUNT), user.name, user.last_activity_at)
     if user.password_hash is not None:
         yield _item(Kind.PASSWORD, key, user.password_hash, user.name)
     if user.email:
@@ -162,4 +217,8 @@ def _id_of(prefix: str, hashed: str, created_at: datetime) -> str:
 
 
 def _item(kind: Kind, key: Key, record: Any, owner: str = "", last_activity_at: datetime | None = None) -> Item:
-    return Item(kind, key, record, digest(record, without=_VOLATILE), owner, last_activity_at)
+    if kind in PARTS:
+        text = with_parts({name: part_of(getattr(record, name)) for name in PARTS[kind]})
+    else:
+        text = digest(record, without=_VOLATILE)
+    return Item(kind, key, record, text, owner, last_activity_at)

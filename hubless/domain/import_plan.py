@@ -15,16 +15,21 @@ from hubless.domain.added_services import check_service
 from hubless.domain.archive import Archive, ArchivedService, ArchivedUser, Remark
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.external_identities import check_awaited_login
-from hubless.domain.import_items import ADMIN, Item, Key, Kind, in_words, items_of, place_of, token_in_words
-from hubless.domain.imported_secrets import beyond_bounds
-from hubless.domain.names import (
-    check_group_name,
-    check_server_name,
-    check_user_name,
-    normalise_user_name,
-    shown,
-    skeleton,
+from hubless.domain.import_items import (
+    PARTS,
+    Item,
+    Key,
+    Kind,
+    in_words,
+    is_changing,
+    items_of,
+    place_of,
+    token_in_words,
 )
+from hubless.domain.import_merge import Merge, merge, parts_in_words
+from hubless.domain.import_names import NameChoices, name_users
+from hubless.domain.imported_secrets import beyond_bounds
+from hubless.domain.names import check_group_name, check_server_name, check_user_name, shown
 from hubless.domain.scopes import is_custom, parse
 from hubless.domain.shares import SHAREABLE
 from hubless.domain.tokens import OwnerKind
@@ -45,7 +50,6 @@ _SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, K
 _GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY, Kind.AWAITED})
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
-CHANGING = "changing"  # the mark of an item whose change deletes it first: if it is gone, nobody else removed it
 _EXPIRED = "has expired"
 _BEYOND = "is one of too many that begin with the same characters"
 
@@ -69,6 +73,9 @@ class Choices:
     keeps_auth_state: bool = False
     services: frozenset[str] = frozenset()  # of the settings
     taken: frozenset[str] = frozenset()  # client ids, and hashes of tokens, of the settings' services
+    joined: frozenset[str] = frozenset()  # users of the source who are the users of these names here
+    joins_all: bool = False  # so are all others, except admins
+    users_of_settings: frozenset[str] = frozenset()
 
 
 @value
@@ -79,10 +86,13 @@ class Plan:
     steps: tuple[Step, ...]
     same: Mapping[str, int] = field(hash=False)  # items by kind that were imported before, unchanged
     left_out: Mapping[str, int] = field(hash=False)
+    kept: Mapping[str, int] = field(default_factory=dict, hash=False)  # that stay as they are here, and differ there
     remarks: tuple[Remark, ...] = ()
     admins: tuple[str, ...] = ()  # users who become admins by it
     admin_services: tuple[str, ...] = ()  # services that become admins by it
     gone: tuple[Item, ...] = ()  # imported before, not in the source any more, and still here
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)  # of users who come: the source's to ours
+    name_marks: Mapping[str, str] = field(default_factory=dict, hash=False)  # of names that the caller chose
 
     def count(self, action: Action) -> Counter[Kind]:
         """Return how many items of each kind the import would add, change, remove or mark."""
@@ -106,6 +116,9 @@ def plan_of(source: Archive, here: Archive, marks: Marks, choices: Choices, now:
         marks: the digest of each item as it was imported last, by `place_of`.
         choices: of the caller and of the settings.
         now: the present instant: what has expired is left out.
+
+    Raises:
+        InvalidRequestError: when a choice contradicts an earlier import.
     """
     return _Planning(source, here, marks, choices, now).plan()
 
@@ -125,19 +138,23 @@ class _Planning:
             self._hold(service)
         self._replaced = choices.services & {service.name for service in here.services}  # settings have them now
         self._remarks = list(source.remarks)
-        self._left_out = Counter[str](remark.kind for remark in source.remarks if remark.is_left_out)
-        self._same = Counter[str]()
+        self._left_out = Counter[str]()
+        for remark in source.remarks:
+            self._left_out[remark.kind] += remark.number if remark.is_left_out else 0
+        self._same, self._kept = Counter[str](), Counter[str]()
         self._expired = Counter[Kind]()
         self._steps = list[tuple[Action, Item]]()
         self._seen = dict[tuple[Kind, Key], Item]()  # everything in the source
         # What is here, and what this import adds: the rest may need it.
         self._present = {*self._here, *((Kind.SERVICE, (name,)) for name in choices.services)}
-        self._unclear = set[str]()  # names of users who are in the source and left out
         self._with_way_in = set[str]()  # users of the source, by names here
-        self._names = dict[str, str]()  # of users: the source's to ours
+        chosen = NameChoices(choices.renames, choices.joined, choices.joins_all, choices.users_of_settings)
+        self._named = name_users(source, here, marks, chosen)
+        self._names, self._unclear = self._named.names, self._named.unclear
 
     def plan(self) -> Plan:
-        self._name_users()
+        for remark in self._named.remarks:
+            self._remark(Kind(remark.kind), remark.subject, remark.what, remark.to_do, left_out=remark.is_left_out)
         wanted = self._wanted(self._with_our_names())
         for item in wanted:
             if self._is_of_replaced(item):
@@ -148,14 +165,29 @@ class _Planning:
         for kind, number in self._expired.items():
             self._remarks.append(Remark(kind, f"{number} of them", "have expired", is_left_out=True))
         gone = self._gone()
+        left = [item for item in gone if self._is_left_there(item)]
+        gone = tuple(item for item in gone if not self._is_left_there(item))
         if self._choices.delete:
             self._steps += [(Action.REMOVE, item) for item in reversed(gone)]
+        self._steps += [(Action.REMOVE, item) for item in left]
         steps = tuple(Step(action, item, number) for number, (action, item) in enumerate(self._in_order()))
-        same, left_out, remarks = dict(self._same), dict(self._left_out), tuple(self._remarks)
+        same, left_out, remarks = dict(self._same), dict(+self._left_out), tuple(self._remarks)
         users = self._new_admins(steps, Kind.USER, {user.name for user in self._here_users.values() if user.admin})
         admins_here = {key[0] for (kind, key), item in self._here.items() if kind is Kind.SERVICE and item.record.admin}
         services = self._new_admins(steps, Kind.SERVICE, admins_here)
-        return Plan(self._source.source, steps, same, left_out, remarks, users, services, gone)
+        return Plan(
+            self._source.source,
+            steps,
+            same,
+            left_out,
+            dict(self._kept),
+            remarks,
+            users,
+            services,
+            gone,
+            self._names,
+            self._named.marks,
+        )
 
     def _wanted(self, source: Archive) -> list[Item]:
         """Return the items of the source that can be here, each once."""
@@ -186,34 +218,6 @@ class _Planning:
 
     # --- names ---
 
-    def _name_users(self) -> None:
-        """Choose the name here of each user of the source, or leave the user out with a remark."""
-        holders = {skeleton(name): name for name in self._here_users}
-        wanted = dict[str, list[str]]()
-        for user in self._source.users:
-            name = self._choices.renames.get(user.name, normalise_user_name(user.name))
-            wanted.setdefault(skeleton(name), []).append(user.name)
-        for user in self._source.users:
-            if user.name in self._names:
-                continue
-            name = self._choices.renames.get(user.name, normalise_user_name(user.name))
-            alike = sorted(set(wanted[skeleton(name)]) - {user.name})
-            holder = holders.get(skeleton(name))
-            if alike:
-                why = f"would be {shown(name)} here, which looks like what {shown(alike[0])} would be"
-            elif holder is not None and holder != name:
-                why = f"looks like the user {shown(holder)}, who is here"
-            else:
-                try:
-                    self._names[user.name] = name if holder == name else check_user_name(name)
-                    continue
-                except InvalidRequestError as refused:
-                    why = f"cannot have this name here ({refused})"
-            self._unclear |= {name, normalise_user_name(user.name)}
-            self._remark(Kind.USER, user.name, why, f"Choose a name: --rename '{user.name}=NEW'.", left_out=True)
-        for old in sorted(set(self._choices.renames) - {user.name for user in self._source.users}):
-            self._remark(Kind.USER, old, "is to be renamed and is not in the source", "Look at --rename.")
-
     def _with_our_names(self) -> Archive:
         """Return the source with names as they are here; what belongs to nobody is left out with a remark."""
         source, names = self._source, self._names
@@ -224,7 +228,7 @@ class _Planning:
         def is_known(kind: Kind, subject: str, *users: str | None) -> bool:
             for user in users:
                 if user is not None and user not in names:
-                    if user in left:  # which has its own remark
+                    if user in self._named.left_out:  # which has its own remark
                         self._left_out[kind] += 1
                     else:
                         why = f"belongs to {shown(user)}, who is no user there"
@@ -232,7 +236,6 @@ class _Planning:
                     return False
             return True
 
-        left = {user.name for user in source.users} - set(names)
         return replace(
             source,
             users=tuple(
@@ -274,8 +277,9 @@ class _Planning:
                 if is_known(Kind.SHARE_CODE, f"{one.owner}/{one.server}", one.owner)
             ),
             sign_ups=tuple(
-                replace(one, name=self._choices.renames.get(one.name, normalise_user_name(one.name)))
+                replace(one, name=self._named.sign_ups[one.name])
                 for one in source.sign_ups
+                if one.name in self._named.sign_ups
             ),
         )
 
@@ -309,6 +313,9 @@ class _Planning:
 
     def _admits(self, item: Item) -> bool:
         """Say whether this item can be here at all; leave it out with a remark if not."""
+        if item.kind is Kind.SERVICE and item.record.name in self._choices.services:
+            self._keep(item, "keeps the settings that it has here")
+            return False
         why, to_do = self._refusal(item)
         if not why:
             return True
@@ -377,8 +384,6 @@ class _Planning:
         return why, "Its owner makes a new code."
 
     def _refusal_of_service(self, service: Any) -> tuple[str, str]:
-        if service.name in self._choices.services:
-            return "keeps the settings that it has here", ""
         if why := _fault(lambda: check_service(service)):
             return why, "Change it there and import again, or write it in the settings."
         for what, text in (("client id", service.oauth_client_id), ("token", service.token_hash)):
@@ -429,29 +434,55 @@ class _Planning:
         elif mark == item.digest:
             self._same[item.kind] += 1
             self._follow_activity(item, there)
-        elif there is None and mark is not None and mark != CHANGING:
-            self._leave_out(item, "was changed there, and removed here since the last import", "")
-        elif there is None:
+        elif there is not None:
+            self._compare(item, there, mark)
+        elif mark is not None and not is_changing(mark):
+            self._leave_out(item, "was changed there, and removed or renamed here since the last import", "")
+        else:
             self._add(item)
-        elif there.digest == item.digest:
+
+    def _compare(self, item: Item, there: Item, mark: str | None) -> None:
+        """Decide about what both sides have in two forms."""
+        if there.digest == item.digest:
             self._steps.append((Action.MARK, item))
             self._follow_activity(item, there)
+        elif item.kind is Kind.IDENTITY and item.owner != there.owner:
+            self._leave_out(item, f"is linked to {shown(there.owner)} here", "Unlink it there first, if that is wrong.")
         elif mark is None:
-            self._merge(item, there)
-        elif item.kind in _GUARDED and there.digest != mark:
-            self._leave_out(item, "was changed there, and here since the last import; what is here stays", "")
+            self._join(item, there)
+        elif item.kind in PARTS:
+            self._bring_parts(item, there, mark)
+        elif item.kind not in _GUARDED:
+            self._keep(item, "is here in another form, which stays")
+        elif there.digest != mark:
+            self._keep(item, "was changed there, and here since the last import; what is here stays")
         else:
-            self._steps.append((Action.CHANGE, self._with_our_flag(item, there, mark)))
+            self._steps.append((Action.CHANGE, replace(item, before=there.record)))
 
-    def _with_our_flag(self, item: Item, there: Item, mark: str) -> Item:
-        """Return the item; of a user, without an admin flag that was given or taken here since the last import."""
-        if item.kind is not Kind.USER or there.record.admin == item.record.admin:
-            return item
-        if there.record.admin == mark.endswith(ADMIN):
-            return item
-        what = "is an admin" if there.record.admin else "is no admin"
-        self._remark(Kind.USER, item.key[0], f"{what} by a change here since the last import, and stays so", "")
-        return replace(item, record=replace(item.record, admin=there.record.admin))
+    def _bring_parts(self, item: Item, there: Item, mark: str) -> None:
+        """Bring what changed there alone; what changed here too stays, and the report names it."""
+        merged = merge(item, there, mark)
+        if "owner" in merged.taken and (missing := self._missing(merged.item)) is not None:
+            self._leave_out(item, f"needs {missing}, which is not here", "")
+            return
+        if merged.taken:
+            self._steps.append((Action.CHANGE, merged.item))
+        elif merged.item.digest != mark:
+            self._steps.append((Action.MARK, merged.item))
+            self._follow_activity(item, there)
+        else:
+            self._follow_activity(item, there)
+        self._tell_of_parts(item, there, merged)
+
+    def _tell_of_parts(self, item: Item, there: Item, merged: Merge) -> None:
+        if "owner" in merged.taken:
+            what = f"moves here from {shown(there.record.owner)} to {shown(item.record.owner)}, as it did there"
+            self._remark(item.kind, in_words(there), what, "")
+        if merged.kept:
+            self._keep(item, f"{parts_in_words(merged.kept)} changed there, and here too; what is here stays")
+        if item.kind is Kind.USER and "admin" in merged.own:
+            what = "is an admin" if there.record.admin else "is no admin"
+            self._remark(Kind.USER, item.key[0], f"{what} by a change here since the last import, and stays so", "")
 
     def _is_of_replaced(self, item: Item) -> bool:
         """Say whether it is a token, which is not here, of an added service that settings have replaced since."""
@@ -468,10 +499,13 @@ class _Planning:
             self._present.add((item.kind, item.key))
             self._steps.append((Action.ADD, item))
 
-    def _merge(self, item: Item, there: Item) -> None:
+    def _join(self, item: Item, there: Item) -> None:
         """Decide about what both had before the first import: what is here stays, and what is missing is added."""
         mine, theirs = there.record, item.record
-        if item.kind is Kind.USER:
+        changed = replace(item, before=mine)
+        if item.kind is Kind.USER and item.key[0] in self._named.same:
+            self._bring_parts(item, there, "")
+        elif item.kind is Kind.USER:
             merged = replace(
                 mine,
                 admin=mine.admin or theirs.admin,
@@ -483,14 +517,14 @@ class _Planning:
                 "A user of this name is here, as admins of the settings are: both become one user",
                 f"If they are two people: --rename '{item.key[0]}=NEW'.",
             )
-            self._steps.append((Action.CHANGE, replace(item, record=merged)))
+            self._steps.append((Action.CHANGE, replace(changed, record=merged)))
         elif item.kind is Kind.SHARE:
             scopes = tuple(sorted({*mine.scopes, *theirs.scopes}))
-            self._steps.append((Action.CHANGE, replace(item, record=replace(theirs, scopes=scopes))))
+            self._steps.append((Action.CHANGE, replace(changed, record=replace(theirs, scopes=scopes))))
         elif item.kind is Kind.GROUP and not mine.properties:
-            self._steps.append((Action.CHANGE, item))
+            self._steps.append((Action.CHANGE, changed))
         else:
-            self._leave_out(item, "was here before in another form, which stays", "")
+            self._keep(item, "was here before in another form, which stays")
 
     def _is_older(self, item: Item) -> bool:
         if self._choices.since is None:
@@ -531,6 +565,18 @@ class _Planning:
                 if step.item.key[0] not in here
             )
         )
+
+    def _is_left_there(self, item: Item) -> bool:
+        """Say whether it is the membership of somebody who left a group there: user and group are in the source."""
+        if item.kind is not Kind.MEMBER:
+            return False
+        group, user = item.key
+        return (Kind.GROUP, (group,)) in self._seen and (Kind.USER, (user,)) in self._seen
+
+    def _keep(self, item: Item, what: str) -> None:
+        """Say that what is here stays although the source has it in another form."""
+        self._kept[item.kind] += 1
+        self._remark(item.kind, in_words(item), what, "")
 
     def _leave_out(self, item: Item, why: str, to_do: str) -> None:
         if why == _EXPIRED:

@@ -150,6 +150,10 @@ class GroupStore(Protocol):
         """Replace the group's properties."""
         ...
 
+    def change_properties(self, group_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Replace the group's properties if they are *before*, and say whether they were."""
+        ...
+
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
         """Return one page in order of creation, and the total; *names* limits both to groups of these names."""
         ...

@@ -16,8 +16,8 @@ from hubless.domain.archive import Archive, ArchivedServer, ArchivedService, Arc
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AWAITED_FOR, LinkedIdentity
-from hubless.domain.import_items import Item, Key, Kind, place_of
-from hubless.domain.import_plan import CHANGING, Action, Choices, Plan, plan_of
+from hubless.domain.import_items import Item, Key, Kind, changing, place_of
+from hubless.domain.import_plan import Action, Choices, Plan, plan_of
 from hubless.domain.lifecycle import Server
 from hubless.domain.second_factors import AuthenticatorApp, Passkey
 from hubless.domain.shares import Share, ShareCode
@@ -67,6 +67,8 @@ class Moving:
         with self.stores.marks.unchanging():
             writing.read_ids()  # before the transaction, in which others cannot write
         with self.stores.marks.together():
+            # First: who gets another name here does not come under the old one after a crash.
+            self.stores.marks.put(origin, plan.name_marks)
             writing.all(plan, origin, progress)
         if any(step.item.kind is Kind.SERVICE for step in plan.steps):
             self.services_changed()
@@ -176,8 +178,8 @@ class _Writing:
 
     def _batch(self, kind: Kind, action: Action, items: Sequence[Item], origin: str) -> None:
         """Write some items, and then their marks."""
-        if (kind, action) == (Kind.TOKEN, Action.CHANGE):  # which deletes first
-            self._stores.marks.put(origin, {place_of(item): CHANGING for item in items})
+        if begun := [item for item in items if _is_known_by_mark_alone(kind, action, item)]:
+            self._stores.marks.put(origin, {place_of(item): changing(item.mark) for item in begun})
         self._write(kind, action, items)
         self._stores.marks.put(origin, _marks(action, items))
 
@@ -231,7 +233,8 @@ class _Writing:
         )
 
     def _change_user(self, item: Item) -> None:
-        user, record = self._users[item.key[0]], item.record
+        user, record, before = self._users[item.key[0]], item.record, item.before
+        _expect((before.admin, before.user_info), (user.admin, user.user_info), f"The user {user.name}")
         after = replace(user, admin=record.admin, user_info=record.user_info, revision=user.revision + 1)
         if (after.admin, after.user_info) != (user.admin, user.user_info):
             self._stores.users.change(user, after)
@@ -241,8 +244,7 @@ class _Writing:
 
     def _password(self, item: Item) -> None:
         user_id = self._ids.user(item.owner)
-        before = self._stores.passwords.get(user_id)
-        if not self._stores.passwords.change(user_id, before, item.record):
+        if not self._stores.passwords.change(user_id, item.before, item.record):
             raise StoreConflictError(f"The password of {item.owner} was changed meanwhile. Import again")
 
     def _add_passwords(self, items: Sequence[Item]) -> None:
@@ -254,6 +256,7 @@ class _Writing:
     def _email(self, item: Item) -> None:
         user_id = self._ids.user(item.owner)
         before = self._stores.emails.get(user_id)
+        _expect(item.before or "", before.address if before else "", f"The address of {item.owner}")
         self._stores.emails.save(before, replace(before or EmailAddress(user_id), address=item.record))
 
     def _auth_state(self, item: Item) -> None:
@@ -313,7 +316,9 @@ class _Writing:
         self._ids.groups.update({group.name: group.id for group in groups})
 
     def _change_group(self, item: Item) -> None:
-        self._stores.groups.set_properties(self._ids.group(item.key[0]), item.record.properties)
+        group_id, before = self._ids.group(item.key[0]), item.before.properties
+        if not self._stores.groups.change_properties(group_id, before, item.record.properties):
+            raise StoreConflictError(f"The group {item.key[0]} was changed meanwhile. Import again")
 
     def _service(self, item: Item) -> None:
         there = self._stores.services.find(item.key[0])
@@ -321,6 +326,8 @@ class _Writing:
         if there is None:
             self._stores.services.create(replace(wanted, id=new_id("sv", self._now)))
             return
+        before = None if item.before is None else replace(_service(item.before), id=there.id)
+        _expect(before, there, f"The service {there.name}")
         wanted = replace(
             wanted,
             id=there.id,
@@ -339,11 +346,13 @@ class _Writing:
             there = self._stores.servers.get(self._ids.server(record.owner, record.name))
             if there is None:
                 raise NotFoundError("Server", f"{record.owner}/{record.name}")
+            before = None if item.before is None else _choices(item.before)
+            _expect(before, _choices(there), f"The server {record.owner}/{record.name}")
             after = replace(
                 there,
                 display_name=record.display_name,
                 user_options=record.user_options,
-                profile=record.profile or there.profile,
+                profile=record.profile,
                 revision=there.revision + 1,
             )
             self._stores.servers.write(there, after)
@@ -383,6 +392,9 @@ class _Writing:
         record, tokens = item.record, self._stores.tokens
         is_users = record.owner_kind is OwnerKind.USER
         owner_id, *earlier = [self._ids.user(record.owner)] if is_users else self._owners_of_service(record.owner)
+        if item.before is not None and item.before.owner != record.owner:  # it moves
+            before = item.before.owner
+            earlier += [self._ids.user(before)] if is_users else self._owners_of_service(before)
         found = (tokens.get(record.owner_kind, one, record.id) for one in (owner_id, *earlier))
         there = next((one for one in found if one is not None), None)
         if there is not None:
@@ -402,6 +414,9 @@ class _Writing:
         group_id = None if record.group is None else self._ids.group(record.group)
         server_id, shares = self._ids.server(record.owner, record.server), self._stores.shares
         there = shares.find(server_id, user_id=user_id, group_id=group_id)
+        if item.before is not None:
+            known = () if there is None else there.scopes
+            _expect(set(item.before.scopes), set(known), f"A share of {record.owner}/{record.server}")
         if there is not None and (fewer := set(there.scopes) - set(record.scopes)):
             shares.revoke(there.id, fewer)
         shares.grant(
@@ -426,6 +441,9 @@ class _Writing:
 
     def _sign_up(self, item: Item) -> None:
         record, now = item.record, self._now
+        if item.before is not None:
+            self._change_sign_up(item)
+            return
         created = record.created_at or now
         asked = SignUp(
             record.name,
@@ -437,6 +455,15 @@ class _Writing:
             needs_approval=True,
         )
         self._stores.sign_ups.add(asked, now, most=None)
+
+    def _change_sign_up(self, item: Item) -> None:
+        record, before = item.record, item.before
+        there = self._stores.sign_ups.find(record.name, self._now)
+        found = None if there is None else (there.password_hash, there.address)
+        if there is None or found != (before.password_hash, before.address):
+            raise StoreConflictError(f"The sign-up of {record.name} was changed meanwhile. Import again")
+        after = replace(there, password_hash=record.password_hash, address=record.address, revision=there.revision + 1)
+        self._stores.sign_ups.change(there, after)
 
     # --- what the source has lost ---
 
@@ -490,6 +517,27 @@ def _service(record: ArchivedService) -> Service:
         from_settings=False,
         client_secret_hash=record.client_secret_hash,
     )
+
+
+def _is_known_by_mark_alone(kind: Kind, action: Action, item: Item) -> bool:
+    """Say whether the next import would take the item for removed, or for somebody else's, if this one broke off."""
+    if kind is Kind.TOKEN:
+        return action is Action.CHANGE  # which deletes first
+    return kind is Kind.USER and action is Action.ADD and item.record.created_at is None
+
+
+def _choices(server: Server | ArchivedServer) -> tuple[object, ...]:
+    return server.display_name, server.profile, dict(server.user_options)
+
+
+def _expect(planned: object, found: object, what: str) -> None:
+    """Refuse to write over what somebody changed here since the plan was made.
+
+    Raises:
+        StoreConflictError: saying what it is and what to do.
+    """
+    if planned != found:
+        raise StoreConflictError(f"{what} was changed meanwhile. Import again")
 
 
 def _marks(action: Action, items: Iterable[Item]) -> dict[str, str | None]:

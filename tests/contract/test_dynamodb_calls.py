@@ -195,6 +195,7 @@ USUAL = {
     "groups.remove_users": lambda s: s.groups.remove_users("g1", ["alice"]),
     "groups.set_memberships": lambda s: s.groups.set_memberships(ALICE.id, [Group("g2", "new"), Group("x", "staff")]),
     "groups.set_properties": lambda s: s.groups.set_properties("g1", {"a": 1}),
+    "groups.change_properties": lambda s: s.groups.change_properties("g1", {}, {"a": 1}),
     "groups.page": lambda s: s.groups.page(offset=0, limit=50),
     "servers.get": lambda s: s.servers.get(READY.id),
     "servers.find": lambda s: s.servers.find(ALICE.id, ""),

@@ -81,6 +81,16 @@ def test_properties_are_replaced_completely(stores, staff):
     assert (found.properties, found.users) == ({"new": [1]}, ("alice", "bob"))
 
 
+def test_properties_change_only_if_they_are_as_expected(stores, staff):
+    before = stores.groups.find("staff").properties
+    assert not stores.groups.change_properties("g1", {"other": 1}, {"new": [1]})
+    assert not stores.groups.change_properties("none", {}, {"new": [1]})
+    assert stores.groups.find("staff").properties == before
+    assert stores.groups.change_properties("g1", before, {"new": [1]})
+    found = stores.groups.find("staff")
+    assert (found.properties, found.users) == ({"new": [1]}, ("alice", "bob"))
+
+
 def test_deletion_ends_memberships_and_is_idempotent(stores, staff, alice):
     stores.groups.delete("g1")
     stores.groups.delete("g1")

@@ -73,7 +73,7 @@ def test_codes_of_an_app_of_an_archive_are_taken(hub, tmp_path):
     archive_file.write(hub.archive(), tmp_path / "here.jsonl", NOW)
     elsewhere = MovingHub(sqlite.stores_of(Database(tmp_path / "elsewhere.sqlite")), key=b"other" * 8)
     elsewhere.stores.users.create([a_user("ada", id="u-other")])
-    elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"))
+    elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"), replace(CHOICES, joined=frozenset({"ada"})))
     for one in (hub, elsewhere):
         checked = SecondFactors(one.stores.factors, PyotpCodes(), one.app_secrets, one.clock, "Hub")
         user = one.stores.users.find("ada")
@@ -132,6 +132,228 @@ def test_the_hash_of_a_token_that_was_used_here_stays(hub):
     assert plan.count(Action.CHANGE) == {Kind.TOKEN: 1}
     token = hub.stores.tokens.find(sha256("bob's"))
     assert (token.id, token.note) == (stored.id, "renamed")
+
+
+def changed_there(archive):
+    """Return the archive in which everything that may change on both sides has changed."""
+    changed = with_user(archive, "ada", user_info={"term": "autumn"})
+    return replace(
+        changed,
+        groups=(replace(archive.groups[0], properties={"n": 4}), *archive.groups[1:]),
+        services=(replace(archive.services[0], url="http://127.0.0.1:9001"),),
+        servers=tuple(
+            replace(one, display_name="Theirs", user_options={"image": "y"}) if one.name else one
+            for one in archive.servers
+        ),
+        shares=tuple(replace(one, scopes=("access:servers", "start:servers")) for one in archive.shares),
+        sign_ups=(replace(archive.sign_ups[0], address="zoe@new.example.org"),),
+    )
+
+
+def facts_of(hub):
+    found = hub.archive()
+    ada, group, server = found.users[0], hub.stores.groups.find("class"), hub.server("bob", "work")
+    return {
+        "user_info": ada.user_info,
+        "properties": group.properties,
+        "url": hub.stores.services.find("dash").url,
+        "server": (server.display_name, server.user_options, server.profile),
+        "shares": {one.scopes for one in found.shares},
+        "address": found.sign_ups[0].address,
+    }
+
+
+def change_here(hub):
+    """Change everything that may change on both sides."""
+    stores = hub.stores
+    ada, dash, server = stores.users.find("ada"), stores.services.find("dash"), hub.server("bob", "work")
+    stores.users.change(ada, replace(ada, user_info={"own": True}, revision=ada.revision + 1))
+    stores.groups.set_properties(stores.groups.find("class").id, {"own": True})
+    assert stores.services.change(dash, replace(dash, url="http://127.0.0.1:9999"))
+    own = replace(server, display_name="Own", user_options={"own": True}, revision=server.revision + 1)
+    stores.servers.write(server, own)
+    for share in stores.shares.page(offset=0, limit=10, owner_id=stores.users.find("bob").id)[0]:
+        stores.shares.grant(replace(share, scopes=("access:servers", "stop:servers")))
+    (zoe,) = stores.sign_ups.all(NOW)
+    stores.sign_ups.change(zoe, replace(zoe, address="zoe@own.example.org", revision=zoe.revision + 1))
+
+
+def test_what_changed_there_alone_is_brought_into_everything(hub):
+    hub.bring(a_hub())
+    assert hub.bring(changed_there(a_hub())).remarks == ()
+    assert facts_of(hub) == {
+        "user_info": {"term": "autumn"},
+        "properties": {"n": 4},
+        "url": "http://127.0.0.1:9001",
+        "server": ("Theirs", {"image": "y"}, "big"),
+        "shares": {("access:servers", "start:servers")},
+        "address": "zoe@new.example.org",
+    }
+    assert hub.bring(changed_there(a_hub())).steps == ()
+
+
+def test_what_changed_here_stays_whether_it_changed_there_or_not(hub):
+    hub.bring(a_hub())
+    change_here(hub)
+    ours = facts_of(hub)
+    assert hub.bring(a_hub()).steps == ()
+    for _ in range(2):
+        plan = hub.bring(changed_there(a_hub()))
+        assert facts_of(hub) == ours
+        kinds = {Kind.USER, Kind.GROUP, Kind.SERVICE, Kind.SERVER, Kind.SHARE, Kind.SIGN_UP}
+        assert (set(plan.kept), {one.kind for one in plan.remarks}) == (kinds, kinds)
+        assert plan.changes == 0
+    assert hub.bring(a_hub()).remarks == ()  # it is there again as it came
+
+
+def test_parts_that_changed_on_one_side_each_are_merged(hub):
+    hub.bring(a_hub())
+    server = hub.server("bob", "work")
+    own = replace(server, display_name="Own", revision=server.revision + 1)
+    hub.stores.servers.write(server, own)
+    there = tuple(replace(one, user_options={"image": "y"}) if one.name else one for one in a_hub().servers)
+    assert hub.bring(replace(a_hub(), servers=there)).remarks == ()
+    merged = hub.server("bob", "work")
+    assert (merged.display_name, merged.user_options, merged.profile) == ("Own", {"image": "y"}, "big")
+
+
+@pytest.mark.parametrize("what", ["user_info", "properties", "url", "server", "shares", "address", "password"])
+def test_what_changes_here_after_the_plan_was_made_is_not_lost(hub, what):
+    """People read the report before they say yes."""
+    hub.bring(a_hub())
+    there = changed_there(a_hub())
+    only = {
+        "user_info": {"users": there.users},
+        "properties": {"groups": there.groups},
+        "url": {"services": there.services},
+        "server": {"servers": there.servers},
+        "shares": {"shares": there.shares},
+        "address": {"sign_ups": there.sign_ups},
+        "password": {"users": with_user(a_hub(), "bob", password_hash="$2b$12$new").users},
+    }[what]
+    plan = hub.plan(replace(a_hub(), **only))
+    change_here(hub)
+    hub.stores.passwords.set(hub.stores.users.find("bob").id, "$argon2id$own")
+    ours = facts_of(hub)
+    with pytest.raises(HublessError, match="Import again"):
+        hub.moving.carry_out(plan, "old")
+    assert facts_of(hub) == ours
+    assert hub.stores.passwords.get(hub.stores.users.find("bob").id) == "$argon2id$own"
+    hub.bring(replace(a_hub(), **only))
+    assert facts_of(hub) == ours
+
+
+def test_a_member_taken_away_here_stays_away_and_one_there_goes(hub):
+    hub.bring(a_hub())
+    group = hub.stores.groups.find("class")
+    hub.stores.groups.remove_users(group.id, ["ada"])
+    hub.stores.users.create([a_user("own")])
+    hub.stores.groups.add_users(group.id, ["own"])
+    left = replace(a_hub(), groups=(ArchivedGroup("class", ("ada", "eve"), {"n": 3}), a_hub().groups[1]))
+    hub.bring(left)
+    assert hub.stores.groups.find("class").users == ("eve", "own")
+    assert hub.bring(left).steps == ()
+
+
+def test_a_token_that_went_over_to_another_user_there_moves(hub):
+    hub.bring(a_hub())
+    first, *others = a_hub().tokens
+    hub.bring(replace(a_hub(), tokens=(replace(first, owner="eve"), *others)))
+    token, user = hub.stores.tokens.find_with_user(first.hashed)
+    assert (token.id, user.name) == (first.id, "eve")
+    assert hub.stores.tokens.of_owner(OwnerKind.USER, hub.stores.users.find("bob").id) == []
+
+
+def test_a_user_who_got_another_name_there_becomes_another_one_here(hub):
+    """The old name is named as gone; what was that user's moves or is made."""
+    hub.bring(a_hub())
+    ada, bob, eve = a_hub().users
+    renamed = replace(a_hub(), users=(ada, replace(bob, name="robert", id=""), eve))
+    renamed = replace(
+        renamed,
+        groups=(ArchivedGroup("class", ("ada", "robert"), {"n": 3}), a_hub().groups[1]),
+        servers=tuple(replace(one, owner="robert") if one.owner == "bob" else one for one in a_hub().servers),
+        tokens=(replace(a_hub().tokens[0], owner="robert"), a_hub().tokens[1]),
+        shares=tuple(replace(one, owner="robert") for one in a_hub().shares),
+        share_codes=(),
+    )
+    plan = hub.bring(renamed)
+    assert "bob" in {item.key[0] for item in plan.gone if item.kind is Kind.USER}
+    assert hub.stores.tokens.find_with_user(a_hub().tokens[0].hashed)[1].name == "robert"
+    assert hub.bring(renamed).steps == ()
+
+
+def test_a_name_that_was_chosen_once_holds_for_later_imports(hub):
+    hub.bring(a_hub(), replace(CHOICES, renames={"bob": "bob2"}))
+    changed = with_user(a_hub(), "bob", user_info={"n": 1})
+    assert hub.bring(changed).count(Action.ADD) == {}
+    assert hub.stores.users.find("bob") is None
+    assert hub.stores.users.find("bob2").user_info == {"n": 1}
+    with pytest.raises(HublessError, match="contradicts an earlier import"):
+        hub.plan(changed, replace(CHOICES, renames={"bob": "bob3"}))
+
+
+def test_who_was_here_before_the_first_import_is_another_person(hub):
+    hub.stores.users.create([a_user("bob", admin=True)])
+    plan = hub.bring(a_hub(), replace(CHOICES, joins_all=True))
+    assert {one.subject for one in plan.remarks} == {"bob"}
+    assert hub.stores.passwords.get("u-bob") is None
+    assert hub.stores.tokens.find(a_hub().tokens[0].hashed) is None
+    assert hub.stores.groups.find("class").users == ("ada",)
+
+
+def test_of_two_imports_at_once_one_asks_to_import_again(hub):
+    first, second = hub.plan(a_hub()), hub.plan(a_hub())
+    hub.moving.carry_out(first, "old")
+    with pytest.raises(HublessError, match="meanwhile"):
+        hub.moving.carry_out(second, "old")
+    assert records_of(hub.archive()) == records_of(a_hub())
+    assert hub.bring(a_hub()).steps == ()
+
+
+def test_two_imports_of_changes_at_once_bring_them_once(hub):
+    hub.bring(a_hub())
+    there = changed_there(a_hub())
+    first, second = hub.plan(there), hub.plan(there)
+    hub.moving.carry_out(first, "old")
+    with pytest.raises(HublessError, match="Import again"):
+        hub.moving.carry_out(second, "old")
+    hub.bring(there)
+    assert records_of(hub.archive()) == records_of(there)
+
+
+@pytest.mark.parametrize("at", [0, 3, 6, 9])
+def test_an_import_within_another_leaves_everything_once(hub, at):
+    """The second one starts and ends between two batches of the first, in DynamoDB."""
+    if hub.stores.import_marks.is_atomic:
+        at = 0  # nobody else writes during a transaction
+    seen = []
+
+    def progress(what, done, of):
+        seen.append(what)
+        if len(seen) == at + 1 and (at or not hub.stores.import_marks.is_atomic):
+            hub.bring(a_hub())
+
+    plan = hub.plan(a_hub())
+    try:
+        hub.moving.carry_out(plan, "old", progress)
+    except HublessError:  # what the second one has brought is there already
+        assert not hub.stores.import_marks.is_atomic
+    hub.bring(a_hub())
+    assert records_of(hub.archive()) == records_of(a_hub())
+    assert hub.bring(a_hub()).steps == ()
+
+
+def test_a_clock_that_jumps_back_between_imports_changes_nothing(hub):
+    hub.bring(a_hub())
+    hub.clock.skew = -timedelta(hours=5)
+    assert hub.bring(a_hub()).steps == ()
+    late = replace(a_hub(), users=(*a_hub().users, ArchivedUser("late", created_at=NOW, id="u-late")))
+    plan = hub.bring(changed_there(late))
+    assert plan.remarks == ()
+    assert records_of(hub.archive()) == records_of(changed_there(late))
+    hub.clock.skew = timedelta()
+    assert hub.bring(changed_there(late)).steps == ()
 
 
 def with_service(archive, **facts):
@@ -240,7 +462,7 @@ def test_a_second_old_hub_removes_nothing_of_the_first(hub):
 def test_a_user_who_was_here_before_keeps_what_is_here(hub):
     hub.stores.users.create([a_user("bob", admin=True)])
     hub.stores.passwords.set("u-bob", "$argon2id$own")
-    plan = hub.bring(a_hub())
+    plan = hub.bring(a_hub(), replace(CHOICES, joined=frozenset({"bob"})))
     bob = hub.stores.users.find("bob")
     assert (bob.id, bob.admin) == ("u-bob", True)
     assert hub.stores.passwords.get("u-bob") == "$argon2id$own"

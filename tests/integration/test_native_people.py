@@ -59,7 +59,8 @@ def test_the_real_table_gives_passwords_apps_and_sign_ups(authenticator):
     assert (waiting.name, waiting.address) == ("bob", "bob@example.org")
     assert HASHER.verify(waiting.password_hash, "bob's long pass é")
     assert {(one.kind, one.subject) for one in after.remarks} == {
-        ("user", "carol"), ("user", "dora"), ("sign-up", "bob"), ("app", "bob"), ("email", "users_info")
+        ("user", "carol"), ("user", "dora"), ("sign-up", "bob"), ("second factors", "bob"),
+        ("e-mail address", "users_info"),
     }  # fmt: skip
     assert not any(secret in f"{after}" for secret in (bob.otp_secret, carol.otp_secret, "$2b$"))
 
@@ -110,14 +111,17 @@ def test_a_hash_may_lie_there_as_text():
 
 
 def test_users_of_system_accounts_hear_how_they_log_in():
-    users = (ArchivedUser("root"), ArchivedUser("ada"), ArchivedUser("bob"), ArchivedUser("eve", password_hash=FREE))
+    names = ("root", "ada", "bob", "carol")
+    users = (*map(ArchivedUser, names), ArchivedUser("eve", password_hash=FREE))
     archive, accounts = Archive("a hub", users), {"root", "jupyter-ada"}
     said = {one.subject: one.what for one in system_accounts.remarks(archive, exists=accounts.__contains__)}
 
-    assert list(said) == ["root", "ada", "bob"]
+    assert list(said) == ["root", "ada", "2 of them"]
     assert "may go on logging in" in said["root"]
     assert "jupyter-ada" in said["ada"]
-    assert "no account" in said["bob"]
+    assert "no account" in said["2 of them"]
+    (ways,) = [one.to_do for one in system_accounts.remarks(archive, exists=accounts.__contains__) if one.number == 2]
+    assert [way for way in ("--provider", "--passwords", "hubless user passwd") if way not in ways] == []
     assert system_accounts.has_account("root")
     assert not system_accounts.has_account("no such account")
     assert not system_accounts.has_account("a\0b")

@@ -69,6 +69,9 @@ class MovingHub:
         self.moving.carry_out(plan, origin)
         return plan
 
+    def server(self, owner, name):
+        return self.stores.servers.find(self.stores.users.find(owner).id, name)
+
     def archive(self, *, with_secrets=True):
         return self.exporting.read("here", with_secrets=with_secrets)
 

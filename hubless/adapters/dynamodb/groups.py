@@ -120,6 +120,14 @@ class DynamoGroupStore:
         except ConditionFailedError:
             return  # it is gone
 
+    def change_properties(self, group_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        stored = GroupItem.properties.set(dict(after))
+        try:
+            self._database.write(Update(keys.group_item(group_id), [stored], GroupItem.properties == dict(before)))
+        except ConditionFailedError:
+            return False
+        return True
+
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
         if names is None:
             pointers = list(self._database.query(Pointer, NAMES))

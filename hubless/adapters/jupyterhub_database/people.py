@@ -69,6 +69,7 @@ class _AuthStates:
                 "",
                 f"{_counted(self._without_key, 'user')} with auth_state, which is encrypted",
                 f"Give the old hub's {_KEY_VARIABLE}; or leave it, and each user's next login makes a new one",
+                number=self._without_key,
             )
         if self._of_other_key:
             self._tables.remark(
@@ -76,6 +77,7 @@ class _AuthStates:
                 "",
                 f"{_counted(self._of_other_key, 'user')} with auth_state, which none of the given keys opens",
                 f"Add the keys that {_KEY_VARIABLE} had before, separated by semicolons",
+                number=self._of_other_key,
             )
 
 

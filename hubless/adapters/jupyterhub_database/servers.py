@@ -129,4 +129,4 @@ def _bare_scopes(row: Row, owner: str, server: str) -> tuple[str, ...]:
 
 def _remark_expired(tables: Tables, kind: str, plural: str, count: int) -> None:
     if count:
-        tables.remark(kind, "", f"{plural} that expired: {count:,}")
+        tables.remark(kind, "", f"{plural} that expired: {count:,}", number=count)

@@ -41,8 +41,11 @@ class Tables:
                 if record is not None:
                     yield record
 
-    def remark(self, kind: str, subject: str, what: str, to_do: str = "", *, is_left_out: bool = True) -> None:
-        self._remarks.append(Remark(kind, subject, what, to_do, is_left_out))
+    def remark(
+        self, kind: str, subject: str, what: str, to_do: str = "", *, is_left_out: bool = True, number: int = 1
+    ) -> None:
+        """Collect a remark about *number* records."""
+        self._remarks.append(Remark(kind, subject, what, to_do, is_left_out, number))
 
     @property
     def are_whole(self) -> bool:
@@ -51,12 +54,12 @@ class Tables:
 
     def remarks(self) -> tuple[Remark, ...]:
         """Return all remarks of so far."""
-        more = [
-            Remark(kind, "", f"{count - _MAX_REMARKS:,} more rows of this kind are broken", is_left_out=True)
+        beyond = [
+            Remark(kind, "", f"{more:,} more rows of this kind are broken", is_left_out=True, number=more)
             for kind, count in self._broken.items()
-            if count > _MAX_REMARKS
+            if (more := count - _MAX_REMARKS) > 0
         ]
-        return (*self._remarks, *more)
+        return (*self._remarks, *beyond)
 
     def _remark_broken(self, kind: str, table: str, row: Row, error: BrokenRowError) -> None:
         self._broken[kind] += 1

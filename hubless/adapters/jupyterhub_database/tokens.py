@@ -40,7 +40,7 @@ class Tokens:
         self._left["oauth"] += sum(1 for _ in self._tables.rows("oauth_access_tokens"))
         for why, (are, to_do) in _LEFT.items():
             if count := self._left[why]:
-                self._tables.remark("token", "", f"Tokens that {are}: {count:,}", to_do)
+                self._tables.remark("token", "", f"Tokens that {are}: {count:,}", to_do, number=count)
         return found
 
     def _made(self, row: Row) -> ArchivedToken | None:

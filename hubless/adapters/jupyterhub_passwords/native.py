@@ -9,6 +9,7 @@ from typing import Any
 
 from hubless.adapters.jupyterhub_passwords.people import ONE_TIME_LINK, hash_of, left_out, name_of, with_users
 from hubless.domain.archive import Archive, ArchivedApp, ArchivedSignUp, ArchivedUser, Remark
+from hubless.domain.import_items import Kind
 from hubless.domain.values import value
 
 TABLE = "users_info"
@@ -83,7 +84,7 @@ def with_people(archive: Archive, rows: Iterable[Mapping[str, Any]]) -> Archive:
     if addresses:
         what = f"NativeAuthenticator verified none of its {addresses} addresses of e-mail, so they are left out."
         to_do = "Users confirm theirs at /hub/email, or an admin sets one: `hubless user email NAME ADDRESS`."
-        remarks.append(Remark("email", "users_info", what, to_do, is_left_out=True))
+        remarks.append(Remark(Kind.EMAIL, "users_info", what, to_do, is_left_out=True, number=addresses))
     after = with_users(archive, changed.values(), remarks)
     return replace(after, sign_ups=(*archive.sign_ups, *sign_ups.values()))
 
@@ -91,7 +92,7 @@ def with_people(archive: Archive, rows: Iterable[Mapping[str, Any]]) -> Archive:
 def _of_sign_up(row: _Row) -> Iterable[Remark]:
     yield Remark("sign-up", row.name, "This sign-up waits for an admin.", "Approve or refuse it on the admin page.")
     if row.app is not None:
-        yield left_out("app", row.name, "The app of a sign-up is left out.", "The user adds one after the first login.")
+        yield left_out(Kind.FACTORS, row.name, "The app of a sign-up stays there.", "The user adds one here.")
 
 
 def _read(raw: Mapping[str, Any]) -> _Row | Remark:

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable
 from hubless.adapters.jupyterhub_passwords.people import ONE_TIME_LINK
 from hubless.domain.archive import Archive, Remark
 
-_PAM = 'Set [plugin] authenticator_class = "pam" (docs/login-plugins.md). Or:'
+_WAYS = (
+    "Import with --provider NAME if they logged in at a provider, or with --passwords FILE of FirstUseAuthenticator."
+    " Else give each a one-time link (`hubless user passwd NAME`)."
+)
 TLJH_PREFIX = "jupyter-"  # of the account that belongs to a user of The Littlest JupyterHub
 
 
@@ -24,12 +27,13 @@ def has_account(name: str) -> bool:
 
 
 def remarks(archive: Archive, *, exists: Callable[[str], bool] = has_account) -> Iterable[Remark]:
-    """Return a remark for each user without a password or an identity: how the user logs in here.
+    """Return how each user without a password or an identity logs in here; one remark for all of whom nothing is known.
 
     Args:
         archive: of a hub with PAM.
         exists: says whether the machine of the new hub has an account of a name.
     """
+    unknown = 0
     for user in archive.users:
         if user.password_hash is not None or user.identities:
             continue
@@ -40,4 +44,7 @@ def remarks(archive: Archive, *, exists: Callable[[str], bool] = has_account) ->
             what = f"The account {TLJH_PREFIX}{user.name} keeps the files of this user, and has no password."
             yield Remark("user", user.name, what, ONE_TIME_LINK)
         else:
-            yield Remark("user", user.name, "This machine has no account of this name.", ONE_TIME_LINK)
+            unknown += 1
+    if unknown:
+        what = "have no password and no identity, and this machine has no account of their name"
+        yield Remark("user", f"{unknown} of them", what, _WAYS, number=unknown)

@@ -306,6 +306,14 @@ class SqliteGroupStore:
     def set_properties(self, group_id: str, properties: Mapping[str, Any]) -> None:
         self._database.write("UPDATE groups SET properties = ? WHERE id = ?", (json.dumps(dict(properties)), group_id))
 
+    def change_properties(self, group_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        with self._database.transaction():
+            row = self._database.read_one("SELECT properties FROM groups WHERE id = ?", (group_id,))
+            if row is None or json.loads(row[0]) != dict(before):
+                return False
+            self.set_properties(group_id, after)
+        return True
+
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
         where = "1" if names is None else "g.name IN (SELECT value FROM json_each(:names))"
         values = {} if names is None else {"names": json.dumps(list(names))}

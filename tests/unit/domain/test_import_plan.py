@@ -20,6 +20,7 @@ from hubless.domain.archive import (
     ArchivedUser,
     Remark,
 )
+from hubless.domain.errors import InvalidRequestError
 from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.import_items import Kind, items_of, place_of
 from hubless.domain.import_plan import Action, Choices, plan_of
@@ -307,8 +308,9 @@ def test_steps_are_in_the_order_in_which_they_can_be_written():
 
 
 def test_a_user_who_is_here_already_stays_an_admin_and_may_become_one():
-    here = Archive("here", users=(*users("ada", admin=True), *users("bob")))
-    found = plan(Archive("x", users=(*users("ada"), *users("bob", admin=True))), here)
+    here = Archive("here", users=(ArchivedUser("ada", admin=True), ArchivedUser("bob")))
+    source = Archive("x", users=(*users("ada"), *users("bob", admin=True)))
+    found = plan(source, here, joined=frozenset({"ada", "bob"}))
     assert found.admins == ("bob",)
     admins = {step.item.key[0]: step.item.record.admin for step in found.steps}
     assert admins == {"ada": True, "bob": True}
@@ -453,7 +455,7 @@ def test_who_is_renamed_by_the_import_awaits_no_login():
 def test_a_user_of_here_never_awaits_the_login_of_one_there():
     here = Archive("here", users=(ArchivedUser("ada", created_at=LATER),))
     for marks in ({}, marked(Archive("x", users=users("ada")))):  # also not after an import made them one
-        found = plan(awaiting(), here=here, marks=marks)
+        found = plan(awaiting(), here=here, marks=marks, joined=frozenset({"ada"}))
         assert (written(found, Kind.AWAITED), ("awaited login", "ada") in left_out(found)) == ([], True)
 
 
@@ -480,3 +482,293 @@ def test_a_login_that_was_awaited_is_not_awaited_again():
     later = awaiting(awaited=replace(AWAITED, until=LATER + timedelta(days=9)))
     found = plan(later, here=Archive("here", users=users("ada")), marks=marked(awaiting()))
     assert (found.steps, found.remarks) == ((), ())
+
+
+BOTH = [
+    (Kind.USER, ArchivedUser("ada", created_at=NOW), "user_info", [None, {"there": 1}, {"here": 1}]),
+    (Kind.GROUP, ArchivedGroup("g"), "properties", [{}, {"there": 1}, {"here": 1}]),
+    (Kind.SERVICE, ArchivedService("dash"), "url", [None, "http://there", "http://here"]),
+    (Kind.SERVICE, ArchivedService("dash"), "client_secret_hash", [None, "hash-1", "hash-2"]),
+    (Kind.SERVER, ArchivedServer("ada"), "user_options", [{}, {"there": 1}, {"here": 1}]),
+    (Kind.SERVER, ArchivedServer("ada"), "display_name", ["", "name-1", "name-2"]),
+    (Kind.TOKEN, a_token(id="a-1"), "scopes", [("self",), ("list:users",), ("read:users",)]),
+    (Kind.SHARE, ArchivedShare("ada", "", ("access:servers",), NOW, user="ada"), "scopes",
+     [("access:servers",), ("access:servers", "start:servers"), ("access:servers", "stop:servers")]),
+    (Kind.SIGN_UP, ArchivedSignUp("zoe", "h"), "address", ["", "a@there", "a@here"]),
+]  # fmt: skip
+EMPTY_HUB = Archive("x", users=users("ada"), servers=(ArchivedServer("ada"),))
+HOLDERS = {
+    Kind.USER: "users", Kind.GROUP: "groups", Kind.SERVICE: "services", Kind.SERVER: "servers",
+    Kind.TOKEN: "tokens", Kind.SHARE: "shares", Kind.SIGN_UP: "sign_ups",
+}  # fmt: skip
+
+
+def with_record(kind, record, **facts):
+    return replace(EMPTY_HUB, **{HOLDERS[kind]: (replace(record, **facts),)})
+
+
+def changes_of(found):
+    return [step.item.record for step in found.steps if step.action in {Action.ADD, Action.CHANGE}]
+
+
+@pytest.mark.parametrize(("kind", "record", "name", "values"), BOTH)
+def test_what_changed_there_alone_comes(kind, record, name, values):
+    before, there, _ = values
+    base = with_record(kind, record, **{name: before})
+    found = plan(with_record(kind, record, **{name: there}), base, marks_of(base))
+    assert [getattr(one, name) for one in changes_of(found)] == [there]
+    assert (found.remarks, found.kept) == ((), {})
+
+
+@pytest.mark.parametrize(("kind", "record", "name", "values"), BOTH)
+def test_what_changed_here_alone_stays(kind, record, name, values):
+    before, _, here = values
+    base = with_record(kind, record, **{name: before})
+    ours = with_record(kind, record, **{name: here})
+    assert plan(base, ours, marks_of(base)).steps == ()
+    if kind in {Kind.SERVICE, Kind.SERVER, Kind.TOKEN}:  # also when another part changed there
+        other = {Kind.SERVICE: {"admin": True}, Kind.SERVER: {"profile": "p"}, Kind.TOKEN: {"note": "n"}}[kind]
+        found = plan(with_record(kind, record, **{name: before} | other), ours, marks_of(base))
+        (changed,) = changes_of(found)
+        assert getattr(changed, name) == here
+        assert {part: getattr(changed, part) for part in other} == other
+        assert found.remarks == ()
+
+
+@pytest.mark.parametrize(("kind", "record", "name", "values"), BOTH)
+def test_what_changed_on_both_sides_stays_and_is_named(kind, record, name, values):
+    before, there, here = values
+    base = with_record(kind, record, **{name: before})
+    source, ours = with_record(kind, record, **{name: there}), with_record(kind, record, **{name: here})
+    found = plan(source, ours, marks_of(base))
+    assert changes_of(found) == []
+    (remark,) = found.remarks
+    assert (remark.kind, f"`{name}` changed there, and here too" in remark.what) == (kind, True)
+    assert found.kept == {kind: 1}
+    assert not any(str(one) in f"{remark}" for one in (there, here))
+
+    later = marks_of(base) | {place_of(step.item): step.item.digest for step in found.steps}
+    assert plan(source, ours, later).remarks == found.remarks  # as long as the two differ
+    again = plan(source, ours, later)
+    assert again.changes == 0
+    assert changes_of(plan(source, source, later)) == []
+    assert plan(source, source, later).remarks == ()
+
+
+def test_an_item_that_both_sides_changed_alike_is_the_same():
+    base = with_record(Kind.GROUP, ArchivedGroup("g"))
+    both = with_record(Kind.GROUP, ArchivedGroup("g"), properties={"n": 1})
+    found = plan(both, both, marks_of(base))
+    assert [step.action for step in found.steps] == [Action.MARK]
+    assert found.remarks == ()
+
+
+def test_an_archive_without_secrets_changes_no_secret_of_a_service():
+    base = with_record(Kind.SERVICE, ArchivedService("dash"), token_hash="h", client_secret_hash="c")
+    plain = with_record(Kind.SERVICE, ArchivedService("dash"), url="http://there")
+    found = plan(replace(plain, has_secrets=False), base, marks_of(base))
+    (changed,) = changes_of(found)
+    assert (changed.url, changed.token_hash, changed.client_secret_hash) == ("http://there", "h", "c")
+    assert found.remarks == ()
+
+
+def with_members(*names):
+    return Archive("x", users=users("ada", "bob", "eve"), groups=(ArchivedGroup("g", names),))
+
+
+def test_members_who_came_and_left_on_both_sides_are_merged():
+    base = with_members("ada", "bob")
+    found = plan(with_members("bob", "eve"), with_members("ada"), marks_of(base))  # bob left here, ada there
+    assert written(found, Kind.MEMBER) == [("g", "eve")]
+    assert written(found, Kind.MEMBER, Action.REMOVE) == [("g", "ada")]
+    assert found.gone == ()
+
+
+def test_who_was_taken_out_of_a_group_here_does_not_come_back():
+    base = with_members("ada", "bob")
+    changed = replace(base, groups=(ArchivedGroup("g", ("ada", "bob"), {"n": 1}),))
+    assert written(plan(changed, with_members("ada"), marks_of(base)), Kind.MEMBER) == []
+
+
+def test_who_joined_a_group_here_stays_in_it():
+    found = plan(with_members("ada"), with_members("ada", "eve"), marks_of(with_members("ada")), delete=True)
+    assert (found.steps, found.gone) == ((), ())
+
+
+def test_no_membership_ends_for_a_group_or_user_that_the_source_lost():
+    base = with_members("ada")
+    for left in (replace(base, groups=()), replace(base, users=users("bob", "eve"), groups=(ArchivedGroup("g"),))):
+        found = plan(left, base, marks_of(base))
+        assert found.steps == ()
+        assert (Kind.MEMBER, ("g", "ada")) in {(one.kind, one.key) for one in found.gone}
+
+
+def test_a_token_whose_owner_changed_there_moves_with_a_line():
+    base = Archive("x", users=users("ada", "bob"), tokens=(a_token("ada", id="a-1", note="cron"),))
+    found = plan(replace(base, tokens=(a_token("bob", id="a-1", note="cron"),)), base, marks_of(base))
+    (step,) = [step for step in found.steps if step.action is not Action.MARK]
+    assert (step.action, step.item.record.owner, step.item.before.owner) == (Action.CHANGE, "bob", "ada")
+    assert [(one.kind, "from 'ada' to 'bob'" in one.what) for one in found.remarks] == [(Kind.TOKEN, True)]
+
+
+def test_a_token_of_a_user_who_was_renamed_here_stays_with_that_user():
+    base = Archive("x", users=users("ada", "bob"), tokens=(a_token("ada", id="a-1"),))
+    here = Archive("x", users=users("ada2", "bob"), tokens=(a_token("ada2", id="a-1"),))
+    noted = plan(replace(base, tokens=(a_token("ada", id="a-1", note="n"),)), here, marks_of(base))
+    assert [(one.owner, one.note) for one in changes_of(noted)] == [("ada2", "n")]
+    moved = plan(replace(base, tokens=(a_token("bob", id="a-1"),)), here, marks_of(base))
+    assert changes_of(moved) == []
+    assert moved.kept == {Kind.TOKEN: 1}
+
+
+def test_a_token_that_moved_there_to_somebody_who_is_not_here_is_left_out():
+    base = Archive("x", users=users("ada", "bob"), tokens=(a_token("ada", id="a-1"),))
+    here = replace(base, users=users("ada"))  # bob was removed here
+    found = plan(replace(base, tokens=(a_token("bob", id="a-1"),)), here, marks_of(base))
+    assert (found.steps, found.left_out) == ((), {Kind.TOKEN: 1})
+
+
+def after(found, marks):
+    """Return the marks that an import by this plan leaves."""
+    return marks | found.name_marks | {place_of(step.item): step.item.digest for step in found.steps}
+
+
+def test_a_new_name_holds_for_later_imports():
+    source = Archive("x", users=users("Bob", "bob"), tokens=(a_token("Bob", id="a-1"),))
+    first = plan(source, renames={"Bob": "bob2"})
+    here = Archive("here", users=users("bob", "bob2"), tokens=(a_token("bob2", id="a-1"),))
+    again = plan(source, here, after(first, {}))
+    assert (again.steps, again.remarks, again.gone) == ((), (), ())
+    assert again.names == {"Bob": "bob2", "bob": "bob"}
+    assert plan(source, here, after(first, {}), renames={"Bob": "bob2"}).steps == ()
+    assert "bob2" not in f"{first.name_marks}"
+
+
+@pytest.mark.parametrize("earlier", [{}, {"ada": "countess"}])
+def test_a_new_name_that_contradicts_an_earlier_import_is_refused(earlier):
+    source = Archive("x", users=users("ada"), tokens=(a_token(id="a-1"),))
+    first = plan(source, renames=earlier)
+    here = Archive("here", users=users(earlier.get("ada", "ada")))
+    with pytest.raises(InvalidRequestError, match=f"became '{earlier.get('ada', 'ada')}' here"):
+        plan(source, here, after(first, {}), renames={"ada": "lovelace"})
+
+
+@pytest.mark.parametrize("earlier", [{}, {"ada": "countess"}])
+def test_who_was_renamed_here_since_gets_that_name_at_imports_too(earlier):
+    source = Archive("x", users=users("ada"), tokens=(a_token(id="a-1"),))
+    first = plan(source, renames=earlier)
+    here = Archive("here", users=users("lovelace"), tokens=(a_token("lovelace", id="a-1"),))
+    found = plan(source, here, after(first, {}), renames={"ada": "lovelace"})
+    assert changes_of(found) == []
+    assert (found.names, found.kept, found.gone) == ({"ada": "lovelace"}, {}, ())
+    assert plan(source, here, after(found, after(first, {}))).names == {"ada": "lovelace"}
+
+
+def test_who_got_a_new_name_and_was_removed_here_does_not_come_back():
+    source = Archive("x", users=users("ada"), tokens=(a_token(id="a-1"),))
+    first = plan(source, renames={"ada": "countess"})
+    found = plan(source, EMPTY, after(first, {}))
+    assert found.steps == ()
+    assert left_out(found) == [(Kind.USER, "ada")]
+    # After an import that broke off before the user was made, the same choice goes on.
+    assert written(plan(source, EMPTY, first.name_marks, renames={"ada": "countess"}), Kind.USER) == [("countess",)]
+
+
+def own(name="ada", **facts):
+    """Return a hub with a user who was here before any import."""
+    return Archive("here", users=(ArchivedUser(name, created_at=LATER, **facts),))
+
+
+def test_who_was_here_before_is_not_joined_unasked():
+    source = Archive(
+        "x",
+        users=users("ada", password_hash="h"),
+        tokens=(a_token(),),
+        groups=(ArchivedGroup("g", ("ada",)),),
+        servers=(ArchivedServer("ada"),),
+    )
+    found = plan(source, own(), delete=True)
+    assert [step.item.kind for step in found.steps] == [Kind.GROUP]
+    (remark,) = found.remarks
+    assert (remark.subject, remark.is_left_out) == ("ada", True)
+    assert [way for way in ("--join NAME", "--join-all", "--rename NAME=NEW") if way not in remark.to_do] == []
+    assert found.left_out == {Kind.USER: 1, Kind.TOKEN: 1, Kind.MEMBER: 1, Kind.SERVER: 1}
+
+
+@pytest.mark.parametrize("choice", [{"joined": frozenset({"ada"})}, {"joins_all": True}])
+def test_who_is_the_same_person_is_joined_when_asked_for_and_for_later(choice):
+    source = Archive("x", users=users("ada", password_hash="h", user_info={"n": 1}))
+    found = plan(source, own(), **choice)
+    assert written(found, Kind.PASSWORD) == [("ada",)]
+    assert [one.subject for one in found.remarks] == ["ada"]
+    joined = own(password_hash="h", user_info={"n": 1})
+    assert plan(source, joined, after(found, {})).steps == ()
+
+
+@pytest.mark.parametrize(("there", "here"), [(True, False), (False, True), (True, True)])
+def test_admins_are_joined_by_name_only(there, here):
+    source = Archive("x", users=users("ada", admin=there))
+    found = plan(source, own(admin=here), joins_all=True)
+    assert (found.steps, found.admins) == ((), ())
+    assert "--join-all" not in found.remarks[0].to_do
+    assert plan(source, own(admin=here), joined=frozenset({"ada"})).changes == 1
+
+
+def test_whom_settings_made_and_nobody_used_is_joined_with_a_line():
+    named = frozenset({"ada"})
+    source = Archive("x", users=users("ada", admin=True))
+    found = plan(source, own(admin=True), users_of_settings=named)
+    assert (found.changes, [one.is_left_out for one in found.remarks]) == (1, [False])
+    assert plan(Archive("x", users=users("ada")), own(admin=True), users_of_settings=named).changes == 0
+    assert plan(source, own(admin=True, password_hash="h"), users_of_settings=named).changes == 0
+    assert plan(source, own(admin=True, last_activity_at=NOW), users_of_settings=named).changes == 0
+    with_token = replace(own(admin=True), tokens=(a_token(),))
+    assert plan(source, with_token, users_of_settings=named).changes == 0
+
+
+def test_who_was_made_anew_there_may_be_another_person():
+    first = Archive("x", users=users("ada"))
+    anew = Archive("x", users=(ArchivedUser("ada", created_at=LATER, password_hash="h"),))
+    found = plan(anew, first, marks_of(first), delete=True)
+    assert (found.steps, left_out(found)) == ((), [(Kind.USER, "ada")])
+    joined = plan(anew, first, marks_of(first), joined=frozenset({"ada"}))
+    assert written(joined, Kind.PASSWORD) == [("ada",)]
+    assert plan(anew, first, after(joined, marks_of(first))).left_out == {}
+
+
+def test_a_join_of_nobody_is_named():
+    found = plan(Archive("x", users=users("ada")), joined=frozenset({"adda"}))
+    assert [(one.subject, "--join" in one.what) for one in found.remarks] == [("adda", True)]
+
+
+def test_a_share_code_in_another_form_stays():
+    code = ArchivedShareCode("ada", "", "h", ("access:servers",), NOW, LATER, id="sc_1")
+    base = replace(EMPTY_HUB, share_codes=(code,))
+    source = replace(EMPTY_HUB, share_codes=(replace(code, expires_at=LATER + timedelta(days=1)),))
+    found = plan(source, base, marks_of(base))
+    assert (found.steps, found.kept) == ((), {Kind.SHARE_CODE: 1})
+
+
+def test_an_identity_that_went_over_to_another_user_there_stays_here():
+    identity = ArchivedIdentity(ExternalId("https://id", "1"), "campus", "", NOW)
+    base = Archive("x", users=(*users("ada", identities=(identity,)), *users("bob")))
+    source = Archive("x", users=(*users("ada"), *users("bob", identities=(identity,))))
+    found = plan(source, base, marks_of(base))
+    assert (found.steps, left_out(found)) == ((), [(Kind.IDENTITY, "bob at https://id")])
+
+
+def test_an_identity_that_is_read_again_is_the_same():
+    identity = ArchivedIdentity(ExternalId("https://id", "1"), "campus", "", NOW)
+    base = Archive("x", users=users("ada", identities=(identity,)))
+    source = Archive("x", users=users("ada", identities=(replace(identity, linked_at=LATER),)))
+    assert plan(source, base, marks_of(base)).steps == ()
+
+
+def test_a_service_of_the_settings_is_kept_and_not_left_out():
+    found = plan(Archive("x", services=(ArchivedService("dash"),)), services=frozenset({"dash"}))
+    assert (found.left_out, found.kept) == ({}, {Kind.SERVICE: 1})
+
+
+def test_a_remark_counts_all_that_it_is_about():
+    remark = Remark("token", "", "Tokens that belong to servers: 12", is_left_out=True, number=12)
+    assert plan(Archive("x", remarks=(remark,))).left_out == {"token": 12}
