@@ -52,6 +52,20 @@ def cpus(given: Any) -> float:
     return _positive(given)
 
 
+def gpus(given: Any) -> int:
+    """Return the number of GPUs of resources such as `{"nvidia.com/gpu": "1"}`.
+
+    Raises:
+        ValueError: when there are other resources, too.
+    """
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise ValueError
+    ((name, number),) = given.items()
+    if not str(name).endswith("/gpu"):
+        raise ValueError
+    return count(int(number))
+
+
 def log_level(given: Any) -> str:
     """Return the name of a level of logging, which JupyterHub has as a number or a name."""
     if isinstance(given, str):

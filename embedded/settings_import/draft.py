@@ -14,7 +14,7 @@ from embedded.settings_import.old_settings import (
     texts_in,
     variables_in,
 )
-from embedded.settings_import.toml_text import comment, commented_out, key, lines
+from embedded.settings_import.toml_text import comment, commented_out, key, lines, tables
 from hubless.domain.values import value
 from hubless.settings import SettingsError, parse
 from hubless.settings.sections import LISTS, NAMED, TABLES, RoleSettings
@@ -201,7 +201,10 @@ def _table_unit(section: str, table: Mapping[str, Any], said: list[str]) -> list
 def _entry_text(entry: _Entry) -> str:
     section, table = entry.section, entry.table
     if section in LISTS:
-        rows = [f"[[{section}]]", *lines(_in_order(LISTS[section], table))]
+        options = table.get("options", []) if section == "profiles" else []
+        without = "options" if options else ""
+        rows = [f"[[{section}]]", *lines(_in_order(LISTS[section], table, without))]
+        rows += tables(f"{section}.options", options)
     else:
         rows = [f"[{section}.{key(table['name'])}]", *lines(_in_order(NAMED[section], table, "name"))]
     return commented_out("\n".join(rows)) if entry.is_sketch else "\n".join(rows)

@@ -85,13 +85,13 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
         _VOLUME,
     ),
     **dict.fromkeys(
-        ("mem_guarantee", "cpu_guarantee"),
+        ("mem_guarantee", "cpu_guarantee", "extra_resource_guarantees"),
         ("profiles", "the hub holds limits and reserves nothing", "In AWS a task has what the limit says."),
     ),
     **dict.fromkeys(("create_system_users", "add_user_cmd", "uids", "create_users"), _MACHINE),
     **dict.fromkeys(
         (
-            *("singleuser.nodeSelector", "singleuser.extraTolerations", "singleuser.extraResource", "singleuser.uid"),
+            *("singleuser.nodeSelector", "singleuser.extraTolerations", "singleuser.uid"),
             *(
                 "singleuser.extraPodConfig",
                 "singleuser.extraContainers",

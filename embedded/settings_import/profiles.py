@@ -4,12 +4,14 @@
 `profile_list`, wrapspawner's `profiles`, and Dockerspawner's `allowed_images`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from embedded.settings_import import conversions
 from embedded.settings_import.draft import Draft
 from embedded.settings_import.old_settings import Found, Traits, may_be_secret, variables_in
+from hubless.domain.profiles import PROFILE
 
 
 def bring(traits: Traits, draft: Draft, chain: tuple[str, ...]) -> None:
@@ -39,7 +41,7 @@ def _choices(
         for found in filter(None, (profiles, images)):
             draft.leave_out("profiles", found.label, found.value, "it is made by a program", "Write [[profiles]].")
         if base or comments:
-            draft.add("profiles", {"name": "default", "display_name": "Default", **base}, "c.Spawner", comments)
+            _add({"name": "default", "display_name": "Default", **base}, "c.Spawner", comments, draft)
 
 
 def _command(given: Any) -> list[str]:
@@ -58,12 +60,16 @@ OF_TRAITS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("image", "image", conversions.text),
     ("image_spec", "image", conversions.text),
     ("container_image", "image", conversions.text),
+    ("extra_resource_limits", "gpus", conversions.gpus),
 )
+_OF_UNLISTED = ("image", "environment", "default_url")
+_OPTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as in hubless.settings.profiles
 _OPTIONS = "profile_options"
 _OVERRIDE = "kubespawner_override"
+_OF_IMAGES = ("start-singleuser", "start-notebook", "start.sh")
 _CLASS = "spawner class"
 _LOCAL_CLASSES = ("LocalProcessSpawner", "SimpleLocalProcessSpawner")
-_OWN_KEYS = frozenset({"display_name", "slug", "description", "default", _OVERRIDE, _OPTIONS, _CLASS})
+_OWN_KEYS = frozenset({"display_name", "slug", "description", "default", "allowed_groups", _OVERRIDE, _OPTIONS, _CLASS})
 
 
 def _values(given: Mapping[str, Found], comments: list[str]) -> dict[str, Any]:
@@ -111,16 +117,14 @@ def _environment(found: Found, table: dict[str, Any], comments: list[str]) -> No
 
 
 def _profiles(found: Found, base: Mapping[str, Any], draft: Draft) -> None:
-    given = [
-        (number, one if isinstance(one, dict) else _of_profiles_spawner(one)) for number, one in enumerate(found.value)
-    ]
-    given.sort(key=lambda entry: not (entry[1] or {}).get("default"))  # the first is chosen here
-    for number, one in given:
+    given = [one if isinstance(one, dict) else _of_profiles_spawner(one) for one in found.value]
+    default = next((number for number, one in enumerate(given) if one and one.get("default") is True), None)
+    for number, one in enumerate(given):
         label = f"{found.label}[{number}]"
         if one is None:
             draft.leave_out("profiles", label, found.value[number], "it is no profile")
         else:
-            _profile(one, label, base, draft)
+            _profile(one, label, {**base, "default": True} if number == default else base, draft)
 
 
 def _of_profiles_spawner(given: Any) -> dict[str, Any] | None:
@@ -143,11 +147,36 @@ def _profile(given: Mapping[str, Any], label: str, base: Mapping[str, Any], draf
     _override(given.get(_OVERRIDE), label if _CLASS in given else f"{label}.{_OVERRIDE}", table, comments)
     if (class_ := given.get(_CLASS)) and str(class_).rpartition(".")[2] not in _LOCAL_CLASSES:
         comments.append(f"{label} had a spawner of its own. Here servers of all profiles start in the same way.")
-    options = given.get(_OPTIONS)
-    for key, option in options.items() if isinstance(options, dict) else ():
-        _option(option, f"{label}.{_OPTIONS}.{key}", table, comments)
+    given_options = given.get(_OPTIONS)
+    pairs = given_options.items() if isinstance(given_options, dict) else ()
+    options = [_option(key, one, f"{label}.{_OPTIONS}.{key}", comments) for key, one in pairs]
+    if any(options):
+        table["options"] = [one for one in options if one]
     comments += [f"Not brought over: {label}.{key}: it has no counterpart." for key in given if key not in _OWN_KEYS]
+    _groups(given, table, comments, label)
+    _add(table, label, comments, draft)
+
+
+def _add(table: dict[str, Any], label: str, comments: list[str], draft: Draft) -> None:
+    """Add a profile, and say what of it works in some places only."""
+    if str(table.get("command", [""])[0]).startswith(_OF_IMAGES):
+        comments.append(f"{table['command'][0]} is a program of images, for AWS. On one machine remove command.")
+    if table.get("gpus"):
+        comments.append("A start is refused where there are fewer GPUs (docs/settings.md).")
     draft.add("profiles", table, label, comments)
+
+
+def _groups(given: Mapping[str, Any], table: dict[str, Any], comments: list[str], label: str) -> None:
+    """Keep a profile or a choice for groups that hubs' own code kept it for: nobody else may have it."""
+    if "allowed_groups" not in given:
+        return
+    try:
+        table["groups"] = conversions.texts(given["allowed_groups"])
+    except ValueError:
+        table["groups"] = ["GROUP"]
+        comments.append(
+            f"Not brought over: {label}.allowed_groups: it is no list of groups. Put them in place of GROUP."
+        )
 
 
 def _sentence(given: Any) -> str:
@@ -169,19 +198,51 @@ def _override(given: Any, label: str, table: dict[str, Any], comments: list[str]
     ]
 
 
-def _option(given: Any, label: str, table: dict[str, Any], comments: list[str]) -> None:
-    """Take the default choice of an option into the profile, and say that there were others."""
+def _option(name: str, given: Any, label: str, comments: list[str]) -> dict[str, Any] | None:
+    """Return the option of a profile; None for one that has no choices, or a name that is not allowed here."""
     choices = given.get("choices") if isinstance(given, dict) else None
-    entries = [one for one in choices.values() if isinstance(one, dict)] if isinstance(choices, dict) else []
-    chosen = next((one for one in entries if one.get("default") is True), entries[0] if entries else {})
-    _override(chosen.get(_OVERRIDE), label, table, comments)
-    comments.append(
-        f"{label} had {len(entries)} choices, of which this profile has the default one. Add a profile for each other"
-        " one that people need."
-    )
-    unlisted = given.get("unlisted_choice") if isinstance(given, dict) else None
-    if isinstance(unlisted, dict) and unlisted.get("enabled") is True:
-        comments.append(f"Not brought over: {label}.unlisted_choice: users type no image. Add a profile for each.")
+    entries = {key: one for key, one in choices.items() if isinstance(one, dict)} if isinstance(choices, dict) else {}
+    if not entries or not _OPTION_NAME.fullmatch(name) or name == PROFILE:
+        comments.append(f"Not brought over: {label}: an option needs choices, and a name of letters, digits, - and _.")
+        return None
+    default = next((key for key, one in entries.items() if one.get("default") is True), next(iter(entries)))
+    option: dict[str, Any] = {"name": name, "display_name": _sentence(given.get("display_name")), "default": default}
+    option["choices"] = [_choice(key, one, f"{label}.choices.{key}", comments) for key, one in entries.items()]
+    if unlisted := _unlisted(given.get("unlisted_choice"), f"{label}.unlisted_choice", comments):
+        option["unlisted"] = unlisted
+    return {key: one for key, one in option.items() if one}
+
+
+def _choice(name: str, given: Mapping[str, Any], label: str, comments: list[str]) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": name}
+    if display_name := _sentence(given.get("display_name")):
+        table["display_name"] = display_name
+    _groups(given, table, comments, label)
+    _override(given.get(_OVERRIDE), f"{label}.{_OVERRIDE}", table, comments)
+    if "args" in table:
+        comments.append(f"{label}: its arguments come after those of the profile here, and do not replace them.")
+    return table
+
+
+def _unlisted(given: Any, label: str, comments: list[str]) -> dict[str, Any]:
+    """Return what users may type instead of a choice; nothing if no pattern says which texts are allowed."""
+    if not isinstance(given, dict) or given.get("enabled") is not True:
+        return {}
+    pattern = given.get("validation_regex")
+    if not isinstance(pattern, str) or not pattern or variables_in(pattern):
+        comments.append(
+            f"Not brought over: {label}: no pattern says what users may type. Add one, as unlisted (docs/settings.md)."
+        )
+        return {}
+    changes: dict[str, Any] = {}
+    _override(given.get(_OVERRIDE), f"{label}.{_OVERRIDE}", changes, comments)
+    table = {"display_name": _sentence(given.get("display_name")), "pattern": pattern}
+    for key, one in changes.items():
+        if key in _OF_UNLISTED:
+            table[key] = one
+        else:
+            comments.append(f"Not brought over: {label}.{_OVERRIDE}: a text changes no {key}.")
+    return {key: one for key, one in table.items() if one}
 
 
 def _images(found: Found, base: Mapping[str, Any], draft: Draft) -> None:
@@ -191,4 +252,4 @@ def _images(found: Found, base: Mapping[str, Any], draft: Draft) -> None:
             draft.leave_out("profiles", found.label, image, "it is no image")
             continue
         name = conversions.slug(display_name, draft.names("profiles"))
-        draft.add("profiles", {**base, "name": name, "display_name": display_name, "image": image}, found.label)
+        _add({**base, "name": name, "display_name": display_name, "image": image}, found.label, [], draft)

@@ -31,6 +31,19 @@ def lines(table: Mapping[str, Any]) -> Iterable[str]:
     return (f"{key(name)} = {inline(one)}" for name, one in table.items() if one is not None)
 
 
+def tables(path: str, given: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the lines of a list of tables, each with its own head; a list of tables in it has a line for each."""
+    for table in given:
+        yield from ("", f"[[{path}]]")
+        for name, one in table.items():
+            if isinstance(one, list) and any(isinstance(entry, Mapping) for entry in one):
+                yield f"{key(name)} = ["
+                yield from (f"  {inline(entry)}," for entry in one)
+                yield "]"
+            else:
+                yield from lines({name: one})
+
+
 def key(name: str) -> str:
     """Return *name* as a key."""
     return name if _BARE_KEY.fullmatch(name) else _quoted(name)

@@ -35,6 +35,7 @@ _OF_SINGLE_USER = {
     "extraEnv": "environment",
     "storage": "volumes",
 }
+_BOUNDS = {"memory": "mem", "cpu": "cpu", "extraResource": "extra_resource"}
 _OF_CULL = {"maxAge": "max_age", "removeNamedServers": "remove_named_servers", "adminUsers": "admin_users"}
 _CULL = {"timeout": 3600, "every": 600}  # what the chart does without a word in the file
 
@@ -103,10 +104,10 @@ def _single_user(given: Mapping[str, Any], writer: TraitWriter) -> None:
             continue
         if key == "image" and isinstance(one, Mapping):
             _image(one, writer)
-        elif key in {"memory", "cpu"} and isinstance(one, Mapping):
+        elif key in _BOUNDS and isinstance(one, Mapping):
             for bound, inner in one.items():
-                if inner is not None:
-                    writer.put("KubeSpawner", f"{key.removesuffix('ory')}_{bound}", inner, f"{label}.{bound}")
+                if inner not in (None, {}):
+                    writer.put("KubeSpawner", f"{_BOUNDS[key]}_{bound}", inner, f"{label}.{bound}")
         elif key in _OF_SINGLE_USER:
             writer.put("KubeSpawner", _OF_SINGLE_USER[key], one, label)
         else:

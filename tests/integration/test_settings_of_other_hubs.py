@@ -348,14 +348,28 @@ def test_profiles_of_wrapspawner_say_what_they_lose(settings_of, said):
     assert "c.ProfilesSpawner.profiles[1] had a spawner of its own" in said("profiles_spawner_config.py")
 
 
-def test_choices_of_a_profile_are_told_one_by_one(settings_of, said):
+def test_profiles_of_kubespawner_are_what_they_were(settings_of):
     found = {one.name: one for one in settings_of("helm-profiles.yaml").profiles}
 
     assert list(found) == ["minimal-environment", "data", "gpu", "choose-yourself", "only-for-staff"]
-    assert (found["choose-yourself"].image, found["data"].cpus) == ("quay.io/large:1", 2)
+    assert [one.is_default for one in found.values()] == [True, False, False, False, False]
+    assert (found["data"].cpus, found["gpu"].gpus, found["gpu"].memory_bytes) == (2, 1, 2 * 1024**3)
     assert found["data"].environment == {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "2"}
-    for words in ("image.unlisted_choice", "profileList[4].allowed_groups", "profile_options.size had 2 choices"):
-        assert words in said("helm-profiles.yaml")
+    assert found["only-for-staff"].access.groups == ("staff",)
+
+
+def test_options_of_a_profile_offer_what_they_offered(settings_of):
+    profile = next(one for one in settings_of("helm-profiles.yaml").profiles if one.name == "choose-yourself")
+    image, size = profile.options
+
+    assert [(one.name, one.changes.image, one.is_default) for one in image.choices] == [
+        ("small", "quay.io/small:1", False),
+        ("large", "quay.io/large:1", True),
+    ]
+    assert image.unlisted.pattern == "^quay.io/.+:.+$"
+    assert [one.changes.memory_bytes for one in size.choices] == [2 * 1024**3, 8 * 1024**3]
+    assert [one.is_default for one in size.choices] == [True, False]
+    assert size.choices[1].access.groups == ("staff",)
 
 
 def test_a_class_that_is_only_imported_has_no_methods_of_its_own(said):

@@ -243,11 +243,11 @@ def test_zero_to_jupyterhub_with_github_becomes_what_it_was(imported, tmp_path):
     assert contradictions(found) == []
 
 
-def test_profiles_have_the_default_choices_and_the_default_first(imported, tmp_path):
+def test_profiles_have_what_all_servers_have_and_their_own(imported, tmp_path):
     made = imported(Z2JH_GITHUB)
-    large, small = loaded(made, tmp_path).profiles
+    small, large = loaded(made, tmp_path).profiles
 
-    assert (large.name, large.image, large.memory_bytes, large.cpus) == ("large", "quay.io/b:1", 16 * 1024**3, 4)
+    assert (large.name, large.memory_bytes, large.cpus, large.is_default) == ("large", 16 * 1024**3, 4, True)
     assert (small.display_name, small.description) == ("Small", "For <two> hours")
     assert (small.memory_bytes, small.cpus, small.image) == (
         2 * 1024**3,
@@ -255,9 +255,51 @@ def test_profiles_have_the_default_choices_and_the_default_first(imported, tmp_p
         "quay.io/jupyter/scipy-notebook:2026-01-05",
     )
     assert small.environment == {"EDITOR": "vim"}
-    assert "profile_options.image had 2 choices" in made.text
+    assert [one.is_default for one in large.options[0].choices] == [False, True]
     assert "kubespawner_override.node_selector" in made.text
     assert "singleuser.extraEnv.DB_PASSWORD" in made.text
+
+
+OPTIONS = "hub: {{}}\nsingleuser: {{profileList: [{{display_name: A, profile_options: {{{}}}}}]}}\n"
+
+
+def test_an_image_that_no_pattern_bounds_may_not_be_typed(imported, tmp_path):
+    text = "image: {unlisted_choice: {enabled: true, kubespawner_override: {image: '{value}'}}, choices: {a: {}}}"
+    made = imported(OPTIONS.format(text))
+
+    assert loaded(made, tmp_path).profiles[0].options[0].unlisted is None
+    assert "no pattern says what users may type" in " ".join(made.text.replace("#", "").split())
+
+
+def test_what_a_text_cannot_change_is_told(imported, tmp_path):
+    override = "{image: 'x:{value}', mem_limit: 2G, environment: {API_TOKEN: k, TAG: '{value}'}}"
+    unlisted = f"{{enabled: true, validation_regex: a, kubespawner_override: {override}}}"
+    text = f"i: {{choices: {{a: {{}}}}, unlisted_choice: {unlisted}}}"
+    made = imported(OPTIONS.format(text))
+
+    found = loaded(made, tmp_path).profiles[0].options[0].unlisted
+    assert (found.changes.image, found.changes.environment) == ("x:{value}", {"TAG": "{value}"})
+    assert "a text changes no memory" in " ".join(made.text.replace("#", "").split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1",
+        "a: {choices: [1]}",
+        "a: {choices: {}}",
+        "'a b': {choices: {a: {}}}",
+        "profile: {choices: {a: {}}}",
+        "7: {choices: {8: {display_name: 9, kubespawner_override: {image: [1], args: [--x], mem_limit: -1}}}}",
+        "a: {choices: {b: {allowed_groups: 3}}, unlisted_choice: {enabled: true, validation_regex: '('}}",
+        "a: {choices: {b: {kubespawner_override: {extra_resource_limits: {amd.com/gpu: many}}}}}",
+    ],
+)
+def test_options_of_another_form_become_comments(imported, tmp_path, text):
+    made = imported(OPTIONS.format(text))
+
+    loaded(made, tmp_path)
+    assert made.comments > 1
 
 
 def test_a_domain_of_google_is_checked_and_cut_off(imported, tmp_path):
@@ -514,6 +556,7 @@ KEYS = st.one_of(
     st.sampled_from(
         [
             *("name", "scopes", "users", "services", "url", "command", "display_name", "kubespawner_override", "slug"),
+            *("allowed_groups", "unlisted_choice", "enabled", "validation_regex", "extra_resource_limits"),
             *("profile_options", "choices", "default", "info", "properties", "description", "oauth_client_id"),
         ]
     ),
