@@ -67,6 +67,7 @@ class ArchivedUser:
     identities: tuple[ArchivedIdentity, ...] = ()
     awaited: AwaitedLogin | None = None  # if it has no identity and no password
     id: str = ""  # of a hub of ours: passkeys and recovery codes work for this id only
+    is_refused: bool = False  # an admin there took back that the user may log in with a password
 
 
 @value

@@ -82,6 +82,7 @@ _OF_ACCOUNT: Mapping[str, Any] = {
     "recovery_codes": (),
     "identities": (),
     "awaited": None,
+    "is_refused": False,
 }
 
 

@@ -76,6 +76,8 @@ class Choices:
     joined: frozenset[str] = frozenset()  # users of the source who are the users of these names here
     joins_all: bool = False  # so are all others, except admins
     users_of_settings: frozenset[str] = frozenset()
+    # By name here: the digest of the hash from which a login made the stored one, of the same password.
+    rehashed: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @value
@@ -92,6 +94,7 @@ class Plan:
     admin_services: tuple[str, ...] = ()  # services that become admins by it
     gone: tuple[Item, ...] = ()  # imported before, not in the source any more, and still here
     names: Mapping[str, str] = field(default_factory=dict, hash=False)  # of users who come: the source's to ours
+    doubtful: frozenset[str] = frozenset()  # names here of users whose password a login may have made anew
     name_marks: Mapping[str, str] = field(default_factory=dict, hash=False)  # of names that the caller chose
 
     def count(self, action: Action) -> Counter[Kind]:
@@ -147,6 +150,7 @@ class _Planning:
         self._seen = dict[tuple[Kind, Key], Item]()  # everything in the source
         # What is here, and what this import adds: the rest may need it.
         self._present = {*self._here, *((Kind.SERVICE, (name,)) for name in choices.services)}
+        self._doubtful = set[str]()
         self._with_way_in = set[str]()  # users of the source, by names here
         chosen = NameChoices(choices.renames, choices.joined, choices.joins_all, choices.users_of_settings)
         self._named = name_users(source, here, marks, chosen)
@@ -162,6 +166,9 @@ class _Planning:
             else:
                 self._decide(item)
         self._keep_within_bounds()
+        for user in self._source.users:
+            if user.is_refused and user.name in self._names:
+                self._refuse(replace(user, name=self._names[user.name]))
         for kind, number in self._expired.items():
             self._remarks.append(Remark(kind, f"{number} of them", "have expired", is_left_out=True))
         gone = self._gone()
@@ -186,6 +193,7 @@ class _Planning:
             services,
             gone,
             self._names,
+            frozenset(self._doubtful),
             self._named.marks,
         )
 
@@ -454,10 +462,32 @@ class _Planning:
             self._bring_parts(item, there, mark)
         elif item.kind not in _GUARDED:
             self._keep(item, "is here in another form, which stays")
-        elif there.digest != mark:
+        elif not self._is_as_it_came(there, mark):
             self._keep(item, "was changed there, and here since the last import; what is here stays")
         else:
             self._steps.append((Action.CHANGE, replace(item, before=there.record)))
+
+    def _is_as_it_came(self, there: Item, mark: str) -> bool:
+        """Say whether nobody changed *there* since an import brought it: a login that hashes anew changes nothing."""
+        if there.digest == mark:
+            return True
+        if there.kind is Kind.PASSWORD:
+            self._doubtful.add(there.owner)
+            return self._choices.rehashed.get(there.owner) == mark
+        return False
+
+    def _refuse(self, user: ArchivedUser) -> None:
+        """Take the password that came from a user whom the source refuses by now, if nobody changed it here."""
+        there = self._here.get((Kind.PASSWORD, (user.name,)))
+        if there is None:
+            return
+        mark = self._marks.get(place_of(there))
+        if mark is not None and self._is_as_it_came(there, mark):
+            self._steps.append((Action.REMOVE, replace(there, before=there.record)))
+            self._remark(Kind.PASSWORD, user.name, "is removed here too, because the user is refused there now", "")
+        else:
+            to_do = "Decide whether the user may stay: `hubless user remove NAME` removes the account."
+            self._keep(there, "was set here, and the user is refused there; what is here stays", to_do)
 
     def _bring_parts(self, item: Item, there: Item, mark: str) -> None:
         """Bring what changed there alone; what changed here too stays, and the report names it."""
@@ -573,10 +603,10 @@ class _Planning:
         group, user = item.key
         return (Kind.GROUP, (group,)) in self._seen and (Kind.USER, (user,)) in self._seen
 
-    def _keep(self, item: Item, what: str) -> None:
+    def _keep(self, item: Item, what: str, to_do: str = "") -> None:
         """Say that what is here stays although the source has it in another form."""
         self._kept[item.kind] += 1
-        self._remark(item.kind, in_words(item), what, "")
+        self._remark(item.kind, in_words(item), what, to_do)
 
     def _leave_out(self, item: Item, why: str, to_do: str) -> None:
         if why == _EXPIRED:

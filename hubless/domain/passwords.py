@@ -1,5 +1,7 @@
 """Passwords: how strong they must be, and the one-time links with which users choose them."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -51,3 +53,19 @@ class PasswordLink:
     def still_fits(self, rights: Iterable[str]) -> bool:
         """Say whether the user, who now has *rights* beyond those of every user, has no more than at first."""
         return self.within is None or set(self.within).issuperset(rights)
+
+
+def digest_of_hash(password_hash: str) -> str:
+    """Return by what the hub knows that it had *password_hash*: as an import's mark has it."""
+    return hashlib.sha256(json.dumps(password_hash).encode()).hexdigest()
+
+
+def rehash_note(before: str, after: str) -> str:
+    """Return the note that the hash *after* was made of the password of *before*."""
+    return f"{digest_of_hash(after)} {digest_of_hash(before)}"
+
+
+def rehashed_from(stored: str, note: str | None) -> str | None:
+    """Return the digest of the hash that *stored* was before, or None if *note* is of another hash."""
+    after, _, before = (note or "").partition(" ")
+    return before if before and after == digest_of_hash(stored) else None

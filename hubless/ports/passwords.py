@@ -23,7 +23,18 @@ class PasswordStore(Protocol):
         ...
 
     def rehash(self, user_id: str, before: str, after: str) -> bool:
-        """Store the hash *after* if the stored one is *before*, and say whether it was; a link stays."""
+        """Store the hash *after* of the same password if the stored one is *before*, and say whether it was.
+
+        A link stays. The store remembers by `digest_of_hash` that *after* was *before*.
+        """
+        ...
+
+    def rehashed_from(self, user_id: str) -> str | None:
+        """Return the digest of the hash whose password the stored hash has too; None if no login made it anew."""
+        ...
+
+    def remove(self, user_id: str, before: str) -> bool:
+        """Remove the hash if the stored one is *before*, and say whether it was; a link stays."""
         ...
 
     def change(self, user_id: str, before: str | None, after: str) -> bool:

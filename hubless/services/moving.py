@@ -53,7 +53,16 @@ class Moving:
         of_settings = ((one.oauth_client_id, one.token_sha256) for one in self.exporting.configured)
         taken = frozenset(text for both in of_settings for text in both if text)
         choices = replace(choices, taken=taken)
-        return plan_of(source, here, marks, choices, self.stores.clock.now())
+        now = self.stores.clock.now()
+        plan = plan_of(source, here, marks, choices, now)
+        if plan.doubtful:  # which are few: so the store is asked for them alone
+            plan = plan_of(source, here, marks, replace(choices, rehashed=self._rehashed(plan, here)), now)
+        return plan
+
+    def _rehashed(self, plan: Plan, here: Archive) -> dict[str, str]:
+        ids = {user.name: user.id for user in here.users if user.name in plan.doubtful}
+        found = {name: self.stores.passwords.rehashed_from(user_id) for name, user_id in ids.items()}
+        return {name: before for name, before in found.items() if before is not None}
 
     def carry_out(self, plan: Plan, origin: str, progress: Progress = lambda _what, _done, _of: None) -> None:
         """Do what *plan* says.
@@ -148,6 +157,7 @@ class _Writing:
         }
         self._gone_each: Mapping[Kind, Callable[[Item], object]] = {
             Kind.USER: lambda item: stores.users.delete(self._ids.user(item.key[0])),
+            Kind.PASSWORD: self._remove_password,
             Kind.IDENTITY: lambda item: stores.identities.unlink(self._ids.user(item.owner), item.record.id),
             Kind.GROUP: lambda item: stores.groups.delete(self._ids.group(item.key[0])),
             Kind.MEMBER: lambda item: stores.groups.remove_users(self._ids.group(item.key[0]), [item.key[1]]),
@@ -466,6 +476,10 @@ class _Writing:
         self._stores.sign_ups.change(there, after)
 
     # --- what the source has lost ---
+
+    def _remove_password(self, item: Item) -> None:
+        if not self._stores.passwords.remove(self._ids.user(item.owner), item.before):
+            raise StoreConflictError(f"The password of {item.owner} was changed meanwhile. Import again")
 
     def _remove_service(self, item: Item) -> None:
         if (service := self._stores.services.find(item.key[0])) is not None:

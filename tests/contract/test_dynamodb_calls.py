@@ -275,6 +275,8 @@ USUAL = {
     "passwords.get": lambda s: s.passwords.get(ALICE.id),
     "passwords.set": lambda s: s.passwords.set(ALICE.id, "other"),
     "passwords.rehash": lambda s: s.passwords.rehash(ALICE.id, "hash", "other"),
+    "passwords.rehashed_from": lambda s: s.passwords.rehashed_from(ALICE.id),
+    "passwords.remove": lambda s: s.passwords.remove(ALICE.id, "hash"),
     "passwords.change": lambda s: s.passwords.change(ALICE.id, "hash", "other"),
     "passwords.add": lambda s: s.passwords.add({BOB.id: "hash"}),
     "email_addresses.get": lambda s: s.email_addresses.get(ALICE.id),

@@ -19,7 +19,7 @@ from hubless.domain.users import Service
 from hubless.services.second_factors import Accepted, SecondFactors
 from tests.support import sqlite
 from tests.support.builders import NOW, a_token, a_user, an_imported_hash
-from tests.support.moving import CHOICES, MovingHub, a_hub, records_of, with_user
+from tests.support.moving import BCRYPT_HASH, CHOICES, MovingHub, a_hub, records_of, with_user
 
 
 @pytest.fixture
@@ -241,6 +241,55 @@ def test_what_changes_here_after_the_plan_was_made_is_not_lost(hub, what):
     assert hub.stores.passwords.get(hub.stores.users.find("bob").id) == "$argon2id$own"
     hub.bring(replace(a_hub(), **only))
     assert facts_of(hub) == ours
+
+
+def refused(name="bob"):
+    """Return an archive in which an admin took back that the user may log in."""
+    return with_user(a_hub(), name, password_hash=None, is_refused=True)
+
+
+@pytest.mark.parametrize("was_used", [False, True])
+def test_who_is_refused_there_later_is_refused_here(hub, was_used):
+    hub.bring(a_hub())
+    bob = hub.stores.users.find("bob")
+    if was_used:
+        assert hub.stores.passwords.rehash(bob.id, BCRYPT_HASH, "$argon2id$same")
+    plan = hub.bring(refused())
+    assert hub.stores.passwords.get(bob.id) is None
+    assert plan.count(Action.REMOVE) == {Kind.PASSWORD: 1}
+    assert "is removed here too" in plan.remarks[0].what
+    assert hub.bring(refused()).steps == ()
+    hub.bring(a_hub())  # authorized again
+    assert hub.stores.passwords.get(bob.id) == BCRYPT_HASH
+
+
+def test_a_password_that_was_set_here_stays_when_there_refuses_its_user(hub):
+    hub.bring(a_hub())
+    bob = hub.stores.users.find("bob")
+    hub.stores.passwords.rehash(bob.id, BCRYPT_HASH, "$argon2id$same")
+    assert hub.stores.passwords.change(bob.id, "$argon2id$same", "$argon2id$own")
+    plan = hub.bring(refused())
+    assert hub.stores.passwords.get(bob.id) == "$argon2id$own"
+    assert (plan.steps, plan.kept) == ((), {Kind.PASSWORD: 1})
+
+
+def test_a_password_that_changes_after_the_plan_was_made_is_not_removed(hub):
+    hub.bring(a_hub())
+    bob, plan = hub.stores.users.find("bob"), hub.plan(refused())
+    hub.stores.passwords.set(bob.id, "$argon2id$own")
+    with pytest.raises(HublessError, match="Import again"):
+        hub.moving.carry_out(plan, "old")
+    assert hub.stores.passwords.get(bob.id) == "$argon2id$own"
+
+
+def test_a_password_that_changed_there_comes_although_it_was_used_here(hub):
+    hub.bring(a_hub())
+    bob = hub.stores.users.find("bob")
+    hub.stores.passwords.rehash(bob.id, BCRYPT_HASH, "$argon2id$same")
+    changed = with_user(a_hub(), "bob", password_hash="$2b$12$new")
+    assert hub.bring(changed).remarks == ()
+    assert hub.stores.passwords.get(bob.id) == "$2b$12$new"
+    assert hub.bring(changed).steps == ()
 
 
 def test_a_member_taken_away_here_stays_away_and_one_there_goes(hub):

@@ -4,7 +4,7 @@ import pytest
 
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore
 from hubless.domain.errors import NotFoundError
-from hubless.domain.passwords import PasswordLink
+from hubless.domain.passwords import PasswordLink, digest_of_hash
 from tests.support.builders import NOW, a_user
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
@@ -34,6 +34,31 @@ def test_many_first_hashes_are_added_at_once(stores):
     stores.users.create(users)
     assert stores.passwords.add({user.id: user.name for user in users}) == []
     assert {stores.passwords.get(user.id) == user.name for user in users} == {True}
+
+
+def test_a_hash_that_a_login_made_anew_is_known_as_such(stores, alice):
+    stores.passwords.set(alice.id, "old")
+    assert stores.passwords.rehashed_from(alice.id) is None
+    assert stores.passwords.rehash(alice.id, "old", "stronger")
+    assert stores.passwords.rehashed_from(alice.id) == digest_of_hash("old")
+    assert stores.passwords.change(alice.id, "stronger", "another password")
+    assert stores.passwords.rehashed_from(alice.id) is None
+    assert stores.passwords.rehash(alice.id, "another password", "stronger again")
+    stores.passwords.set(alice.id, "a third")
+    assert stores.passwords.rehashed_from(alice.id) is None
+    assert stores.passwords.rehashed_from("u-nobody") is None
+
+
+def test_a_hash_is_removed_only_as_it_was_read(stores, alice, bob):
+    for user in (alice, bob):
+        stores.passwords.set(user.id, "old")
+    assert not stores.passwords.remove(alice.id, "older")
+    assert stores.passwords.get(alice.id) == "old"
+    assert stores.passwords.remove(alice.id, "old")
+    assert not stores.passwords.remove(alice.id, "old")
+    assert (stores.passwords.get(alice.id), stores.passwords.get(bob.id)) == (None, "old")
+    assert stores.passwords.change(alice.id, None, "new")
+    assert stores.passwords.rehashed_from(alice.id) is None
 
 
 def test_a_password_of_a_missing_user_is_refused(stores):

@@ -67,7 +67,7 @@ def test_the_real_table_gives_passwords_apps_and_sign_ups(authenticator):
 
 def test_a_user_whose_authorization_was_taken_back_has_no_password():
     after = people(row(is_authorized=0))
-    assert (after.users[0].password_hash, after.sign_ups) == (None, ())
+    assert (after.users[0].password_hash, after.users[0].is_refused, after.sign_ups) == (None, True, ())
     assert "authorized" in remark(after, "ada").what
     assert remark(after, "ada").is_left_out
 

@@ -11,7 +11,7 @@ from hubless.adapters.dynamodb.table import Account, Attempt, AttemptCounter, It
 from hubless.adapters.dynamodb.tokens import user_exists
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lock_policy import Window
-from hubless.domain.passwords import PasswordLink
+from hubless.domain.passwords import PasswordLink, rehash_note, rehashed_from
 
 _NO_LINK = "none"
 _MOMENT, _END = timedelta(microseconds=1), datetime(9999, 1, 1, tzinfo=UTC)
@@ -34,7 +34,25 @@ class DynamoPasswordStore:
 
     def rehash(self, user_id: str, before: str, after: str) -> bool:
         try:
-            self._database.write(Update(keys.password(user_id), [Password.hash.set(after)], Password.hash == before))
+            self._database.write(
+                Update(
+                    keys.password(user_id),
+                    [Password.hash.set(after), Password.rehashed.set(rehash_note(before, after))],
+                    Password.hash == before,
+                )
+            )
+        except ConditionFailedError:
+            return False
+        return True
+
+    def rehashed_from(self, user_id: str) -> str | None:
+        item = self._database.get(Password, keys.password(user_id))
+        return None if item is None or item.hash is None else rehashed_from(item.hash, item.rehashed)
+
+    def remove(self, user_id: str, before: str) -> bool:
+        changes = [Password.hash.remove(), Password.rehashed.remove()]
+        try:
+            self._database.write(Update(keys.password(user_id), changes, Password.hash == before))
         except ConditionFailedError:
             return False
         return True

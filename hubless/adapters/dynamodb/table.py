@@ -196,6 +196,7 @@ class Password(Item):
     """A password's hash, and which one-time link is valid."""
 
     hash = Text()  # none as long as the user has a link only
+    rehashed = Text()  # digests of the hash and of the one from which a login made it; older items have nothing
     link = Text()  # the hash of the valid link's secret, or a text for none; older items have nothing
 
 

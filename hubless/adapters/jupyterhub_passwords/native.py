@@ -71,6 +71,7 @@ def with_people(archive: Archive, rows: Iterable[Mapping[str, Any]]) -> Archive:
                     )
                 )
         elif known is not None:
+            changed[row.name] = replace(known, is_refused=True)
             what = "Nobody has authorized this user, or an admin took it back: the password is left out."
             remarks.append(left_out("password", row.name, what, f"To let the user in: {ONE_TIME_LINK}"))
         else:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NotFoundError
-from hubless.domain.passwords import PasswordLink
+from hubless.domain.passwords import PasswordLink, rehash_note, rehashed_from
 
 
 class SqlitePasswordStore:
@@ -25,8 +25,16 @@ class SqlitePasswordStore:
             self._store(user_id, password_hash)
 
     def rehash(self, user_id: str, before: str, after: str) -> bool:
-        statement = "UPDATE passwords SET hash = ? WHERE user_id = ? AND hash = ?"
-        return self._database.write(statement, (after, user_id, before)) == 1
+        statement = "UPDATE passwords SET hash = ?, rehashed = ? WHERE user_id = ? AND hash = ?"
+        return self._database.write(statement, (after, rehash_note(before, after), user_id, before)) == 1
+
+    def rehashed_from(self, user_id: str) -> str | None:
+        row = self._database.read_one("SELECT hash, rehashed FROM passwords WHERE user_id = ?", (user_id,))
+        return None if row is None else rehashed_from(*row)
+
+    def remove(self, user_id: str, before: str) -> bool:
+        statement = "DELETE FROM passwords WHERE user_id = ? AND hash = ?"
+        return self._database.write(statement, (user_id, before)) == 1
 
     def change(self, user_id: str, before: str | None, after: str) -> bool:
         with self._database.transaction():

@@ -407,6 +407,11 @@ _AWAITED_LOGINS = """
 ALTER TABLE users ADD COLUMN awaited TEXT;
 """
 
+# From which hash a login made the stored one: digests of both.
+_REHASHED_PASSWORDS = """
+ALTER TABLE passwords ADD COLUMN rehashed TEXT;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -431,5 +436,6 @@ STEPS = (
     _IMPORTED_SECRETS,
     _IMPORT_MARKS,
     _AWAITED_LOGINS,
+    _REHASHED_PASSWORDS,
 )
 VERSION = len(STEPS)  # of a file with all steps
