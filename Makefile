@@ -127,6 +127,10 @@ format: $(DEV) ## Format the code: sort imports, then ruff format
 	@.venv/bin/ruff check --quiet --select I --fix
 	@.venv/bin/ruff format
 
+.PHONY: translations
+translations: $(DEV) ## Write new texts of the pages into the catalogues (functions/api/locale), and remove old ones
+	@.venv/bin/python -m tests.support.translations
+
 .PHONY: images
 images: | uv ## Write what images/singleuser installs, from uv.lock
 	@'$(UV)' export --frozen --only-group singleuser --no-emit-project --no-annotate --no-header --quiet \

@@ -54,6 +54,7 @@ from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
 from hubless.bootstrap.hub import Hub
+from hubless.domain.translatable import gettext as _
 
 # Routes are tried in this order, so the busiest come first and `everywhere` comes last.
 API = (
@@ -162,7 +163,7 @@ def api_document() -> dict[str, Any]:
 
 async def _login(request: Request, _error: Exception) -> Response:
     if request.headers.get("sec-fetch-mode", "navigate") not in {"navigate", "no-cors", "cors"}:
-        return error_handlers.answer(request, 403, "Log in first")
+        return error_handlers.answer(request, 403, _("Log in first"))
     if request.method not in {"GET", "HEAD"}:
-        return error_handlers.answer(request, 403, "Log in first")
+        return error_handlers.answer(request, 403, _("Log in first"))
     return to_login(request)

@@ -17,6 +17,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.rendering import Renderer
 from hubless.bootstrap.hub import Hub
 from hubless.domain import errors
+from hubless.domain.translatable import gettext as _
 from hubless.services.identifiers import new_secret
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
         status_code=status,
         headers=headers,
         status=status,
-        title=HTTPStatus(status).phrase,
-        message=message or _PLAIN.get(status, "The request failed."),
+        title=_TITLES.get(status, HTTPStatus(status).phrase),
+        message=message or _PLAIN.get(status, _("The request failed.")),
         detail=None,
         correlation_id=None,
     )
@@ -76,11 +77,21 @@ def retry_later(hub: Hub) -> dict[str, str]:
     return {"Retry-After": str(hub.lock_policy.minutes * 60)}
 
 
+_TITLES = {
+    400: _("Bad Request"),
+    403: _("Forbidden"),
+    404: _("Not Found"),
+    405: _("Method Not Allowed"),
+    409: _("Conflict"),
+    429: _("Too Many Requests"),
+    500: _("Internal Server Error"),
+    503: _("Service Unavailable"),
+}
 _PLAIN = {
-    403: "You may not do this.",
-    404: "There is nothing here.",
-    405: "This cannot be done here.",
-    503: "The hub cannot answer just now. Try again in a moment.",
+    403: _("You may not do this."),
+    404: _("There is nothing here."),
+    405: _("This cannot be done here."),
+    503: _("The hub cannot answer just now. Try again in a moment."),
 }
 
 
@@ -92,10 +103,10 @@ async def _anticipated(request: Request, error: Exception) -> Response:
         status, headers = 429, {"Retry-After": str(seconds_to_wait(error))}
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
-        return answer(request, status, "The hub's store does not answer. Try again in a moment.")
+        return answer(request, status, _("The hub's store does not answer. Try again in a moment."))
     if isinstance(error, errors.NotAllowedError) and _gets_page(request):
         return denied(request, error)
-    return answer(request, status, str(error), headers)
+    return answer(request, status, error.message, headers)
 
 
 def seconds_to_wait(error: errors.QuotaExceededError) -> int:
@@ -105,7 +116,7 @@ def seconds_to_wait(error: errors.QuotaExceededError) -> int:
 
 def denied(request: Request, error: errors.NotAllowedError) -> Response:
     """Return the page for a person whom the settings do not let in: it says why, and whom to ask."""
-    return Renderer(request)("denied.html", status_code=403, message=str(error), contact=error.contact)
+    return Renderer(request)("denied.html", status_code=403, message=error.message, contact=error.contact)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -120,7 +131,7 @@ async def _unanticipated(request: Request, error: Exception) -> Response:
     # The route, not the path: paths may hold secrets (/authorizations/token/…).
     route = getattr(request.scope.get("endpoint"), "__qualname__", "?")
     logger.error("unexpected error %s in %s %s", mark, request.method, route, exc_info=error)
-    return answer(request, 500, f"Something went wrong in the hub. Its log has more under {mark}.")
+    return answer(request, 500, _("Something went wrong in the hub. Its log has more under %(mark)s.", mark=mark))
 
 
 async def _invalid(request: Request, _error: Exception) -> Response:

@@ -12,6 +12,7 @@ from hubless.domain.lti_messages import MAX_DATA, MAX_URL
 from hubless.domain.lti_paths import DEEP_LINK_PATH, KEY_SET_PATH, LOGIN_PATH, MESSAGE_PATH
 from hubless.domain.lti_scopes import ALL_SCOPES
 from hubless.domain.tokens import sha256
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.services.identifiers import new_secret
 
@@ -83,7 +84,9 @@ def chosen(fields: Mapping[str, str], safe: Callable[[str], str | None]) -> tupl
     """
     path, repository = fields.get("path", "").strip(), fields.get("repository", "").strip()
     if len(path) > _MAX_CHOICE or len(repository) > _MAX_CHOICE:
-        raise LtiRefusedError(f"Choose a path and an address of at most {_MAX_CHOICE} characters.")
+        raise LtiRefusedError(
+            _("Choose a path and an address of at most %(max_choice)s characters.", max_choice=_MAX_CHOICE)
+        )
     if fields.get("kind") == "repository":
         following = _git_pull(repository, fields.get("branch", "").strip(), path)
     elif path.startswith("/"):

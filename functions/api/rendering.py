@@ -14,6 +14,8 @@ from starlette.responses import HTMLResponse
 from functions.api.auth.cookies import set_own_page_cookie
 from functions.api.auth.visitors import visitor
 from functions.api.dependencies import hub_of
+from functions.api.languages import language_of, note_language
+from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
 
 if TYPE_CHECKING:
@@ -27,13 +29,19 @@ STATIC = HERE / "static"
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415 pages only
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+        finalize=shown,
     )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_callables(find, find_plural, newstyle=True)  # type: ignore[attr-defined] # the extension's
+    made.filters["translated"] = translated
+    return made
 
 
 @lru_cache(maxsize=64)
@@ -53,24 +61,27 @@ class Renderer:
         self, template: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None, **context: Any
     ) -> HTMLResponse:
         """Return *template* rendered with *context* and what every page shows."""
-        who = visitor(self._request)
-        html = (
-            _environment()
-            .get_template(template)
-            .render(
-                hub_name=hub_of(self._request).settings.hub.name,
-                user=who.user,
-                xsrf=who.xsrf,
-                base_url="/hub/",
-                static_url=static_url,
-                version=VERSION,
-                may_admin=who.may_admin,
-                services=who.services,
-                **context,
+        who, language = visitor(self._request), language_of(self._request)
+        with speaking(language):
+            html = (
+                _environment()
+                .get_template(template)
+                .render(
+                    hub_name=hub_of(self._request).settings.hub.name,
+                    user=who.user,
+                    xsrf=who.xsrf,
+                    base_url="/hub/",
+                    static_url=static_url,
+                    version=VERSION,
+                    may_admin=who.may_admin,
+                    services=who.services,
+                    language=language,
+                    **context,
+                )
             )
-        )
         response = HTMLResponse(html, status_code, dict(headers or {}))
         response.headers["Cache-Control"] = "no-store"
+        note_language(response, language)
         who.renew_xsrf(response)
         if who.lacks_own_page:
             set_own_page_cookie(self._request, response)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from hubless.domain.errors import QuotaExceededError
+from hubless.domain.translatable import gettext as _
 
 THREADS = 4  # long calls wait for each other before they take the processor from the short ones
 RUNNING = THREADS // 2  # of one person's calls
@@ -64,7 +65,10 @@ async def in_store_pool(handler: Callable[..., Coroutine[Any, Any, Any]], argume
 def _place_of(who: str) -> Iterator[CapacityLimiter]:
     """Count one more call of this person, and yield what limits those that run."""
     if _open[who] >= OPEN:
-        words = f"{OPEN} of your requests for long lists or changes are still open. Wait for them before you send more."
+        words = _(
+            "%(open)s of your requests for long lists or changes are still open. Wait for them before you send more.",
+            open=OPEN,
+        )
         raise QuotaExceededError(words, limit=OPEN, retry=True, after=_RETRY_AFTER)
     _open[who] += 1
     try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from hubless.domain.bounds import MAX_TYPED_NAME
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.names import check_group_name
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 MAX_EXPRESSION: Final = 1024
@@ -140,8 +141,12 @@ def groups_of(claims: Mapping[str, Any], rules: ClaimRules) -> tuple[str, ...] |
     texts = [found] if isinstance(found, str) else found if isinstance(found, list | tuple) else []
     if len(texts) > MAX_GROUPS:
         raise InvalidRequestError(
-            f"The provider names {len(texts)} groups of yours, and this hub takes {MAX_GROUPS}. Ask its operator to"
-            " narrow groups_claim."
+            _(
+                "The provider names %(texts)s groups of yours, and this hub takes %(max_groups)s. Ask its"
+                " operator to narrow groups_claim.",
+                texts=len(texts),
+                max_groups=MAX_GROUPS,
+            )
         )
     named = (rules.group_prefix + one for one in texts if isinstance(one, str) and one)
     return tuple(dict.fromkeys(one for one in named if _is_group_name(one)))

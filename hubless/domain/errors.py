@@ -6,11 +6,20 @@ Errors carry facts as attributes and know nothing of HTTP. Normal answers ("keep
 from datetime import timedelta
 from typing import ClassVar
 
+from hubless.domain.translatable import Message
+from hubless.domain.translatable import gettext as _
+
 
 class HublessError(Exception):
     """An anticipated failure; *code* is stable and safe to show."""
 
     code: ClassVar[str] = "error"
+
+    @property
+    def message(self) -> str:
+        """Return the sentence; pages can show it in another language if it is a `Message`."""
+        said = self.args[0] if self.args else ""
+        return said if isinstance(said, Message) else str(self)
 
 
 class NotFoundError(HublessError):
@@ -19,7 +28,7 @@ class NotFoundError(HublessError):
     code = "not-found"
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"{kind} {name!r} does not exist")
+        super().__init__(_("%(kind)s %(name)s does not exist", kind=kind, name=repr(name)))
         self.kind = kind
         self.name = name
 
@@ -30,8 +39,12 @@ class NameTakenError(HublessError):
     code = "name-taken"
 
     def __init__(self, kind: str, name: str, *, looks_like: str | None = None) -> None:
-        alike = f"The name {name!r} looks like {looks_like!r}, which is taken. Choose another name"
-        super().__init__(alike if looks_like else f"{kind} {name} already exists")
+        alike = _(
+            "The name %(name)s looks like %(other)s, which is taken. Choose another name",
+            name=repr(name),
+            other=repr(looks_like),
+        )
+        super().__init__(alike if looks_like else _("%(kind)s %(name)s already exists", kind=kind, name=name))
         self.kind = kind
         self.name = name
         self.looks_like = looks_like
@@ -44,7 +57,11 @@ class IdentityTakenError(HublessError):
 
     def __init__(self, provider: str, label: str) -> None:
         super().__init__(
-            f"The login {label or 'of this person'} at {provider or 'this provider'} belongs to another user"
+            _(
+                "The login %(label)s at %(provider)s belongs to another user",
+                label=label or _("of this person"),
+                provider=provider or _("this provider"),
+            )
         )
         self.provider = provider
         self.label = label

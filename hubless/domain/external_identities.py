@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from hubless.domain.bounds import MAX_ISSUER, MAX_LABEL, MAX_PROVIDER_NAME, MAX_SUBJECT
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 AWAITED_FOR = timedelta(days=180)  # how long an import lets a user wait; then an admin links the identity
@@ -63,7 +64,12 @@ def check_awaited_login(awaited: AwaitedLogin) -> AwaitedLogin:
     """
     check_external_id(ExternalId(awaited.issuer, awaited.name))
     if not 0 < len(awaited.provider) <= MAX_PROVIDER_NAME or not awaited.provider.isprintable():
-        raise InvalidRequestError(f"The name of a provider must have 1 to {MAX_PROVIDER_NAME} characters")
+        raise InvalidRequestError(
+            _(
+                "The name of a provider must have 1 to %(max_provider_name)s characters",
+                max_provider_name=MAX_PROVIDER_NAME,
+            )
+        )
     return awaited
 
 
@@ -75,9 +81,13 @@ def check_external_id(identity: ExternalId) -> ExternalId:
     """
     for part, text, longest in (("issuer", identity.issuer, MAX_ISSUER), ("subject", identity.subject, MAX_SUBJECT)):
         if not 0 < len(text) <= longest:
-            raise InvalidRequestError(f"The {part} of an identity must have 1 to {longest} characters")
+            raise InvalidRequestError(
+                _("The %(part)s of an identity must have 1 to %(longest)s characters", part=part, longest=longest)
+            )
         if not text.isprintable():
-            raise InvalidRequestError(f"The {part} of an identity has a character that cannot be printed")
+            raise InvalidRequestError(
+                _("The %(part)s of an identity has a character that cannot be printed", part=part)
+            )
     return identity
 
 

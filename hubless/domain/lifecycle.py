@@ -12,6 +12,8 @@ from typing import Any
 
 from hubless.domain.errors import IllegalTransitionError
 from hubless.domain.limits import LimitReached, noted
+from hubless.domain.translatable import gettext as _
+from hubless.domain.translatable import ngettext
 from hubless.domain.values import value
 
 
@@ -223,19 +225,21 @@ def is_overdue(server: Server, now: datetime) -> bool:
 
 def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
     """Return the progress of a start in per cent, and a sentence for people; *ahead* is its queue position."""
-    percent, sentence = _PROGRESS.get(server.state, (0, "Server is not starting"))
+    percent, sentence = _PROGRESS.get(server.state, (0, _("Server is not starting")))
     if not ahead:
         return percent, sentence
-    count = f"{ahead} server{' is' if ahead == 1 else 's are'} ahead of this one"
-    return percent, f"{sentence}: {count}" if server.state is State.PREPARING else count
+    place = ngettext("%(count)s server is ahead of this one", "%(count)s servers are ahead of this one", ahead)
+    if server.state is State.PREPARING:
+        return percent, _("%(sentence)s: %(place)s", sentence=sentence, place=place)
+    return percent, place
 
 
 _PROGRESS = {
-    State.REQUESTED: (10, "Waiting for a free slot"),
-    State.PREPARING: (5, "Waiting for the server to be set up"),
-    State.LAUNCHING: (30, "Launching the server"),
-    State.STARTING: (60, "Waiting for Jupyter to answer"),
-    State.READY: (100, "Server ready"),
+    State.REQUESTED: (10, _("Waiting for a free slot")),
+    State.PREPARING: (5, _("Waiting for the server to be set up")),
+    State.LAUNCHING: (30, _("Launching the server")),
+    State.STARTING: (60, _("Waiting for Jupyter to answer")),
+    State.READY: (100, _("Server ready")),
 }
 
 

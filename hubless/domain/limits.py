@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 NOTICE_INTERVAL = timedelta(minutes=1)
@@ -69,5 +70,5 @@ def size(number: int) -> str:
 def limit_in_words(resource: Resource, limit: int) -> str:
     """Return a limit as people say it, such as `memory limit of 1 GiB`."""
     if resource is Resource.MEMORY:
-        return f"memory limit of {size(limit)}"
-    return f"limit of {limit} processes and threads"
+        return _("memory limit of %(size)s", size=size(limit))
+    return _("limit of %(limit)s processes and threads", limit=limit)

@@ -15,6 +15,7 @@ from hubless.domain.lti_courses import MAX_TITLE
 from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.lti_roles import membership_roles
 from hubless.domain.names import check_user_name, normalise_user_name
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 CLAIM: Final = "https://purl.imsglobal.org/spec/lti/claim/"
@@ -86,13 +87,20 @@ def read_message(claims: Mapping[str, Any], platform: LtiPlatform) -> LtiMessage
     version, kind = text(claims, CLAIM + "version"), text(claims, CLAIM + "message_type")
     if version != VERSION:
         raise LtiRefusedError(
-            f"The LMS sent LTI version {version[:60] or 'nothing'!r}, and this hub speaks {VERSION}. Register the tool"
-            " as LTI 1.3."
+            _(
+                "The LMS sent LTI version %(version)s, and this hub speaks %(version2)s. Register the tool as LTI 1.3.",
+                version=repr(version[:60] or "nothing"),
+                version2=VERSION,
+            )
         )
     if kind not in {RESOURCE_LINK, DEEP_LINK}:
         raise LtiRefusedError(
-            f"The LMS sent a message of type {kind[:60] or 'nothing'!r}, and this hub takes {RESOURCE_LINK} and"
-            f" {DEEP_LINK}."
+            _(
+                "The LMS sent a message of type %(kind)s, and this hub takes %(resource_link)s and %(deep_link)s.",
+                kind=repr(kind[:60] or "nothing"),
+                resource_link=RESOURCE_LINK,
+                deep_link=DEEP_LINK,
+            )
         )
     return LtiMessage(
         deployment_id=_deployment(claims, platform),
@@ -110,8 +118,12 @@ def _deployment(claims: Mapping[str, Any], platform: LtiPlatform) -> str:
         raise LtiRefusedError("The LMS sent no deployment_id. Deploy the tool in the LMS, then open it from a course.")
     if not platform.takes_deployment(given):
         raise LtiRefusedError(
-            f"The deployment {given[:100]!r} of the LMS may not use this hub. Add it to deployment_ids of the platform"
-            f" {platform.name!r} in the hub's settings, or leave that list empty for all deployments."
+            _(
+                "The deployment %(given)s of the LMS may not use this hub. Add it to deployment_ids of the"
+                " platform %(platform)s in the hub's settings, or leave that list empty for all deployments.",
+                given=repr(given[:100]),
+                platform=repr(platform.name),
+            )
         )
     return given
 
@@ -160,7 +172,12 @@ def _deep_link(claims: Mapping[str, Any]) -> DeepLinkRequest:
         raise LtiRefusedError("The LMS asks for a link and does not say where it goes (deep_link_return_url).")
     data = asked.get("data", "")
     if not isinstance(data, str) or len(data) > MAX_DATA:
-        raise LtiRefusedError(f"The LMS asks for a link with data that are no text of at most {MAX_DATA} characters.")
+        raise LtiRefusedError(
+            _(
+                "The LMS asks for a link with data that are no text of at most %(max_data)s characters.",
+                max_data=MAX_DATA,
+            )
+        )
     return DeepLinkRequest(return_url, data, "ltiResourceLink" in texts(asked.get("accept_types")))
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from hubless.domain.bounds import MAX_DISPLAY_NAME, MAX_SKELETON, MAX_TYPED_NAME, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.translatable import gettext as _
 
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
 _DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
@@ -53,7 +54,7 @@ def check_user_name(name: str) -> str:
         InvalidRequestError: with the name and the rule that it breaks.
     """
     if why := _fault_of_user_name(name) or (None if name.isascii() else _fault_in_looks(name)):
-        raise InvalidRequestError(f"Invalid username: {shown(name)} {why}")
+        raise InvalidRequestError(_("Invalid username: %(name)s %(why)s", name=shown(name), why=why))
     return name
 
 
@@ -64,7 +65,7 @@ def check_group_name(name: str) -> str:
         InvalidRequestError: with the name and the rule that it breaks.
     """
     if why := _fault_of_user_name(name):  # the same rules, because both appear in paths and in scopes
-        raise InvalidRequestError(f"Invalid group name: {shown(name)} {why}")
+        raise InvalidRequestError(_("Invalid group name: %(name)s %(why)s", name=shown(name), why=why))
     return name
 
 
@@ -76,8 +77,11 @@ def check_server_name(name: str) -> str:
     """
     if _SERVER_NAME.fullmatch(name) is None:
         raise InvalidRequestError(
-            f"Invalid server name: {shown(name)} must be 1 to 30 of a-z, 0-9 and single hyphens, "
-            "start with a letter and end with a letter or digit"
+            _(
+                "Invalid server name: %(name)s must be 1 to 30 of a-z, 0-9 and single hyphens, start with a"
+                " letter and end with a letter or digit",
+                name=shown(name),
+            )
         )
     return name
 
@@ -90,10 +94,18 @@ def check_display_name(name: str) -> str:
     """
     normal = unicodedata.normalize("NFC", name) if len(name) <= 4 * MAX_DISPLAY_NAME else name
     if not 1 <= len(normal) <= MAX_DISPLAY_NAME:
-        raise InvalidRequestError(f"Invalid display name: it must have 1 to {MAX_DISPLAY_NAME} characters")
+        raise InvalidRequestError(
+            _(
+                "Invalid display name: it must have 1 to %(max_display_name)s characters",
+                max_display_name=MAX_DISPLAY_NAME,
+            )
+        )
     if not normal.isprintable() or normal != " ".join(normal.split(" ")).strip() or "  " in normal:
         raise InvalidRequestError(
-            f"Invalid display name: {shown(normal)} must be printable, without spaces at its ends or double spaces"
+            _(
+                "Invalid display name: %(normal)s must be printable, without spaces at its ends or double spaces",
+                normal=shown(normal),
+            )
         )
     return normal
 

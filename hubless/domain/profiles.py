@@ -8,6 +8,7 @@ from hubless.domain.bounds import MAX_OPTIONS
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.profile_options import Access, Chosen, Option
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 
@@ -57,9 +58,13 @@ def check_options(options: Mapping[str, Any]) -> None:
         InvalidRequestError: when they are too long, or have a key that JupyterHub reserves.
     """
     if any(str(key).startswith(RESERVED_OPTION) for key in options):
-        raise InvalidRequestError(f"user_options may not have keys that begin with {RESERVED_OPTION}")
+        raise InvalidRequestError(
+            _("user_options may not have keys that begin with %(reserved_option)s", reserved_option=RESERVED_OPTION)
+        )
     if len(repr(options)) > MAX_OPTIONS:
-        raise InvalidRequestError(f"user_options may be at most {MAX_OPTIONS} characters long")
+        raise InvalidRequestError(
+            _("user_options may be at most %(max_options)s characters long", max_options=MAX_OPTIONS)
+        )
 
 
 def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: User | None) -> Chosen:
@@ -76,7 +81,13 @@ def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: U
         raise InvalidRequestError("No profile is offered to you. Ask an admin to allow you one")
     name = options.get(PROFILE) or next(iter(allowed))
     if not isinstance(name, str) or name not in allowed:
-        raise InvalidRequestError(f"No such profile: {str(name)[:60]!r}; choose one of {', '.join(allowed)}")
+        raise InvalidRequestError(
+            _(
+                "No such profile: %(name)s; choose one of %(profiles)s",
+                name=repr(str(name)[:60]),
+                profiles=", ".join(allowed),
+            )
+        )
     found = Chosen(allowed[name])
     for option in allowed[name].options:
         found = option.apply(found, options, owner)

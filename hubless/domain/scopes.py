@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from hubless.domain.bounds import MAX_SCOPE, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 USER, GROUP, SERVER, SERVICE = "user", "group", "server", "service"
@@ -28,65 +29,65 @@ class Definition:
 
 DEFINITIONS: Mapping[str, Definition] = MappingProxyType(
     {
-        "(no_scope)": Definition("Know who you are."),
-        "self": Definition("Everything of your own."),
-        "inherit": Definition("Everything that you may do."),
-        "admin-ui": Definition("Open the admin page."),
+        "(no_scope)": Definition(_("Know who you are.")),
+        "self": Definition(_("Everything of your own.")),
+        "inherit": Definition(_("Everything that you may do.")),
+        "admin-ui": Definition(_("Open the admin page.")),
         "admin:users": Definition(
-            "Create, change and remove users and read their authentication state.",
+            _("Create, change and remove users and read their authentication state."),
             ("admin:auth_state", "users", "read:roles:users", "delete:users"),
         ),
-        "admin:auth_state": Definition("Read the authentication state of users."),
-        "users": Definition("Read and change users.", ("read:users", "list:users", "users:activity")),
-        "delete:users": Definition("Remove users."),
-        "list:users": Definition("List users by name.", ("read:users:name",)),
-        "read:users": Definition("Read users.", ("read:users:name", "read:users:groups", "read:users:activity")),
-        "read:users:name": Definition("Read the names of users."),
-        "read:users:groups": Definition("Read which groups users are in."),
-        "read:users:activity": Definition("Read when users were last active."),
+        "admin:auth_state": Definition(_("Read the authentication state of users.")),
+        "users": Definition(_("Read and change users."), ("read:users", "list:users", "users:activity")),
+        "delete:users": Definition(_("Remove users.")),
+        "list:users": Definition(_("List users by name."), ("read:users:name",)),
+        "read:users": Definition(_("Read users."), ("read:users:name", "read:users:groups", "read:users:activity")),
+        "read:users:name": Definition(_("Read the names of users.")),
+        "read:users:groups": Definition(_("Read which groups users are in.")),
+        "read:users:activity": Definition(_("Read when users were last active.")),
         "read:roles": Definition(
-            "Read who has which role.", ("read:roles:users", "read:roles:services", "read:roles:groups")
+            _("Read who has which role."), ("read:roles:users", "read:roles:services", "read:roles:groups")
         ),
-        "read:roles:users": Definition("Read the roles of users."),
-        "read:roles:services": Definition("Read the roles of services."),
-        "read:roles:groups": Definition("Read the roles of groups."),
-        "users:activity": Definition("Report that users are active.", ("read:users:activity",)),
+        "read:roles:users": Definition(_("Read the roles of users.")),
+        "read:roles:services": Definition(_("Read the roles of services.")),
+        "read:roles:groups": Definition(_("Read the roles of groups.")),
+        "users:activity": Definition(_("Report that users are active."), ("read:users:activity",)),
         "admin:servers": Definition(
-            "Start and stop servers and read their inner state.", ("admin:server_state", "servers")
+            _("Start and stop servers and read their inner state."), ("admin:server_state", "servers")
         ),
-        "admin:server_state": Definition("Read the inner state of servers."),
-        "servers": Definition("Start and stop servers.", ("read:servers", "start:servers", "delete:servers")),
-        "read:servers": Definition("Read servers and the names of their owners.", ("read:users:name",)),
-        "start:servers": Definition("Start and edit servers."),
-        "delete:servers": Definition("Stop and remove servers."),
-        "tokens": Definition("Create, read and revoke tokens of users.", ("read:tokens",)),
-        "read:tokens": Definition("Read tokens of users."),
+        "admin:server_state": Definition(_("Read the inner state of servers.")),
+        "servers": Definition(_("Start and stop servers."), ("read:servers", "start:servers", "delete:servers")),
+        "read:servers": Definition(_("Read servers and the names of their owners."), ("read:users:name",)),
+        "start:servers": Definition(_("Start and edit servers.")),
+        "delete:servers": Definition(_("Stop and remove servers.")),
+        "tokens": Definition(_("Create, read and revoke tokens of users."), ("read:tokens",)),
+        "read:tokens": Definition(_("Read tokens of users.")),
         "admin:groups": Definition(
-            "Create, change and remove groups.", ("groups", "read:roles:groups", "delete:groups")
+            _("Create, change and remove groups."), ("groups", "read:roles:groups", "delete:groups")
         ),
-        "groups": Definition("Read groups and change who is in them.", ("read:groups", "list:groups")),
-        "list:groups": Definition("List groups by name.", ("read:groups:name",)),
-        "read:groups": Definition("Read groups.", ("read:groups:name",)),
-        "read:groups:name": Definition("Read the names of groups."),
-        "delete:groups": Definition("Remove groups."),
+        "groups": Definition(_("Read groups and change who is in them."), ("read:groups", "list:groups")),
+        "list:groups": Definition(_("List groups by name."), ("read:groups:name",)),
+        "read:groups": Definition(_("Read groups."), ("read:groups:name",)),
+        "read:groups:name": Definition(_("Read the names of groups.")),
+        "delete:groups": Definition(_("Remove groups.")),
         "admin:services": Definition(
-            "Create, change and remove services.", ("list:services", "read:services", "read:roles:services")
+            _("Create, change and remove services."), ("list:services", "read:services", "read:roles:services")
         ),
-        "list:services": Definition("List services by name.", ("read:services:name",)),
-        "read:services": Definition("Read services.", ("read:services:name",)),
-        "read:services:name": Definition("Read the names of services."),
-        "read:hub": Definition("Read details of the hub."),
-        "access:servers": Definition("Use servers, in a browser and by API."),
-        "access:services": Definition("Use services, in a browser and by API."),
-        "users:shares": Definition("Read and give up what is shared with users.", ("read:users:shares",)),
-        "read:users:shares": Definition("Read what is shared with users."),
-        "groups:shares": Definition("Read and give up what is shared with groups.", ("read:groups:shares",)),
-        "read:groups:shares": Definition("Read what is shared with groups."),
-        "read:shares": Definition("Read with whom servers are shared."),
-        "shares": Definition("Share servers.", ("access:servers", "read:shares", "users:shares", "groups:shares")),
-        "proxy": Definition("Read the routes and have them checked."),
-        "shutdown": Definition("Shut the hub down (it has no process: nothing happens)."),
-        "read:metrics": Definition("Read the metrics."),
+        "list:services": Definition(_("List services by name."), ("read:services:name",)),
+        "read:services": Definition(_("Read services."), ("read:services:name",)),
+        "read:services:name": Definition(_("Read the names of services.")),
+        "read:hub": Definition(_("Read details of the hub.")),
+        "access:servers": Definition(_("Use servers, in a browser and by API.")),
+        "access:services": Definition(_("Use services, in a browser and by API.")),
+        "users:shares": Definition(_("Read and give up what is shared with users."), ("read:users:shares",)),
+        "read:users:shares": Definition(_("Read what is shared with users.")),
+        "groups:shares": Definition(_("Read and give up what is shared with groups."), ("read:groups:shares",)),
+        "read:groups:shares": Definition(_("Read what is shared with groups.")),
+        "read:shares": Definition(_("Read with whom servers are shared.")),
+        "shares": Definition(_("Share servers."), ("access:servers", "read:shares", "users:shares", "groups:shares")),
+        "proxy": Definition(_("Read the routes and have them checked.")),
+        "shutdown": Definition(_("Shut the hub down (it has no process: nothing happens).")),
+        "read:metrics": Definition(_("Read the metrics.")),
     }
 )
 
@@ -157,10 +158,8 @@ def define(custom: Mapping[str, Definition]) -> None:
     """
     for name, definition in custom.items():
         if len(name) > MAX_USER_NAME or not _CUSTOM.fullmatch(name):
-            raise InvalidRequestError(
-                f"{name!r} is not allowed as a custom scope: write `custom:`, then a-z, 0-9, _, -, * and :, "
-                "with no - or : at the end"
-            )
+            why = "write `custom:`, then a-z, 0-9, _, -, * and :, with no - or : at the end"
+            raise InvalidRequestError(f"{name!r} is not allowed as a custom scope: {why}")
         for inner in definition.contains:
             if inner not in custom:
                 raise InvalidRequestError(f"{name} contains {inner!r}, which is not a custom scope")
@@ -182,7 +181,10 @@ def described(text: str) -> str:
     what = known.description
     if not scope.kind:
         return what
-    return f"{what} ({'server ' if scope.kind == SERVER else ''}{scope.value or 'you'})"
+    of = scope.value or _("you")
+    if scope.kind == SERVER:
+        return _("%(what)s (server %(of)s)", what=what, of=of)
+    return _("%(what)s (%(of)s)", what=what, of=of)
 
 
 def parse(text: str) -> Scope:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import FactorState
 from hubless.domain.values import value
 
@@ -149,7 +150,12 @@ class Factors:
         if self.passkey(added.id) is not None:
             raise InvalidRequestError("You have added this passkey already")
         if len(self.passkeys) >= MAX_PASSKEYS:
-            raise InvalidRequestError(f"You can have {MAX_PASSKEYS} passkeys. Remove one that you do not use first")
+            raise InvalidRequestError(
+                _(
+                    "You can have %(max_passkeys)s passkeys. Remove one that you do not use first",
+                    max_passkeys=MAX_PASSKEYS,
+                )
+            )
         return self._set_up(recovery_codes, passkeys=(*self.passkeys, added))
 
     def without_app(self) -> "Factors":
@@ -225,5 +231,7 @@ def check_passkey_name(name: str) -> str:
     """
     name = name.strip()
     if not name or len(name) > MAX_PASSKEY_NAME or not name.isprintable():
-        raise InvalidRequestError(f"Give the passkey a name of 1 to {MAX_PASSKEY_NAME} characters")
+        raise InvalidRequestError(
+            _("Give the passkey a name of 1 to %(max_passkey_name)s characters", max_passkey_name=MAX_PASSKEY_NAME)
+        )
     return name

@@ -16,6 +16,7 @@ from hubless.domain.errors import (
 from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.tokens import OwnerKind
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -28,7 +29,7 @@ from hubless.services.password_policy import PasswordPolicy
 
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
-USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one."
+USED_LINK = _("This link was used, has expired, or was replaced. Ask for a new one.")
 
 
 @value
@@ -174,7 +175,10 @@ class Accounts:
             names.check_user_name(name)
             if any(s.state in ACTIVE for s in self.servers.of_owners([user.id])):
                 raise InvalidRequestError(
-                    f"Stop the servers of {user.name} before you rename the user: their addresses contain the name"
+                    _(
+                        "Stop the servers of %(user)s before you rename the user: their addresses contain the name",
+                        user=user.name,
+                    )
                 )
             after = replace(after, name=name)
         if admin is not None:
@@ -202,7 +206,9 @@ class Accounts:
         try:
             self.users.delete(user.id)
         except StoreConflictError as conflict:
-            raise InvalidRequestError(f"Stop the servers of {name} before you remove the user") from conflict
+            raise InvalidRequestError(
+                _("Stop the servers of %(name)s before you remove the user", name=name)
+            ) from conflict
 
     def has_admin(self) -> bool:
         """Say whether any admin has a password."""

@@ -15,6 +15,7 @@ from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import InvalidRequestError, MailFailedError, QuotaExceededError, StoreConflictError
 from hubless.domain.lock_policy import LONGEST_COUNT
 from hubless.domain.mails import Mail, check_address
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 LIFETIME = timedelta(days=3)  # of a link
 WINDOW = LONGEST_COUNT  # the sweep forgets what is older
 PER_USER = 5  # mails in a window, to any address
-USED_LINK = "This link was used, has expired, or was replaced. Ask for a new one at /hub/email."
+USED_LINK = _("This link was used, has expired, or was replaced. Ask for a new one at /hub/email.")
 
 
 @value
@@ -61,7 +62,9 @@ class EmailAddresses:
         address, now = check_address(typed), self.clock.now()
         key = f"confirm-mail:{user.id}"
         if not self.attempts.try_add(key, now, since=now - WINDOW, until=now + WINDOW, limit=PER_USER):
-            words = f"You have asked for {PER_USER} mails within an hour. Wait an hour, then try again."
+            words = _(
+                "You have asked for %(per_user)s mails within an hour. Wait an hour, then try again.", per_user=PER_USER
+            )
             raise QuotaExceededError(words, limit=PER_USER, retry=True, after=WINDOW)
         secret = new_secret()
         before = self.store.get(user.id)

@@ -18,6 +18,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.external_identities import ExternalId, LinkedIdentity, check_external_id
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
@@ -26,7 +27,7 @@ from hubless.ports.external_identities import IdentityStore
 from hubless.ports.second_factors import FactorStore
 from hubless.services.accounts import Accounts
 
-LAST_WAY_IN = (
+LAST_WAY_IN = _(
     "This is the only way in to this account. Link another login, set a password or add a passkey, and unlink it then."
 )
 
@@ -90,7 +91,9 @@ class ExternalLogins:
         check_external_id(identity.id)
         present = self.of_user(user)
         if len(present) >= MAX_IDENTITIES and identity.id not in [one.id for one in present]:
-            raise QuotaExceededError(f"A user may have {MAX_IDENTITIES} identities", limit=MAX_IDENTITIES)
+            raise QuotaExceededError(
+                _("A user may have %(max_identities)s identities", max_identities=MAX_IDENTITIES), limit=MAX_IDENTITIES
+            )
         self.identities.link(identity)
         return identity
 
@@ -159,7 +162,7 @@ class ExternalLogins:
     def _add(self, name: str, identity: Identity, external: ExternalId) -> User:
         self._require_admitted(name, identity, is_existing=False)
         if self.accounts.is_reserved_name(name) and not identity.match_existing:
-            raise self._refusal(f"The name {name} is reserved for somebody on this hub.")
+            raise self._refusal(_("The name %(name)s is reserved for somebody on this hub.", name=name))
         user = self.accounts.new_user(name, admin=bool(identity.admin))
         linked = self.linked_by(user, external, provider=identity.provider, label=identity.label, by_admin=False)
         try:
@@ -196,8 +199,11 @@ class ExternalLogins:
 
     def _taken(self, name: str) -> NotAllowedError:
         return self._refusal(
-            f"The name {names.shown(name)} belongs to a user of this hub. If that is you, log in as before and link"
-            " this login on the page of your account."
+            _(
+                "The name %(shown)s belongs to a user of this hub. If that is you, log in as before and link"
+                " this login on the page of your account.",
+                shown=names.shown(name),
+            )
         )
 
     def _refusal(self, why: str) -> NotAllowedError:

@@ -6,6 +6,7 @@ from hubless.domain import tokens
 from hubless.domain.bounds import MAX_AGENT
 from hubless.domain.errors import NotAllowedError, NotFoundError
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
@@ -76,7 +77,9 @@ class Logins:
         """
         admission = self.external.admission
         if admission.is_blocked(user_name):
-            raise NotAllowedError(f"{user_name} is blocked on this hub.", contact=admission.contact)
+            raise NotAllowedError(
+                _("%(user_name)s is blocked on this hub.", user_name=user_name), contact=admission.contact
+            )
 
     def _admin_of(self, user_name: str, identity: Identity) -> bool | None:
         """Return the admin flag that this login gives: settings, the provider or a group may each make an admin."""

@@ -8,6 +8,7 @@ from hubless.domain import passkey_challenges
 from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.passkey_challenges import NONCE_LENGTH, Purpose
 from hubless.domain.second_factors import Factors, Passkey, check_passkey_name
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -18,12 +19,11 @@ from hubless.ports.single_use import SingleUseStore
 from hubless.ports.users import UserStore
 from hubless.services.second_factors import BUSY, TRIES, SecondFactors, new_recovery_codes
 
-EXPIRED = "The page is too old, or belongs to another login. Try again"
-UNKNOWN = (
+EXPIRED = _("The page is too old, or belongs to another login. Try again")
+UNKNOWN = _(
     "The hub does not know this passkey. Log in another way; remove the passkey from your device if you do not use it"
 )
-ELSEWHERE = "This passkey was made at another address of the hub ({}), where alone it works"
-LAST_WAY_IN = "You log in with this passkey alone: add another one, or a password, before you remove it"
+LAST_WAY_IN = _("You log in with this passkey alone: add another one, or a password, before you remove it")
 _MAX_HANDLE = 64  # bytes (Web Authentication 5.4.3)
 
 
@@ -172,13 +172,18 @@ class Passkeys:
     def _use(self, party: RelyingParty, user: User, read: PasskeyAnswer) -> None:
         """Verify the answer against the user's record, and write the new count to it."""
         is_used_up = False
-        for _ in range(TRIES):
+        for _attempt in range(TRIES):
             before = self.factors.store.get(user.id)
             passkey = before.passkey(read.credential_id)
             if passkey is None:
                 raise InvalidRequestError(UNKNOWN)
             if passkey.rp_id != party.id:
-                raise InvalidRequestError(ELSEWHERE.format(passkey.rp_id))
+                raise InvalidRequestError(
+                    _(
+                        "This passkey was made at another address of the hub (%(address)s), where alone it works",
+                        address=passkey.rp_id,
+                    )
+                )
             count = self.ceremonies.used(party, read, public_key=passkey.public_key, sign_count=passkey.sign_count)
             if not is_used_up:
                 self._use_up(read)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from hubless.domain import device_cookies
 from hubless.domain.bounds import MAX_PASSWORD
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
@@ -14,9 +15,9 @@ from hubless.services.login_throttling import LockedOut
 from hubless.services.password_login import PasswordLogin
 
 RECENT = timedelta(minutes=10)
-WRONG = "The present password is wrong"
-LOG_IN_AGAIN = "You have logged in too long ago for this. Log out, log in again, and choose a password then."
-CHANGED = "Your password was changed by another request at the same time. Log in again."
+WRONG = _("The present password is wrong")
+LOG_IN_AGAIN = _("You have logged in too long ago for this. Log out, log in again, and choose a password then.")
+CHANGED = _("Your password was changed by another request at the same time. Log in again.")
 
 
 @value

@@ -6,6 +6,7 @@ from dataclasses import field
 from hubless.domain.bounds import MAX_PASSWORD
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD, StrengthPolicy
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.passwords import StrengthMeter
 
@@ -30,9 +31,13 @@ class PasswordPolicy:
             InvalidRequestError: saying why the password is refused and what to choose.
         """
         if len(password) < MINIMUM_PASSWORD:
-            raise InvalidRequestError(f"Choose a password of at least {MINIMUM_PASSWORD} characters")
+            raise InvalidRequestError(
+                _("Choose a password of at least %(minimum_password)s characters", minimum_password=MINIMUM_PASSWORD)
+            )
         if len(password) > MAX_PASSWORD:
-            raise InvalidRequestError(f"Choose a password of at most {MAX_PASSWORD} characters")
+            raise InvalidRequestError(
+                _("Choose a password of at most %(max_password)s characters", max_password=MAX_PASSWORD)
+            )
         if "\0" in password:
             raise InvalidRequestError("Choose a password without the character NUL")
         if self.meter is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hubless.domain import device_cookies, names
 from hubless.domain.bounds import MAX_PASSWORD
 from hubless.domain.errors import InvalidRequestError, NameTakenError, NotAllowedError
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
@@ -70,7 +71,7 @@ class PluginLogin:
         """
         if not self.plugin.lets_in(user.name, self.logins.auth_states.of(user)):
             contact = self.logins.external.admission.contact
-            raise NotAllowedError(f"{user.name} is not allowed on this hub.", contact=contact)
+            raise NotAllowedError(_("%(user)s is not allowed on this hub.", user=user.name), contact=contact)
 
     def _without_guess(self, request: PluginRequest) -> PluginOutcome | Refused | LockedOut:
         """Ask; what a stranger may write, such as a sign-up, is counted by address."""

@@ -7,6 +7,7 @@ from hubless.domain.errors import NotPermittedError
 from hubless.domain.roles import Role, of_group
 from hubless.domain.scopes import Bearer, GroupsOf, Scopes
 from hubless.domain.shares import Share, on_server
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.ports.users import GroupStore
@@ -39,7 +40,13 @@ class Privileges:
             NotPermittedError: naming what the actor would gain.
         """
         if lacking := self.surplus(actor, user, wanted):
-            raise NotPermittedError(f"{user.name} may do more than you ({_some(lacking)}): only an admin may do this")
+            raise NotPermittedError(
+                _(
+                    "%(user)s may do more than you (%(some)s): only an admin may do this",
+                    user=user.name,
+                    some=_some(lacking),
+                )
+            )
 
     def token_scopes(self, actor: Actor, user: User, raw: list[str] | None) -> list[str] | None:
         """Return the scopes of a token that *actor* issues to *user*, when it asks for *raw* (None: all of the user's).
@@ -108,8 +115,12 @@ class Privileges:
         for member in dict.fromkeys(members):  # of thousands: the store is read only where a filter on groups counts
             if lacking := self._lacking(actor, given, member, None):
                 raise NotPermittedError(
-                    f"The roles of this group allow more than you may ({_some(lacking)}): only an admin takes"
-                    f" {member[:60]} out"
+                    _(
+                        "The roles of this group allow more than you may (%(some)s): only an admin takes"
+                        " %(member)s out",
+                        some=_some(lacking),
+                        member=member[:60],
+                    )
                 )
 
     def require_may_revoke(
@@ -136,8 +147,10 @@ class Privileges:
         owner, server = of.owner, of.server.name
         if lacking := [n for n in shared if not actor.scopes.covers_server(n, owner.name, server, owner.groups)]:
             raise NotPermittedError(
-                f"The share allows what you may not ({_some(lacking)}): only its owner, who has it, or an admin"
-                " revokes it"
+                _(
+                    "The share allows what you may not (%(some)s): only its owner, who has it, or an admin revokes it",
+                    some=_some(lacking),
+                )
             )
 
     def _shares(self, of: SharedServer, to: User | Group | None) -> Iterator[Share]:
@@ -160,7 +173,11 @@ class Privileges:
         user = self.identities.users.find(member)
         if lacking := self._lacking(actor, given, member, user):
             raise NotPermittedError(
-                f"The roles of this group allow more than you may ({_some(lacking)}): only an admin adds {member[:60]}"
+                _(
+                    "The roles of this group allow more than you may (%(some)s): only an admin adds %(member)s",
+                    some=_some(lacking),
+                    member=member[:60],
+                )
             )
         if actor.user is not None and actor.user.name == member:
             return
@@ -168,7 +185,11 @@ class Privileges:
         gained = [one for name in groups for one in delegation.gained_over_member(actor.scopes, name, member, there)]
         if gained:
             raise NotPermittedError(
-                f"You would get more rights over {member[:60]} ({_some(gained)}): only an admin adds this user"
+                _(
+                    "You would get more rights over %(member)s (%(some)s): only an admin adds this user",
+                    member=member[:60],
+                    some=_some(gained),
+                )
             )
 
     def _given_by(self, group: str) -> list[str]:

@@ -16,6 +16,7 @@ from hubless.domain.external_identities import ExternalId
 from hubless.domain.half_logins import HalfLogin
 from hubless.domain.providers import callback_path
 from hubless.domain.tokens import Session, sha256
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
@@ -34,8 +35,8 @@ PATIENCE: Final = timedelta(minutes=15)  # for a person who types a password, lo
 BEHIND: Final = timedelta(minutes=1)  # a provider's clock may be behind ours by this
 REFRESHED_AT: Final = "refreshed_at"  # of auth_state: when the provider last said it
 MAX_STATE: Final = 128  # characters
-LOST = "This login took too long, or was completed already. Log in again."
-ELSEWHERE = "This login began in another browser, or your browser lost its cookie. Allow cookies, and log in again."
+LOST = _("This login took too long, or was completed already. Log in again.")
+ELSEWHERE = _("This login began in another browser, or your browser lost its cookie. Allow cookies, and log in again.")
 
 
 @value

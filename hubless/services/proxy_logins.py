@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from hubless.domain.errors import LoginRefusedError
 from hubless.domain.login_proxies import LoginProxy, ProxyKind
 from hubless.domain.tokens import Session, sha256
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity
@@ -39,7 +40,9 @@ class ProxyLogins:
         said: dict[str, str] = {}
         for name, text in headers:
             if name in said:
-                raise LoginRefusedError(f"The request has the header {name} more than once, so it proves nothing.")
+                raise LoginRefusedError(
+                    _("The request has the header %(name)s more than once, so it proves nothing.", name=name)
+                )
             said[name] = text
         speaking = [one for one in self.verifiers if one.proxy.header in said]
         if len(speaking) > 1:
@@ -50,7 +53,13 @@ class ProxyLogins:
         proxy = verifier.proxy
         assertion, secret = said[proxy.header], said.get(proxy.secret_header, "")
         if len(assertion) > MAX_ASSERTION or len(secret) > MAX_ASSERTION:
-            raise LoginRefusedError(f"What the proxy {proxy.name} says is longer than {MAX_ASSERTION} characters.")
+            raise LoginRefusedError(
+                _(
+                    "What the proxy %(proxy)s says is longer than %(max_assertion)s characters.",
+                    proxy=proxy.name,
+                    max_assertion=MAX_ASSERTION,
+                )
+            )
         return verifier.verify(assertion, secret)
 
     def fits(self, session: Session, user: User, identity: Identity) -> bool:

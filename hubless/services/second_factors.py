@@ -18,6 +18,7 @@ from hubless.domain.second_factors import (
     Factors,
     TypedCode,
 )
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -27,16 +28,16 @@ logger = logging.getLogger(__name__)
 OFFER_LIFETIME = timedelta(hours=1)  # of a secret that a page shows and no code has confirmed
 MAX_OFFER = 1024  # characters
 TRIES = 8  # of a change that meets another one of the same user
-_WRONG = "This code is not right. Codes change every 30 seconds: type the one that the app shows now."
+_WRONG = _("This code is not right. Codes change every 30 seconds: type the one that the app shows now.")
 _WRONG_CLOCK = f"{_WRONG} If none works, set the clock of your phone to automatic."
-_USED = "This code was used already. Wait until the app shows the next one."
-_NO_CODE = "Type the six digits that your app shows, or one of your recovery codes."
-_UNREADABLE = (
-    "The hub cannot check codes of apps, because its keys were replaced. Use a recovery code or a passkey, or ask an"
-    " admin to reset your second factors."
+_USED = _("This code was used already. Wait until the app shows the next one.")
+_NO_CODE = _("Type the six digits that your app shows, or one of your recovery codes.")
+_UNREADABLE = _(
+    "The hub cannot check codes of apps, because its keys were replaced. Use a recovery code or a"
+    " passkey, or ask an admin to reset your second factors."
 )
-NEEDED = "This hub demands a second factor of you: add another one before you remove the last"
-BUSY = "Another change of your second factors happened at the same moment. Try again"
+NEEDED = _("This hub demands a second factor of you: add another one before you remove the last")
+BUSY = _("Another change of your second factors happened at the same moment. Try again")
 
 
 @value
@@ -121,7 +122,7 @@ class SecondFactors:
             NotFoundError: when the user was removed meanwhile.
         """
         kind, code = second_factors.read_code(typed)
-        for _ in range(TRIES):
+        for _attempt in range(TRIES):
             now = self.clock.now()
             before = self.store.get(user.id)
             if (until := before.locked_until(now)) is not None:
@@ -268,7 +269,7 @@ class SecondFactors:
             NotFoundError: when the user does not exist.
             StoreConflictError: when other requests were faster each time.
         """
-        for _ in range(TRIES):
+        for _attempt in range(TRIES):
             before = self.store.get(user_id)
             after = change(before)
             if self._is_saved(before, after):

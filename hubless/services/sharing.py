@@ -10,6 +10,7 @@ from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExcee
 from hubless.domain.lifecycle import Server
 from hubless.domain.shares import MAX_CODES, MAX_SHARES, Share, ShareCode
 from hubless.domain.tokens import sha256
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -148,8 +149,11 @@ class Sharing:
             self.codes.create(code, limit=MAX_CODES)
         except QuotaExceededError as reached:
             raise QuotaExceededError(
-                f"This server already has the maximum of {MAX_CODES} share codes."
-                " One must be revoked or expire before a new one can be created",
+                _(
+                    "This server already has the maximum of %(max_codes)s share codes. One must be revoked or"
+                    " expire before a new one can be created",
+                    max_codes=MAX_CODES,
+                ),
                 limit=MAX_CODES,
             ) from reached
         return code, secret
@@ -251,7 +255,10 @@ class Sharing:
 
 def _too_many_shares() -> QuotaExceededError:
     return QuotaExceededError(
-        f"This server, or the user or group, already has the maximum of {MAX_SHARES} shares."
-        " One must be revoked before a new one can be granted. A group needs one share for all its members",
+        _(
+            "This server, or the user or group, already has the maximum of %(max_shares)s shares. One must"
+            " be revoked before a new one can be granted. A group needs one share for all its members",
+            max_shares=MAX_SHARES,
+        ),
         limit=MAX_SHARES,
     )

@@ -21,6 +21,7 @@ from hubless.domain.errors import (
 )
 from hubless.domain.mails import check_address, folded, host_of
 from hubless.domain.sign_ups import JoinCode, SignUp
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.ports.passwords import PasswordHasher, PasswordStore
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 PER_ADDRESS = 5  # mails in a window
-WRONG_CODE = "This join code is wrong, has expired, or was used too often. Ask who gave it to you."
-USED_LINK = "This link was used or has expired. Sign up again, or log in if you have confirmed it already."
-FULL = "Too many people wait for an account at present. Try again tomorrow, or ask the hub's admin."
+WRONG_CODE = _("This join code is wrong, has expired, or was used too often. Ask who gave it to you.")
+USED_LINK = _("This link was used or has expired. Sign up again, or log in if you have confirmed it already.")
+FULL = _("Too many people wait for an account at present. Try again tomorrow, or ask the hub's admin.")
 
 
 @value
@@ -176,7 +177,7 @@ class SignUps:
         """
         found = self._find(name)
         if not self.store.remove(found):
-            raise StoreConflictError(f"The sign-up of {name} was changed or removed meanwhile")
+            raise StoreConflictError(_("The sign-up of %(name)s was changed or removed meanwhile", name=name))
 
     def _find(self, name: str) -> SignUp:
         found = self.store.find(name, self.accounts.clock.now())
@@ -227,7 +228,7 @@ class SignUps:
         address = check_address(email)
         if self.rules.email_domains and host_of(address) not in self.rules.email_domains:
             allowed = ", ".join(self.rules.email_domains)
-            raise InvalidRequestError(f"Use an e-mail address of {allowed}")
+            raise InvalidRequestError(_("Use an e-mail address of %(allowed)s", allowed=allowed))
         return address
 
     def _count_mail(self, address: str) -> None:

@@ -18,6 +18,7 @@ from hubless.domain.leases import Lease, NoLease
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Server
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile, check_options, choose
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -104,7 +105,14 @@ class Spawning:
         if server.state not in INACTIVE:
             if server.state in PENDING:
                 self._count_refusal(histograms.ALREADY_PENDING)
-            raise InvalidRequestError(f"{owner.name}'s server {_called(server)}is {_doing(server)}")
+            raise InvalidRequestError(
+                _(
+                    "%(owner)s's server %(called)sis %(doing)s",
+                    owner=owner.name,
+                    called=_called(server),
+                    doing=_doing(server),
+                )
+            )
         now = self.clock.now()
         named = replace(server, display_name=names.check_display_name(display_name)) if display_name else server
         asked = lifecycle.requested(
@@ -142,7 +150,13 @@ class Spawning:
             NameTakenError: when the owner has another server of that name.
         """
         if server.state in ACTIVE:
-            raise InvalidRequestError(f"{owner.name}'s server {_called(server)}is active: stop it before you edit it")
+            raise InvalidRequestError(
+                _(
+                    "%(owner)s's server %(called)sis active: stop it before you edit it",
+                    owner=owner.name,
+                    called=_called(server),
+                )
+            )
         after = replace(server, revision=server.revision + 1)
         if name is not None and name != server.name:
             if not server.name:
@@ -165,7 +179,9 @@ class Spawning:
         if not server.name:
             raise InvalidRequestError("Cannot delete the default server")
         if server.state in ACTIVE:
-            raise InvalidRequestError(f"Server {server.name} is active: stop it before you remove it")
+            raise InvalidRequestError(
+                _("Server %(server)s is active: stop it before you remove it", server=server.name)
+            )
         self.servers.delete(server)
 
     def position(self, server: Server) -> int:
@@ -194,8 +210,12 @@ class Spawning:
             self.servers.create(server, named_limit=self.named_limit if name else 0)
         except QuotaExceededError as reached:
             raise QuotaExceededError(
-                f"User {owner.name} already has the maximum of {self.named_limit} named servers."
-                " One must be deleted before a new server can be created",
+                _(
+                    "User %(owner)s already has the maximum of %(named_limit)s named servers. One must be deleted"
+                    " before a new server can be created",
+                    owner=owner.name,
+                    named_limit=self.named_limit,
+                ),
                 limit=self.named_limit,
             ) from reached
         return server
@@ -238,8 +258,13 @@ class Spawning:
             wait = given.until - now
             self._count_refusal(histograms.THROTTLED)
             raise QuotaExceededError(
-                f"{owner.name}'s servers were started {self.start_limit} times within an hour, which is the limit."
-                f" Try again in {_minutes(wait)}.",
+                _(
+                    "%(owner)s's servers were started %(start_limit)s times within an hour, which is the limit. Try"
+                    " again in %(minutes)s.",
+                    owner=owner.name,
+                    start_limit=self.start_limit,
+                    minutes=_minutes(wait),
+                ),
                 limit=self.start_limit,
                 retry=True,
                 after=wait,

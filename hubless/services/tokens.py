@@ -8,6 +8,7 @@ from hubless.domain.bounds import MAX_IDENTIFIER, MAX_NOTE
 from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.scopes import Bearer, GroupsOf, Scope, Scopes
 from hubless.domain.tokens import OwnerKind, Token, sha256
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -66,7 +67,12 @@ class Tokens:
         now = self.clock.now()
         wanted = tuple(dict.fromkeys(raw_scopes)) if raw_scopes is not None else INHERIT
         if sum(map(len, wanted)) > MAX_SCOPE_TEXT:
-            raise InvalidRequestError(f"The scopes of a token may have at most {MAX_SCOPE_TEXT} characters together")
+            raise InvalidRequestError(
+                _(
+                    "The scopes of a token may have at most %(max_scope_text)s characters together",
+                    max_scope_text=MAX_SCOPE_TEXT,
+                )
+            )
         self._check_scopes(owner, wanted)
         lifetime = self._checked_lifetime(expires_in)
         secret = new_secret()
@@ -86,8 +92,12 @@ class Tokens:
             self.store.create(token, limit=self.max_per_user)
         except QuotaExceededError as reached:
             raise QuotaExceededError(
-                f"User {owner.name} already has the maximum of {self.max_per_user} tokens."
-                " One must be revoked before a new token can be created",
+                _(
+                    "User %(owner)s already has the maximum of %(max_per_user)s tokens. One must be revoked before"
+                    " a new token can be created",
+                    owner=owner.name,
+                    max_per_user=self.max_per_user,
+                ),
                 limit=self.max_per_user,
             ) from reached
         return token, secret
@@ -164,7 +174,13 @@ class Tokens:
         lacking = [s for s in asked.all if not held.covers(s, groups_of)]
         if lacking:
             named = ", ".join(sorted(map(str, lacking))[:5])
-            raise InvalidRequestError(f"Not assigning requested scopes {named}: {owner_name} does not have them")
+            raise InvalidRequestError(
+                _(
+                    "Not assigning requested scopes %(named)s: %(owner_name)s does not have them",
+                    named=named,
+                    owner_name=owner_name,
+                )
+            )
         for one in map(scopes.parse, wanted):
             self._check_filter(one)
 
@@ -172,9 +188,17 @@ class Tokens:
         """Refuse a filter by a name that does not exist: the scope would stay empty, even if the name exists later."""
         owner = scope.value.partition("/")[0] if scope.kind == scopes.SERVER else scope.value
         if scope.kind in {scopes.USER, scopes.SERVER} and owner and self.accounts.users.find(owner) is None:
-            raise InvalidRequestError(f"No such user: {owner[:60]!r} in scope {str(scope)[:120]!r}")
+            raise InvalidRequestError(
+                _("No such user: %(owner)s in scope %(scope)s", owner=repr(owner[:60]), scope=repr(str(scope)[:120]))
+            )
         if scope.kind == scopes.GROUP and self.groups.find(scope.value) is None:
-            raise InvalidRequestError(f"No such group: {scope.value[:60]!r} in scope {str(scope)[:120]!r}")
+            raise InvalidRequestError(
+                _(
+                    "No such group: %(value)s in scope %(scope)s",
+                    value=repr(scope.value[:60]),
+                    scope=repr(str(scope)[:120]),
+                )
+            )
 
     def _checked_lifetime(self, asked: timedelta | None) -> timedelta | None:
         if asked is not None and asked <= timedelta(0):
@@ -183,6 +207,9 @@ class Tokens:
             return asked
         if asked is not None and asked > self.max_lifetime:
             raise InvalidRequestError(
-                f"expires_in may be at most {int(self.max_lifetime.total_seconds())} seconds on this hub"
+                _(
+                    "expires_in may be at most %(total_seconds)s seconds on this hub",
+                    total_seconds=int(self.max_lifetime.total_seconds()),
+                )
             )
         return asked or self.max_lifetime

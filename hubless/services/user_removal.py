@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.lifecycle import INACTIVE, Server
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.servers import ServerStore
@@ -47,7 +48,10 @@ class UserRemoval:
         for server in running:
             if (await self.wait_until_stopped(server)).state not in INACTIVE:
                 raise InvalidRequestError(
-                    f"A server of {user.name} is still stopping. Delete {user.name} again when it has stopped."
+                    _(
+                        "A server of %(user)s is still stopping. Delete %(user)s again when it has stopped.",
+                        user=user.name,
+                    )
                 )
         if self.before_removal is not None:
             await asyncio.to_thread(self.before_removal, user.name)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from hubless.domain.languages import ENGLISH
+from hubless.domain.languages import NAMES as LANGUAGES
 from hubless.domain.values import value
 from hubless.settings.login_proxies import LoginProxySettings
 from hubless.settings.lti import LtiPlatformSettings
@@ -24,6 +26,7 @@ from hubless.settings.types import (
     PORT,
     SECRET,
     SIZE,
+    SOME_LANGUAGES,
     SOME_SIZE,
     TABLE,
     TEXT,
@@ -75,7 +78,18 @@ class HubSettings:
         "48h", WEBSOCKET_TIMEOUT, "How long a WebSocket may stay silent before HAProxy closes it (`timeout tunnel`)"
     )
     cookie_max_age: timedelta = setting("14d", DURATION, "How long a browser stays logged in")
+    language: str = setting(
+        ENGLISH, choice(*LANGUAGES), "The pages' language for whom neither their choice nor their browser decides"
+    )
+    languages: tuple[str, ...] = setting(
+        list(LANGUAGES), SOME_LANGUAGES, "The languages in which pages are offered, beside `language`"
+    )
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The lowest level that is logged")
+
+    @property
+    def offered_languages(self) -> tuple[str, ...]:
+        """Return the pages' languages, the usual one first."""
+        return (self.language, *(one for one in self.languages if one != self.language))
 
 
 @value

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.languages import NAMES as LANGUAGES
 from hubless.domain.names import check_user_name, normalise_user_name
 from hubless.domain.values import value
 
@@ -199,6 +200,12 @@ def _url(given: Any) -> str:
     return str(given)
 
 
+def _languages(given: Any) -> tuple[str, ...]:
+    if unknown := set(_texts(given)) - set(LANGUAGES):
+        raise ValueError(unknown)
+    return tuple(dict.fromkeys(_texts(given)))
+
+
 def _networks(given: Any) -> tuple[str, ...]:
     return tuple(str(ip_network(item)) for item in _texts(given))
 
@@ -242,6 +249,7 @@ ORIGIN = SettingType('an address such as "https://hub.example.org", without a pa
 WEB_ORIGIN = SettingType('an address such as "https://hub.example.org", without a path', _web_origin)
 SOME = SettingType("a list of at least one string", _some)
 URL = SettingType('an address that starts with http:// or https://, or ""', _url)
+SOME_LANGUAGES = SettingType(f"a list of languages: {', '.join(LANGUAGES)}", _languages)
 NETWORKS = SettingType('a list of networks such as "10.0.0.0/8"', _networks)
 USER_NAMES = SettingType("a list of user names", _user_names)
 

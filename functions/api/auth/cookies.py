@@ -23,6 +23,9 @@ DEVICE_COOKIE = "jupyterhub-hub-device"
 HALF_LOGIN_COOKIE = "jupyterhub-hub-second-factor"  # a login that waits for a second factor
 FACTOR_COOKIE = "jupyterhub-hub-factor"  # the proof that a second factor was shown just now
 
+LANGUAGE_COOKIE = "jupyterhub-hub-language"  # what its reader chose on a page
+THEME_COOKIE = "jupyterhub-hub-theme"
+
 
 def cookies(request: Request, name: str) -> list[str]:
     """Return the different values of the cookie *name*: a browser sends one for each path and host that set it."""

@@ -17,11 +17,12 @@ from functions.api.auth.cookies import OWN_PAGE_COOKIE, XSRF_COOKIE, cookies
 from functions.api.dependencies import hub_of
 from hubless.domain.bounds import MAX_XSRF_TOKEN
 from hubless.domain.origins import is_loopback
+from hubless.domain.translatable import gettext as _
 from hubless.services.identity import Actor
 
 ANONYMOUS_LIFETIME = 3600  # seconds, JupyterHub's
 READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
-FOREIGN = "A page of another site sent this"
+FOREIGN = _("A page of another site sent this")
 _MAX_ORIGIN = 260  # characters of an origin or a host that an error shows
 
 
@@ -78,11 +79,19 @@ def why_foreign(request: Request) -> str:
     if request.headers.get("sec-fetch-site") is not None or "://" not in origin:
         return FOREIGN
     if public:
-        return f"{FOREIGN}: it is at {origin}, but the hub is at {public}. Open the hub there."
-    return (
-        f"{FOREIGN}: it is at {origin}, but the request arrived for {host}. If {origin} is this hub's own address, a"
-        f' proxy in front of the hub replaces Host: set public_url = "{origin}" in [hub], or let the proxy pass Host on'
-        " (nginx: proxy_set_header Host $http_host)."
+        return _(
+            "%(foreign)s: it is at %(origin)s, but the hub is at %(public)s. Open the hub there.",
+            foreign=FOREIGN,
+            origin=origin,
+            public=public,
+        )
+    return _(
+        "%(foreign)s: it is at %(origin)s, but the request arrived for %(host)s. If %(origin)s is this"
+        ' hub\'s own address, a proxy in front of the hub replaces Host: set public_url = "%(origin)s"'
+        " in [hub], or let the proxy pass Host on (nginx: proxy_set_header Host $http_host).",
+        foreign=FOREIGN,
+        origin=origin,
+        host=host,
     )
 
 
@@ -151,7 +160,7 @@ def require_session_token(request: Request, actor: Actor, *, given: str | None) 
         HTTPException: 403 saying what is missing or does not fit.
     """
     if not given:
-        raise HTTPException(403, f"'_xsrf' argument missing from {request.method}")
+        raise HTTPException(403, _("'_xsrf' argument missing from %(method)s", method=request.method))
     assert actor.session is not None  # noqa: S101 only cookies come here
     if not is_same(session_token(hub_of(request).key, actor.session.sha256), given):
         raise HTTPException(403, "XSRF cookie does not match POST argument")

@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from functions.api.auth.visitors import LoginRequired
 from functions.api.provider_pool import in_provider_pool
 from hubless.bootstrap.hub import Hub
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.services.identity import Actor
 
@@ -33,7 +34,7 @@ async def require_fresh_login(hub: Hub, actor: Actor, owner: User, *, before_sta
     if found is None or not is_own:
         return
     if actor.session is None:
-        raise HTTPException(403, f"The login of {owner.name} has expired. Log in again in a browser.")
+        raise HTTPException(403, _("The login of %(owner)s has expired. Log in again in a browser.", owner=owner.name))
     if actor.session.provider != found:
         return
     hub.logins.close_session(actor.session)

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from hubless.bootstrap.hub import Hub
 from hubless.domain.origins import host_in, is_loopback
+from hubless.domain.translatable import gettext as _
 from hubless.ports.second_factors import RelyingParty
 
 
@@ -26,10 +27,13 @@ def why_no_passkeys(request: Request, hub: Hub) -> str | None:
     scheme, netloc = _address(request, hub)
     host = host_in(netloc)
     if _is_ip_address(netloc):
-        instead = " such as http://localhost" if is_loopback(netloc) else ""
-        return f"Browsers take passkeys only at a name{instead}, and this hub is at an IP address."
+        return (
+            _("Browsers take passkeys only at a name such as http://localhost, and this hub is at an IP address.")
+            if is_loopback(netloc)
+            else _("Browsers take passkeys only at a name, and this hub is at an IP address.")
+        )
     if scheme != "https" and host != "localhost" and not host.endswith(".localhost"):
-        return "Browsers take passkeys only over https, and this hub is at http."
+        return _("Browsers take passkeys only over https, and this hub is at http.")
     return None
 
 

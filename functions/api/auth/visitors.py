@@ -17,6 +17,7 @@ from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain.bounds import MAX_FIELD, MAX_XSRF_COOKIES
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.services.identifiers import new_secret
 from hubless.services.identity import Actor
@@ -181,7 +182,10 @@ class Form:
 
 def _bounded(what: str, text: str, longest: int = MAX_FIELD) -> str:
     if len(text) > longest:
-        raise HTTPException(400, f"The {what[:60]} is too long: it may have at most {longest} characters")
+        raise HTTPException(
+            400,
+            _("The %(what)s is too long: it may have at most %(longest)s characters", what=what[:60], longest=longest),
+        )
     return text
 
 

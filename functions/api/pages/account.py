@@ -13,6 +13,7 @@ from functions.api.serializers import instant
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.services.identity import Actor
 
@@ -75,7 +76,7 @@ async def unlink(form: OwnForm, page: AccountPage) -> Response:
     try:
         page.hub.external_logins.unlink(user_of(page.who), external)
     except NotFoundError:
-        return page(error="This login was unlinked already.", status=404)
+        return page(error=_("This login was unlinked already."), status=404)
     except InvalidRequestError as last:
-        return page(error=str(last), status=400)
+        return page(error=last.message, status=400)
     return RedirectResponse(PAGE, 302)

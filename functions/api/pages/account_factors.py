@@ -206,5 +206,5 @@ def _change(pages: _FactorPages, form: Form, change: Callable[[], tuple[str, ...
     try:
         codes = change()
     except (InvalidRequestError, StoreConflictError) as invalid:
-        return pages.page(error=str(invalid), status=400, offer=form.text("offer"))
+        return pages.page(error=invalid.message, status=400, offer=form.text("offer"))
     return pages.changed(codes or ())

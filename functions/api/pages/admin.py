@@ -24,6 +24,7 @@ from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -222,7 +223,7 @@ async def add_users(form: OwnForm, admin: Admin) -> Response:
     admin.require("admin:users")
     lines = [line for line in map(str.strip, form.text("usernames", longest=MAX_BODY).splitlines()) if line]
     if len(lines) > MAX_NAMES:
-        return admin.page(error=f"Add at most {MAX_NAMES} users at once", status=400)
+        return admin.page(error=_("Add at most %(max_names)s users at once", max_names=MAX_NAMES), status=400)
     wanted = [names.normalise_user_name(line) for line in lines]
     make_admin = form.text("admin") == "1"
     if make_admin or any(map(admin.accounts.is_reserved_name, wanted)):
@@ -230,9 +231,11 @@ async def add_users(form: OwnForm, admin: Admin) -> Response:
     try:
         added = admin.accounts.add_many(wanted, admin=make_admin)
     except HublessError as refused:
-        return admin.page(error=str(refused), status=400)
+        return admin.page(error=refused.message, status=400)
     known = len(wanted) - len(added)
-    return admin.page(message=f"{len(added)} added" + (f", {known} were there already" if known else ""))
+    if known:
+        return admin.page(message=_("%(added)s added, %(known)s were there already", added=len(added), known=known))
+    return admin.page(message=_("%(added)s added", added=len(added)))
 
 
 @router.post("/admin/sign-ups/{name:segment}/approve")
@@ -243,7 +246,7 @@ async def approve_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
     try:
         admin.sign_ups.approve(name, admin.who.name)
     except HublessError as refused:
-        return admin.page(error=str(refused), status=400)
+        return admin.page(error=refused.message, status=400)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -255,7 +258,7 @@ async def refuse_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
     try:
         admin.sign_ups.refuse(name)
     except HublessError as refused:
-        return admin.page(error=str(refused), status=400)
+        return admin.page(error=refused.message, status=400)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -268,7 +271,7 @@ async def delete_user(name: str, _form: OwnForm, admin: Admin, removal: dependen
     try:
         await removal.remove(user)
     except HublessError as refused:
-        return admin.page(error=str(refused), status=400)
+        return admin.page(error=refused.message, status=400)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -291,7 +294,7 @@ async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: de
     """End all sessions of a user, with the tokens that were issued in them."""
     user = admin.subject(name, "tokens")
     logins.close_all(user)
-    return admin.page(message=f"{user.name} is logged out everywhere")
+    return admin.page(message=_("%(user)s is logged out everywhere", user=user.name))
 
 
 @router.post("/admin/users/{name:segment}/password-link")
@@ -314,7 +317,9 @@ async def reset_factors(
     admin.privileges.require_may_act_as(admin.who, user)
     had_some = await in_provider_pool(second_factors.reset, user, admin.who.name)
     return admin.page(
-        message=f"{user.name} has no second factor any more" if had_some else f"{user.name} has no second factor"
+        message=_("%(user)s has no second factor any more", user=user.name)
+        if had_some
+        else _("%(user)s has no second factor", user=user.name)
     )
 
 

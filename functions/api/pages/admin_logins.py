@@ -16,6 +16,7 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 
@@ -57,14 +58,14 @@ class _LoginsPage:
         name = form.text("provider")
         issuers = {provider.name: provider.issuer for provider in self.admin.settings.providers}
         if name not in issuers:
-            return self(form, error="Choose one of the providers.", status=400)
+            return self(form, error=_("Choose one of the providers."), status=400)
         external = ExternalId(issuers[name], form.text("subject").strip())
         label = form.text("label").strip()
         linked = self.external_logins.linked_by(self.user, external, provider=name, label=label, by_admin=True)
         try:
             self.external_logins.link(self.user, linked)
         except HublessError as refused:
-            return self(form, error=str(refused), status=STATUSES[type(refused)])
+            return self(form, error=refused.message, status=STATUSES[type(refused)])
         return RedirectResponse(self.address, 303)
 
     def unlink(self, form: Form) -> Response:
@@ -73,7 +74,7 @@ class _LoginsPage:
         try:
             self.external_logins.unlink(self.user, external, by_admin=True)
         except NotFoundError:
-            return self(error="This login was unlinked already.", status=404)
+            return self(error=_("This login was unlinked already."), status=404)
         return RedirectResponse(self.address, 303)
 
 

@@ -20,6 +20,7 @@ from functions.api.routers import page_router
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import HublessError, InvalidRequestError, QuotaExceededError
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
@@ -71,16 +72,19 @@ class _EmailPage:
             case Refused(why):
                 return self(typed=typed, error=why, status=403)
             case LockedOut(minutes):
-                error = f"Too many wrong guesses at your password. Wait up to {minutes} minutes, then try again."
+                error = _(
+                    "Too many wrong guesses at your password. Wait up to %(minutes)s minutes, then try again.",
+                    minutes=minutes,
+                )
                 return self(typed=typed, error=error, status=TOO_MANY)
             case None:
                 pass
         try:
             await in_provider_pool(self.emails.ask, self.user, typed)
         except QuotaExceededError as often:
-            return self(typed=typed, error=str(often), status=TOO_MANY)
+            return self(typed=typed, error=often.message, status=TOO_MANY)
         except HublessError as refused:
-            return self(typed=typed, error=str(refused), status=STATUSES[type(refused)])
+            return self(typed=typed, error=refused.message, status=STATUSES[type(refused)])
         return RedirectResponse("/hub/email", 303)
 
 
@@ -117,8 +121,8 @@ async def confirm_form(request: Request, emails: dependencies.Emails, render: Re
     return render(
         "confirm.html",
         headers={"Referrer-Policy": "strict-origin"},
-        title="Confirm your e-mail address",
-        words=f"The account {user.name} will use the address {address}.",
+        title=_("Confirm your e-mail address"),
+        words=_("The account %(user)s will use the address %(address)s.", user=user.name, address=address),
         action=f"/hub/email/confirm?{request.url.query}",
         button="Confirm",
     )
@@ -133,12 +137,14 @@ async def confirm(request: Request, form: AnonymousForm, emails: dependencies.Em
         query = request.query_params
         await in_provider_pool(emails.confirm, query.get("user", ""), query.get("key", ""))
     except InvalidRequestError as used:
-        raise HTTPException(404, str(used)) from used
+        raise HTTPException(404, used.message) from used
     return RedirectResponse("/hub/email/confirmed", 303)
 
 
 @router.get("/email/confirmed")
 async def confirmed(render: Render) -> Response:
     """Say that it is done."""
-    words = "The hub uses it when you forget your password."
-    return render("told.html", title="Your address is confirmed", words=words, url="/hub/home", link="Go to the hub")
+    words = _("The hub uses it when you forget your password.")
+    return render(
+        "told.html", title=_("Your address is confirmed"), words=words, url="/hub/home", link=_("Go to the hub")
+    )

@@ -10,9 +10,10 @@ from functions.api.pages.sessions import TOO_MANY, SessionPages
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.bounds import MAX_TYPED_NAME
+from hubless.domain.translatable import gettext as _
 
 router = page_router()
-TOO_OFTEN = "Too many links were asked for from here. Wait an hour, then try again."
+TOO_OFTEN = _("Too many links were asked for from here. Wait an hour, then try again.")
 
 
 def _page(pages: SessionPages, *, error: str | None = None, status: int = 200) -> Response:
@@ -39,7 +40,7 @@ async def forgot(form: AnonymousForm, pages: SessionPages, resets: dependencies.
         return page
     if not resets.ask(typed, pages.address):
         return _page(
-            pages, error="Too many links were asked for from here. Wait an hour, then try again.", status=TOO_MANY
+            pages, error=_("Too many links were asked for from here. Wait an hour, then try again."), status=TOO_MANY
         )
     return RedirectResponse("/hub/forgot-password/sent", 303)
 
@@ -49,9 +50,12 @@ async def forgot_sent(pages: SessionPages) -> Response:
     """Say what happens now."""
     return pages.render(
         "told.html",
-        title="Look at your mail",
-        words="If this account exists and has an e-mail address, a link to a new password is on its way. It works once,"
-        " within an hour. If no mail comes, look for it in the spam folder, or ask the admin of this hub for a link.",
+        title=_("Look at your mail"),
+        words=_(
+            "If this account exists and has an e-mail address, a link to a new password is on its way. It"
+            " works once, within an hour. If no mail comes, look for it in the spam folder, or ask the"
+            " admin of this hub for a link."
+        ),
         url="/hub/login",
-        link="Back to the login",
+        link=_("Back to the login"),
     )

@@ -138,7 +138,7 @@ async def new_server(form: OwnForm, page: Home) -> Response:
     try:
         page.spawning.create(user, names.check_server_name(name))
     except HublessError as refused:
-        return page.page(error=str(refused), status=400)
+        return page.page(error=refused.message, status=400)
     return RedirectResponse(f"/hub/spawn/{url_part(user, name)}", 303)
 
 
@@ -165,5 +165,5 @@ async def delete_named(
     try:
         page.spawning.remove(found)
     except HublessError as refused:
-        return page.page(error=str(refused), status=400)
+        return page.page(error=refused.message, status=400)
     return RedirectResponse("/hub/home", 303)

@@ -7,6 +7,7 @@ from fastapi import Depends
 from functions.api import dependencies
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.limits import size
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 
@@ -18,8 +19,8 @@ def size_in_words(usage: HomeUsage | None) -> str:
     if usage is None:
         return ""
     if not usage.is_whole:
-        return f"at least {size(usage.size)}"
-    return size(usage.size) if usage.size >= _LEAST else f"less than {size(_LEAST)}"
+        return _("at least %(size)s", size=size(usage.size))
+    return size(usage.size) if usage.size >= _LEAST else _("less than %(size)s", size=size(_LEAST))
 
 
 @value

@@ -26,6 +26,7 @@ from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import HublessError, LtiRefusedError
 from hubless.domain.lti_paths import DEEP_LINK_PATH, LOGIN_PATH, MESSAGE_PATH
 from hubless.domain.origins import is_loopback
+from hubless.domain.translatable import gettext as _
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -46,12 +47,13 @@ _FRAMES = frozenset({"iframe", "frame", "embed", "object"})  # Fetch Metadata's 
 _HOUR, _DAY = 3600, 86_400  # seconds
 _TRIED = "cookies_tried"
 _ASKED = ("iss", "login_hint", "target_link_uri", "lti_message_hint", "client_id", "lti_deployment_id")
-_NEW_WINDOW = "Your browser keeps no cookies for the hub in this frame, so the hub must open in a new window."
-_NO_COOKIE = (
-    "Your browser did not send back the cookie of this login. Open the link again, in a new window: in Moodle set"
-    " «Launch container» of the tool to «New window», in Canvas load the link in a new tab."
+_NEW_WINDOW = _("Your browser keeps no cookies for the hub in this frame, so the hub must open in a new window.")
+_NO_COOKIE = _(
+    "Your browser did not send back the cookie of this login. Open the link again, in a new window:"
+    " in Moodle set «Launch container» of the tool to «New window», in Canvas load the link in a"
+    " new tab."
 )
-_NOTHING_HERE = "This page is for an LMS. Open the hub from your course, or log in."
+_NOTHING_HERE = _("This page is for an LMS. Open the hub from your course, or log in.")
 
 
 def _facts(given: Any) -> dict[str, str]:
@@ -63,12 +65,17 @@ def _facts(given: Any) -> dict[str, str]:
     facts = {name: found for name in _ASKED if isinstance(found := given.get(name), str) and found}
     for name, found in facts.items():
         if len(found) > MAX_FIELD:
-            raise LtiRefusedError(f"The LMS sent more than {MAX_FIELD} characters as {name}.")
+            raise LtiRefusedError(
+                _("The LMS sent more than %(max_field)s characters as %(name)s.", max_field=MAX_FIELD, name=name)
+            )
     for name in ("iss", "login_hint"):
         if name not in facts:
             raise LtiRefusedError(
-                f"The LMS began the login without {name}. Set the tool's initiate login URL in the LMS to this address,"
-                " and its version to LTI 1.3."
+                _(
+                    "The LMS began the login without %(name)s. Set the tool's initiate login URL in the LMS to this"
+                    " address, and its version to LTI 1.3.",
+                    name=name,
+                )
             )
     return facts
 
@@ -96,7 +103,7 @@ def _refusal(render: Render, why: str, status: int = 403) -> Response:
         status_code=status,
         headers=_framable(),
         status=status,
-        title="The LMS could not log you in",
+        title=_("The LMS could not log you in"),
         message=why,
         detail=None,
         correlation_id=None,
@@ -134,7 +141,7 @@ async def begin(request: Request, hub: dependencies.WholeHub, render: Render) ->
         hub.login_beginnings.admit(dependencies.address_of(request))
         return await _to_lms(hub, facts)
     except LtiRefusedError as refused:
-        return _refusal(render, str(refused))
+        return _refusal(render, refused.message)
 
 
 def _tried(render: Render, facts: dict[str, str], *, is_second: bool) -> Response:
@@ -197,7 +204,7 @@ async def receive(
     except LtiRefusedError as refused:
         logger.info("refused a message of an LMS: %s", refused)
         note_login(request, succeeded=False)
-        response = _refusal(render, str(refused))
+        response = _refusal(render, refused.message)
     _set_cookie(response, name, "", 0)
     return response
 
@@ -219,8 +226,8 @@ def _why_no_message(form: Any) -> str:
     if isinstance(error, str) and error:
         about = form.get("error_description")
         said = f"{error[:60]}: {about[:300]}" if isinstance(about, str) and about else error[:60]
-        return f"The LMS did not log you in ({said}). Log in to the LMS and open the link again."
-    return (
+        return _("The LMS did not log you in (%(said)s). Log in to the LMS and open the link again.", said=said)
+    return _(
         "The LMS sent no message. Set the tool's redirect URI in the LMS to this address, and its version to LTI 1.3."
     )
 
@@ -272,11 +279,11 @@ async def choose_link(
     given = form.get("ticket")
     ticket = lti_tickets.opened(hub.key, given if isinstance(given, str) else "")
     if ticket is None:
-        return _refusal(render, "This form is more than an hour old. Choose the link in the LMS again.")
+        return _refusal(render, _("This form is more than an hour old. Choose the link in the LMS again."))
     try:
         path, title = lti_tickets.chosen(fields, redirects.safe)
     except LtiRefusedError as wrong:
-        return _chooser_page(render, str(given), str(wrong), fields)
+        return _chooser_page(render, str(given), wrong.message, fields)
     answer = await in_provider_pool(
         hub.lti.links.answer, ticket.platform, ticket.deployment_id, ticket.data, path, title
     )
@@ -312,9 +319,9 @@ async def registration(request: Request, hub: dependencies.WholeHub, render: Ren
     query = request.query_params
     address, key = query.get("openid_configuration", ""), query.get("key", "")
     if not is_registration_key(hub.key, key):
-        return _refusal(render, "This link has expired or is not the hub's. Ask the hub's admin for a new one.")
+        return _refusal(render, _("This link has expired or is not the hub's. Ask the hub's admin for a new one."))
     if not address:
-        return _refusal(render, "An LMS opens this link: give it to the LMS as the tool's registration URL.", 400)
+        return _refusal(render, _("An LMS opens this link: give it to the LMS as the tool's registration URL."), 400)
     return render(
         "lti_register.html",
         headers=_framable(),
@@ -334,12 +341,16 @@ async def register(request: Request, hub: dependencies.WholeHub, render: Render)
         for name in ("openid_configuration", "registration_token", "key")
     )
     if not is_registration_key(hub.key, key) or not hub.single_use.use(*registration_use(key, hub.clock.now())):
-        return _refusal(render, "This link was used already, or has expired. Ask the hub's admin for a new one.")
+        return _refusal(render, _("This link was used already, or has expired. Ask the hub's admin for a new one."))
     try:
         platform = await in_provider_pool(hub.lti.platforms.register, address[:MAX_FIELD], token[:_MAX_TOKEN])
     except HublessError as refused:
         logger.info("an LMS was not registered: %s", refused)
-        return _refusal(render, f"{refused} Ask the hub's admin for a new link before you try again.", 400)
+        return _refusal(
+            render,
+            _("%(refused)s Ask the hub's admin for a new link before you try again.", refused=refused.message),
+            400,
+        )
     logger.info("the LMS %s registered itself as the LTI platform %s", platform.issuer, platform.name)
     return RedirectResponse(f"/hub/lti/registered?name={platform.name}", 303)
 

@@ -17,6 +17,7 @@ from functions.api.routers import page_router
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Refused
@@ -58,7 +59,7 @@ class _PasswordPage:
     async def change(self, form: Form) -> Response:
         """Change the password as the form says; this browser gets a new session."""
         if form.text("password") != form.text("again"):
-            return self(error="The two passwords differ", status=400)
+            return self(error=_("The two passwords differ"), status=400)
         change = partial(
             self.changes.change,
             self.user,
@@ -73,12 +74,15 @@ class _PasswordPage:
                 case Refused(why):
                     return self(error=why, status=403)
                 case LockedOut(minutes):
-                    error = f"Too many wrong guesses at your password. Wait up to {minutes} minutes, then try again."
+                    error = _(
+                        "Too many wrong guesses at your password. Wait up to %(minutes)s minutes, then try again.",
+                        minutes=minutes,
+                    )
                     return self(error=error, status=TOO_MANY)
                 case None:
                     return self.pages.renew_session(self.session, self.user, FIRST_PAGE)
         except InvalidRequestError as invalid:
-            return self(error=str(invalid), status=400)
+            return self(error=invalid.message, status=400)
 
 
 async def _password_page(who: Person, changes: dependencies.PasswordChanges, pages: SessionPages) -> _PasswordPage:

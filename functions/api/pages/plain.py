@@ -19,6 +19,7 @@ from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.histograms import CSP_REPORTS
+from hubless.domain.translatable import gettext as _
 
 pages, everywhere = page_router(), root_router()
 _YEAR, _DAY = 31_536_000, 86_400  # seconds
@@ -66,8 +67,11 @@ async def metrics(actor: MaybeActor, hub: WholeHub) -> Response:
 @pages.get("/error/{status:int}")
 async def error(status: int, render: Render) -> Response:
     """Show the page of an error, for proxies that request it."""
-    known = {404: ("Not Found", "There is nothing here."), 503: ("Service Unavailable", "The server does not answer.")}
-    title, message = known.get(status, ("Error", "Something went wrong."))
+    known = {
+        404: (_("Not Found"), _("There is nothing here.")),
+        503: (_("Service Unavailable"), _("The server does not answer.")),
+    }
+    title, message = known.get(status, (_("Error"), _("Something went wrong.")))
     status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
     return render("error.html", status=status, title=title, message=message, detail=None, correlation_id=None)
 

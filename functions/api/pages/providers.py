@@ -93,7 +93,7 @@ class _ProviderPages:
         return self.render(
             "login_failed.html",
             status_code=503 if is_outage else 403,
-            message=str(error),
+            message=error.message,
             contact=self.hub.settings.login.contact,
             again=with_next("/hub/login", following),
         )

@@ -25,6 +25,7 @@ from hubless.domain import half_logins
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.half_logins import HalfLogin
 from hubless.domain.second_factors import MAX_PASSKEY_NAME, Factors
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import FactorState, User
 from hubless.domain.values import value
 from hubless.ports.second_factors import RelyingParty
@@ -32,7 +33,7 @@ from hubless.services.second_factors import Accepted, CodesLocked, WrongCode
 
 router = page_router()
 PASSKEY_LOGIN = "/hub/passkey/login"
-ASK_ANEW = "This login took too long, or belongs to another tab. Log in again."
+ASK_ANEW = _("This login took too long, or belongs to another tab. Log in again.")
 
 
 # --- the second half of a login ---
@@ -209,7 +210,7 @@ def _set_up(login: _HalfDone | None, form: Form | None, pages: SessionPages, add
     except NotFoundError:
         return _from_the_start(pages)
     except (InvalidRequestError, StoreConflictError) as invalid:
-        return login.page(error=str(invalid), status=400, offer=form.text("offer"))
+        return login.page(error=invalid.message, status=400, offer=form.text("offer"))
 
 
 # --- what logins and the account's pages have in common ---
@@ -234,7 +235,7 @@ def check_factor(pages: SessionPages, user: User, binding: str, form: Form) -> F
         try:
             hub.passkeys.confirm(_party(pages), user, binding, answer)
         except InvalidRequestError as invalid:
-            return FactorRefused(str(invalid), 403)
+            return FactorRefused(invalid.message, 403)
         return None
     match hub.second_factors.check_code(user, form.text("code")):
         case Accepted():
@@ -242,7 +243,7 @@ def check_factor(pages: SessionPages, user: User, binding: str, form: Form) -> F
         case WrongCode(why):
             return FactorRefused(why, 403)
         case CodesLocked(minutes):
-            why = f"Too many codes were wrong. Wait up to {minutes} minutes, or use a passkey."
+            why = _("Too many codes were wrong. Wait up to %(minutes)s minutes, or use a passkey.", minutes=minutes)
             return FactorRefused(why, TOO_MANY)
 
 
@@ -294,7 +295,7 @@ async def passkey_login(form: AnonymousForm, pages: SessionPages) -> Response:
             hub.external_logins.require_let_in(found)
     except (InvalidRequestError, NotFoundError, StoreConflictError) as refused:
         note_login(pages.request, succeeded=False)
-        return pages.login_page(error=str(refused), status=403)
+        return pages.login_page(error=refused.message, status=403)
     return open_session(pages.request, hub, found, pages.redirects.next, shown=Shown.NOW)
 
 

@@ -27,6 +27,7 @@ from hubless.domain.bounds import MAX_BODY
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.authenticator import Identity, Refused
@@ -37,7 +38,7 @@ from hubless.services.proxy_logins import person_mark
 
 logger = logging.getLogger(__name__)
 router = page_router()
-EXPIRED = "This form is invalid or expired. Try again."
+EXPIRED = _("This form is invalid or expired. Try again.")
 FIRST_PAGE = "/hub/home"  # after a sign-up
 LOGGED_OUT = "/hub/logged-out"  # where providers send browsers back after a logout
 TOO_MANY = 429  # RFC 6585 4
@@ -260,21 +261,22 @@ async def set_password(
         )
         user = await in_new_password_pool(use, request.query_params.get("key", ""), form.text("password"))
     except InvalidRequestError as invalid:
-        return pages.password_page(user, error=str(invalid), status=400)
+        return pages.password_page(user, error=invalid.message, status=400)
     return pages.open_session(user, FIRST_PAGE)
 
 
 def lock_in_words(lock: LockedOut) -> str:
     """Return what a person reads whose login is locked."""
-    wait = f"Wait up to {lock.minutes} minutes, then try again."
+    wait = _("Wait up to %(minutes)s minutes, then try again.", minutes=lock.minutes)
     if lock.is_device:
-        return f"Too many wrong guesses in this browser. {wait}"
-    return (
-        f"Too many wrong guesses at this name, or from this network, so that even the right password is refused. {wait}"
-        " In a browser in which you have logged in before, you can log in at once."
+        return _("Too many wrong guesses in this browser. %(wait)s", wait=wait)
+    return _(
+        "Too many wrong guesses at this name, or from this network, so that even the right password is"
+        " refused. %(wait)s In a browser in which you have logged in before, you can log in at once.",
+        wait=wait,
     )
 
 
 def _require_same_twice(form: Form) -> None:
     if form.text("password") != form.text("again"):
-        raise InvalidRequestError("The two passwords differ")
+        raise InvalidRequestError(_("The two passwords differ"))

@@ -20,19 +20,23 @@ from hubless.domain.errors import HublessError, InvalidRequestError, NameTakenEr
 from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.sign_ups import SignUp
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.login_throttling import LockedOut
 from hubless.services.sign_ups import USED_LINK
 
 router = page_router()
-_MAILED = (
-    "A link in it confirms your e-mail address. Open it within a few days. If no mail comes, look for it in the spam"
-    " folder."
+_MAILED = _(
+    "A link in it confirms your e-mail address. Open it within a few days. If no mail comes, look"
+    " for it in the spam folder."
 )
 _WAITING = {
-    "mail": ("Look at your mail", _MAILED),
-    "admin": ("An admin looks at it", "An admin of this hub must approve your account before you can log in."),
+    "mail": (_("Look at your mail"), _MAILED),
+    "admin": (
+        _("An admin looks at it"),
+        _("An admin of this hub must approve your account before you can log in."),
+    ),
 }
 
 
@@ -74,16 +78,16 @@ class _SignUpPage:
             code=form.text("code"),
         )
         if form.text("password") != form.text("again"):
-            return self(form, error="The two passwords differ", status=400)
+            return self(form, error=_("The two passwords differ"), status=400)
         try:
             made = await in_new_password_pool(sign_up, name, form.text("password"))
         except (InvalidRequestError, NameTakenError) as refused:
-            return self(form, error=str(refused), status=400)
+            return self(form, error=refused.message, status=400)
         except HublessError as failed:
-            return self(form, error=str(failed), status=STATUSES[type(failed)])
+            return self(form, error=failed.message, status=STATUSES[type(failed)])
         match made:
             case LockedOut(minutes):
-                error = f"Too many accounts were made from here. Try again in {minutes} minutes."
+                error = _("Too many accounts were made from here. Try again in %(minutes)s minutes.", minutes=minutes)
                 return self(form, error=error, status=TOO_MANY)
             case SignUp():
                 return RedirectResponse(f"/hub/sign-up/waiting?for={_what(made)}", 303)
@@ -122,7 +126,7 @@ async def sign_up(form: AnonymousForm, page: SignUpPage) -> Response:
 async def waiting(request: Request, render: Render) -> Response:
     """Say what a sign-up waits for."""
     title, words = _WAITING.get(request.query_params.get("for", ""), _WAITING["admin"])
-    return render("told.html", title=title, words=words, url="/hub/login", link="Back to the login")
+    return render("told.html", title=title, words=words, url="/hub/login", link=_("Back to the login"))
 
 
 def _named(request: Request) -> tuple[str, str]:
@@ -139,8 +143,8 @@ async def confirm_form(request: Request, page: SignUpPage, render: Render) -> Re
     return render(
         "confirm.html",
         headers={"Referrer-Policy": "strict-origin"},
-        title="Confirm your account",
-        words=f"The new account {found.name} will use the address {found.address}.",
+        title=_("Confirm your account"),
+        words=_("The new account %(found)s will use the address %(address)s.", found=found.name, address=found.address),
         action=f"/hub/sign-up/confirm?{request.url.query}",
         button="Confirm",
     )
@@ -154,7 +158,7 @@ async def confirm(request: Request, form: AnonymousForm, page: SignUpPage) -> Re
     try:
         made = page.sign_ups.confirm(*_named(request))
     except InvalidRequestError as used:
-        raise HTTPException(404, str(used)) from used
+        raise HTTPException(404, used.message) from used
     if isinstance(made, SignUp):
         return RedirectResponse("/hub/sign-up/waiting?for=admin", 303)
     return RedirectResponse("/hub/sign-up/ready", 303)
@@ -163,5 +167,5 @@ async def confirm(request: Request, form: AnonymousForm, page: SignUpPage) -> Re
 @router.get("/sign-up/ready")
 async def ready(render: Render) -> Response:
     """Say that the account is made."""
-    words = "Log in with the username and the password that you chose."
-    return render("told.html", title="Your account is ready", words=words, url="/hub/login", link="Log in")
+    words = _("Log in with the username and the password that you chose.")
+    return render("told.html", title=_("Your account is ready"), words=words, url="/hub/login", link=_("Log in"))

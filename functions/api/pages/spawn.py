@@ -23,6 +23,7 @@ from hubless.domain import lifecycle, names
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.limits import Resource
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -81,7 +82,9 @@ class _SpawnPages:
             pass  # another request was first: show its progress
         except HublessError as refused:
             if len(self.spawning.profiles) > 1 and isinstance(refused, InvalidRequestError):
-                return self.choice(user, server_name, None, display_name=display_name, error=str(refused), status=400)
+                return self.choice(
+                    user, server_name, None, display_name=display_name, error=refused.message, status=400
+                )
             raise
         return self.to_pending(user, server_name, see_other=see_other)
 
@@ -281,7 +284,7 @@ async def spawn_pending(owner: str, server: ServerPart, pages: SpawnPages) -> Re
     user = pages.owner(owner, server)
     found = pages.servers.find(user.id, server)
     if server and found is None:
-        raise HTTPException(404, f"{user.name} has no server of this name")
+        raise HTTPException(404, _("%(user)s has no server of this name", user=user.name))
     if found is not None and found.state is State.READY:
         return pages.to_server(user, server)
     if found is not None and found.state in PENDING_START:

@@ -21,6 +21,7 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Session, Token
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.services.identity import Actor
 
@@ -131,15 +132,15 @@ async def new_token(form: OwnForm, page: TokenPage) -> Response:
     scopes = form.text("scopes").split()
     try:
         if len(scopes) > MAX_SCOPES:
-            raise InvalidRequestError(f"A token may have at most {MAX_SCOPES} scopes")
-        _, secret = page.tokens.issue_to(
+            raise InvalidRequestError(_("A token may have at most %(max_scopes)s scopes", max_scopes=MAX_SCOPES))
+        _token, secret = page.tokens.issue_to(
             user_of(page.who),
             note=form.text("note") or "Requested via token page",
             expires_in=_lifetime(form.text("expires_in")),
             raw_scopes=scopes or None,
         )
     except HublessError as refused:
-        return page(error=str(refused), status=400)
+        return page(error=refused.message, status=400)
     return page(secret=secret, status=201)
 
 

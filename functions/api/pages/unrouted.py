@@ -22,6 +22,7 @@ from functions.api.routers import page_router
 from hubless.domain import lifecycle, names
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.origins import Origins
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -105,7 +106,7 @@ class _Unrouted:
         """Answer that a server runs, and why it cannot be reached; the page reloads itself."""
         headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
         if program:
-            why = "The hub's proxy is starting" if edge_is_starting else "The server runs but does not answer"
+            why = _("The hub's proxy is starting") if edge_is_starting else _("The server runs but does not answer")
             return JSONResponse({"status": 503, "message": f"{why}. Try again in a moment."}, 503, headers)
         path = f"/hub{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         query = f"?{urlencode(given)}" if (given := _query(self.request)) else ""
@@ -179,7 +180,9 @@ async def below_service_prefix(
     if service is None or not service.url:
         raise HTTPException(404)
     if _redirects_so_far(request) >= MAX_REDIRECTS:
-        raise HTTPException(503, f"The service {name} cannot be reached through the edge. Try again in a moment.")
+        raise HTTPException(
+            503, _("The service %(name)s cannot be reached through the edge. Try again in a moment.", name=name)
+        )
     return redirect_again(request, origins, f"/services/{names.url_name(name)}/{rest_of_path(request, 'services')}")
 
 

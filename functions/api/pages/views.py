@@ -7,6 +7,7 @@ from hubless.domain import jupyterhub_versions, names
 from hubless.domain.lifecycle import Server
 from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.services.spawning import Spawning
 
@@ -22,7 +23,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
     profile = spawning.profiles.get(server.profile)
     return {
         "name": server.name,
-        "display_name": server.display_name or server.name or "Main server",
+        "display_name": server.display_name or server.name or _("Main server"),
         "state": server.state.value,
         "url": origins.link_to(names.server_prefix(owner.name, server.name)),
         "spawn_url": f"/hub/spawn/{where}",

@@ -41,9 +41,9 @@ for (const field of document.querySelectorAll("input[data-reveal]")) {
   group.append(field, button);
   const show = (shown) => {
     field.type = shown ? "text" : "password";
-    button.textContent = shown ? "Hide" : "Show";
+    button.textContent = shown ? field.dataset.hide : field.dataset.show;
     button.setAttribute("aria-pressed", String(shown));
-    button.setAttribute("aria-label", shown ? "Hide the password" : "Show the password");
+    button.setAttribute("aria-label", shown ? field.dataset.hidePassword : field.dataset.showPassword);
   };
   button.addEventListener("click", () => show(field.type === "password"));
   field.form?.addEventListener("submit", () => show(false));
@@ -53,7 +53,7 @@ for (const field of document.querySelectorAll("input[data-reveal]")) {
 // Compares the two password fields.
 for (const repeated of document.querySelectorAll("input[data-same-as]")) {
   const first = document.getElementById(repeated.dataset.sameAs);
-  const compare = () => repeated.setCustomValidity(repeated.value === first.value ? "" : "The two passwords differ");
+  const compare = () => repeated.setCustomValidity(repeated.value === first.value ? "" : repeated.dataset.differ);
   first.addEventListener("input", compare);
   repeated.addEventListener("input", compare);
 }
@@ -67,7 +67,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     field.select();
     await navigator.clipboard.writeText(field.value);
-    button.textContent = "Copied";
+    button.textContent = button.dataset.copied;
   });
 }
 

@@ -27,11 +27,9 @@ function answerOf(credential) {
   return JSON.stringify({ id: credential.id, rawId: toText(credential.rawId), type: credential.type, response });
 }
 
-function wordsOf(error) {
-  if (error.name === "InvalidStateError") return "This device already holds a passkey for this account.";
-  if (error.name === "SecurityError") return "The browser takes no passkeys at this address.";
-  if (error.name === "NotAllowedError") return "The browser was stopped, took too long, or found no passkey. Try again.";
-  return "The browser could not use a passkey. Try again, or use another way.";
+// The page says what went wrong in the reader's language: data-invalid-state-error, and so on.
+function wordsOf(error, form) {
+  return form.dataset[error.name[0].toLowerCase() + error.name.slice(1)] ?? form.dataset.failed;
 }
 
 async function ask(form, more = {}) {
@@ -57,7 +55,7 @@ if (window.PublicKeyCredential) {
       waiting?.abort(); // a browser asks for one thing at a time
       error.hidden = true;
       ask(form).catch((problem) => {
-        error.textContent = wordsOf(problem);
+        error.textContent = wordsOf(problem, form);
         error.hidden = false;
       });
     });

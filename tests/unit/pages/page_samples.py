@@ -31,6 +31,7 @@ def frame(user=None, **changes):
         "user": user,
         "may_admin": bool(user and user.admin),
         "xsrf": "2|token|of|the|form",
+        "language": "en",
         "base_url": "/hub/",
         "static_url": lambda path: f"/hub/static/{path}?v=1",
         "version": "6.1.1",
