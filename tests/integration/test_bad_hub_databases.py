@@ -292,6 +292,32 @@ def test_a_url_of_another_kind_is_refused_without_its_password(url):
     assert "hunter2" not in refusal(url)
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ("hub:hunt@er2@127.0.0.1:1/jupyterhub", "%40"),
+        ("hub:hunter2@127.0.0.1:1", "names no database"),
+        ("hub:hunter2@127.0.0.1:1/", "names no database"),
+        ("hub@127.0.0.1:1/jupyterhub?password=hunter2", "lets nobody in"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_without_its_password(kind, rest, says):
+    said = refusal(f"{kind}://{rest}")
+    assert says in said
+    assert "er2" not in said
+
+
+@pytest.mark.parametrize("where", ["hub:hunter2@127.0.0.1:1/d?", "hub@127.0.0.1:1/d?password=hunter2&"])
+def test_what_a_driver_says_is_told_without_the_password(where):
+    said = refusal(f"postgresql://{where}sslmode=hunter2")
+    assert 'invalid sslmode value: "***"' in said
+
+
+def test_a_missing_file_of_a_url_is_refused():
+    assert "No such file" in refusal("mysql://hub@127.0.0.1:1/d?ssl_ca=/nothing/here.pem")
+
+
 @pytest.mark.parametrize("kind", ["postgresql", "postgresql+psycopg2", "mysql", "mysql+mysqlconnector", "mariadb"])
 def test_a_server_that_is_not_there_is_refused_without_the_password(kind):
     said = refusal(f"{kind}://hub:hunter2@127.0.0.1:1/jupyterhub")

@@ -204,6 +204,14 @@ def test_names_of_all_scripts_arrive_whatever_the_url_says(server, copied):
     assert "zoë-学-🎓" in {user.name for user in read(url, now=SIX.at).users}
 
 
+def test_a_database_of_postgresql_without_an_encoding_is_read(servers):
+    server = servers["postgresql"]
+    server.copy(database_of("6.1.1"), "without_encoding")
+    server.run(None, "UPDATE pg_database SET encoding = 0 WHERE datname = 'without_encoding'")  # SQL_ASCII
+    names = {user.name for user in read(server.url("without_encoding"), now=SIX.at).users}
+    assert "zoë" in names
+
+
 def test_who_is_refused_by_the_server_hears_why(server):
     for url, why in [
         (server.url(database_of("6.1.1"), password="hunter2-wrong"), {"Access denied", "authentication failed"}),

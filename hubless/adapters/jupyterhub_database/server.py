@@ -20,6 +20,7 @@ _SNAPSHOT = {
     "postgresql": "SET TRANSACTION READ ONLY",
     "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 }
+_FORM = "KIND://USER:PASSWORD@HOST/NAME"
 _PATIENCE = 10  # seconds until a server answers
 _AT_ONCE = 1000  # rows
 _MAX_SAID = 300  # characters of a driver
@@ -103,23 +104,27 @@ def _url(source: str) -> "URL":
     try:
         url = make_url(source)
         kind = url.get_backend_name()
-        return url.set(drivername=_DRIVERS[kind]).update_query_dict(_ENCODING[kind])
+        url = url.set(drivername=_DRIVERS[kind]).update_query_dict(_ENCODING[kind])
     except (ArgumentError, ValueError):
-        raise UnreadableSourceError(
-            "The URL of the database has another form than KIND://USER:PASSWORD@HOST/NAME"
-        ) from None
+        raise UnreadableSourceError(f"The URL of the database has another form than {_FORM}") from None
     except KeyError:
         raise UnreadableSourceError("hubless reads databases of SQLite, PostgreSQL and MySQL, and no others") from None
+    if "@" in (url.host or ""):  # the host would show the end of a password
+        raise UnreadableSourceError("The URL of the database has a second @: write one of the password as %40")
+    if not url.database:
+        raise UnreadableSourceError(f"The URL names no database: its form is {_FORM}")
+    return url
 
 
 def _no_driver() -> str:
-    return "A database at a server needs drivers that are not here: install hubless[import], and try again"
+    return "A database at a server needs drivers that are not here: pip install 'hubless[import]', and try again"
 
 
 def _why(error: Exception, url: "URL") -> str:
     """Return what a driver said, in one line, without its number and without the password."""
     cause = getattr(error, "orig", None) or error
-    said = " ".join(str(cause.args[-1] if cause.args else type(cause).__name__).split())
-    if url.password:
-        said = said.replace(str(url.password), "***")
-    return said[:_MAX_SAID].rstrip(". ")
+    said = " ".join(str(cause.args[-1] if cause.args else "").split()) or type(cause).__name__
+    for secret in (url.password, url.query.get("password"), url.query.get("passwd")):
+        if secret:
+            said = said.replace(str(secret), "***")
+    return said[:_MAX_SAID].rstrip(". ?")
