@@ -132,11 +132,11 @@ class DynamoShareCodeStore:
         self._database = database
 
     def create(self, code: ShareCode, *, limit: int = 0) -> None:
-        imported_secrets.note(self._database, code.sha256)
-        if limit:
-            self._database.retry(lambda: self._create(code, self._under(code, limit)))
-        else:
-            self._create(code, _server_is_there(code.server_id))
+        with imported_secrets.noted(self._database, [code.sha256]):
+            if limit:
+                self._database.retry(lambda: self._create(code, self._under(code, limit)))
+            else:
+                self._create(code, _server_is_there(code.server_id))
 
     def _under(self, code: ShareCode, limit: int) -> Step:
         """Return the step that requires that the server gets no other code between this count and the write."""
@@ -156,7 +156,13 @@ class DynamoShareCodeStore:
             exchange_count=code.exchange_count,
             **{name: getattr(code, name) for name in _CODE},
         )
-        pointer = Pointer(*keys.share_code_hash(code.sha256), to=code.id, owner=code.server_id, ttl=code.expires_at)
+        pointer = Pointer(
+            *keys.share_code_hash(code.sha256),
+            to=code.id,
+            owner=code.server_id,
+            ttl=code.expires_at,
+            **imported_secrets.listed(code.sha256),
+        )
         self._database.transact(
             [
                 under,

@@ -21,7 +21,7 @@ from pynamodb.models import Model
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
 
-VERSION = 4  # of the items that this code writes
+VERSION = 5  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -160,6 +160,15 @@ class Pointer(Item):
     gone = BooleanAttribute(null=True)  # its removal has begun
     expires_at = Instant(null=True)
     within = Names(null=True)
+    expiry = Text()  # of an imported secret's: its partition in the expiry index, as long as nobody has used it
+
+
+class ImportedSecrets(Item):
+    """That there may be secrets of another hub which nobody has used yet."""
+
+    written = NumberAttribute(null=True)  # grows with each write of some; older items have nothing
+    seen_written = NumberAttribute(null=True)  # the same when a sweep found none that waits
+    seen_at = Instant(null=True)  # when it did so first
 
 
 class Account(Item):

@@ -22,7 +22,6 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import Account, Pointer, TokenItem
 from hubless.domain.errors import NotFoundError, QuotaExceededError, StoreConflictError
-from hubless.domain.imported_secrets import is_imported
 from hubless.domain.tokens import OwnerKind, Token
 from hubless.domain.users import User
 
@@ -100,19 +99,17 @@ class DynamoTokenStore:
         return self._tokens(items[::-1][:number])
 
     def create(self, token: Token, *, limit: int = 0) -> None:
-        imported_secrets.note(self._database, token.sha256)
         steps = steps_to_add(token, token.client_id, scope_filters.held(self._database, token.scopes))
-        if limit and token.owner_kind is OwnerKind.USER:
-            self._database.retry(lambda: self._create(token, steps, limit))
-        else:
-            self._database.transact(steps)
+        with imported_secrets.noted(self._database, [token.sha256]):
+            if limit and token.owner_kind is OwnerKind.USER:
+                self._database.retry(lambda: self._create(token, steps, limit))
+            else:
+                self._database.transact(steps)
 
     def create_many(self, tokens: Sequence[Token]) -> None:
-        if foreign := next((token.sha256 for token in tokens if is_imported(token.sha256)), None):
-            imported_secrets.note(self._database, foreign)
-        self._database.transact_all(
-            [steps_to_add(one, None, scope_filters.held(self._database, one.scopes)) for one in tokens]
-        )
+        bundles = [steps_to_add(one, None, scope_filters.held(self._database, one.scopes)) for one in tokens]
+        with imported_secrets.noted(self._database, [token.sha256 for token in tokens]):
+            self._database.transact_all(bundles)
 
     def keep_newest(self, session_id: str, client_id: str, number: int) -> None:
         where = Pointer.sk.startswith("TOKEN#")
@@ -152,6 +149,7 @@ class DynamoTokenStore:
 
     def delete_expired(self, now: datetime, limit: int) -> int:
         removals.finish(self._database)
+        imported_secrets.tidy(self._database, now)
         return expiry.remove(
             self._database, expiry.TOKEN, TokenItem, now, limit=limit, remove_some=self._remove_expired
         )
@@ -232,7 +230,7 @@ def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
     """Return the steps that add *token*.
 
     Args:
-        token: the token. If its hash is imported, `imported_secrets.note` comes first.
+        token: the token. If its hash is imported, they are written within `imported_secrets.noted`.
         client_id: the client that lists it: the token was issued to it, or is its own.
         holds: the targets of its filters (`scope_filters.held`).
     """
@@ -257,7 +255,11 @@ def steps_to_add(token: Token, client_id: str | None, holds: str) -> list[Step]:
     )
     steps: list[Step] = [
         Put(item, TokenItem.pk.does_not_exist(), there),
-        Put(Pointer(*keys.token_hash(token.sha256), **listed), imported_secrets.is_free(), there),
+        Put(
+            Pointer(*keys.token_hash(token.sha256), **(listed | imported_secrets.listed(token.sha256))),
+            imported_secrets.is_free(),
+            there,
+        ),
         Put(Pointer(*keys.token_id(token.id), **listed), Pointer.pk.does_not_exist(), there),
     ]
     if token.session_id is not None:
