@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedded import moving, opening
+from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
@@ -30,7 +31,7 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in (*commands.ALL, trial, moving.import_, moving.export, import_settings):
+for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings):
     main.add_command(_command)
 
 

@@ -21,11 +21,11 @@ def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None =
     """
     lines = [f"From {shown(plan.source)}:", "", *_table(plan), ""]
     if plan.admins:
-        lines.append(f"Becomes an admin: {_names(plan.admins, most)}.")
+        lines.append(f"Becomes an admin: {names_in_words(plan.admins, most)}.")
     if plan.admin_services:
-        lines.append(f"Becomes an admin, as a service: {_names(plan.admin_services, most)}.")
+        lines.append(f"Becomes an admin, as a service: {names_in_words(plan.admin_services, most)}.")
     if roles:
-        named = _names(roles, most)
+        named = names_in_words(roles, most)
         lines.append(
             f"Roles are settings here, and these are missing: {named}. Whoever has them there may do less here."
             " --write-settings FILE writes them to a file."
@@ -65,7 +65,7 @@ def _gone(plan: Plan, *, delete: bool, most: int | None) -> Iterator[str]:
         by_kind[item.kind].append(in_words(item))
     what = "Removed here, because the source has it no more" if delete else "Not in the source any more, and stays here"
     for kind, names in by_kind.items():
-        yield f"{what}: {kind.value} {_names(names, most)}."
+        yield f"{what}: {kind.value} {names_in_words(names, most)}."
     if by_kind and not delete:
         yield "With --delete they are removed."
 
@@ -80,7 +80,7 @@ def _remarks(remarks: Iterable[Remark], most: int | None) -> Iterator[str]:
     for (kind, sentence), subjects in said.items():
         shown_of[kind] += 1
         if most is None or shown_of[kind] <= most:
-            yield f"- {f'{kind} {_names(subjects, most)}'.rstrip()}: {shown(sentence)}"
+            yield f"- {f'{kind} {names_in_words(subjects, most)}'.rstrip()}: {shown(sentence)}"
     for kind, number in shown_of.items():
         if most is not None and number > most:
             yield f"- … and {number - most} more lines of {kind}. --report-file FILE writes all."
@@ -92,7 +92,8 @@ def _sentence(remark: Remark) -> str:
     )
 
 
-def _names(names: Sequence[str], most: int | None) -> str:
+def names_in_words(names: Sequence[str], most: int | None) -> str:
+    """Return at most *most* of the names, as a terminal may show them, and how many more there are."""
     some = ", ".join(map(shown, names[:most]))
     return some if most is None or len(names) <= most else f"{some} and {len(names) - most} more"
 

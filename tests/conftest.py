@@ -31,6 +31,7 @@ MEASURED = (
     "integration/test_bad_hub_databases.py",
     "integration/test_cli.py",
     "integration/test_moving_commands.py",
+    "integration/test_imported_secrets_command.py",
     "integration/test_import_into_a_table.py",
     "integration/test_import_of_jupyterhub.py",
     "integration/test_operator_commands.py",

@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from hubless.services.stopping import Stopping
     from hubless.services.token_exchange import TokenExchange
     from hubless.services.tokens import Tokens
+    from hubless.services.unused_secrets import UnusedSecrets
     from hubless.services.user_removal import UserRemoval
     from hubless.settings.mail import MailSettings
 
@@ -637,6 +638,12 @@ class Hub(ABC):
             self.exporting,
             lambda: self.routing.sync_services(self.services.all()),
         )
+
+    @property
+    def unused_secrets(self) -> "UnusedSecrets":
+        from hubless.services.unused_secrets import UnusedSecrets
+
+        return UnusedSecrets(self.exporting.stores, self.hasher, self.exporting.configured)
 
     @cached_property
     def login_providers(self) -> "Mapping[str, LoginProvider]":
