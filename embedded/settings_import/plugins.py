@@ -16,6 +16,12 @@ _OLD_NAMES = {
     "blacklist": "blocked_users",
     "group_whitelist": "allowed_groups",
 }
+_PACKAGES = {
+    "ldap": ("jupyterhub-ldapauthenticator",),
+    "bitbucket": ("oauthenticator",),
+    "openshift": ("oauthenticator",),
+    "mediawiki": ("'oauthenticator[mediawiki]'",),
+}
 _LETS_IN = ("allow_all", "allow_existing_users", "allowed_")
 
 
@@ -44,7 +50,8 @@ def bring(class_: str, section: str, traits: Traits, draft: Draft, chain: tuple[
             "No setting says who may log in, besides admins. Before version 5 JupyterHub let in everybody then: if"
             f" yours did, write allow_all = true into [plugin.config.{section}].",
         )
-    draft.say("plugin", f"{section} needs the extra: pip install 'hubless[authenticators]'.")
+    packages = " ".join(["'hubless[authenticators]'", *_PACKAGES.get(class_, ())])
+    draft.say("plugin", f"{section} needs, in the hub's own environment: pip install {packages}")
 
 
 def _secret(trait: str, found: Found, draft: Draft, variables: dict[str, str]) -> None:

@@ -215,12 +215,13 @@ def test_the_user_pool_of_cognito_is_asked_for(settings_of, said):
 
 
 @pytest.mark.parametrize("name", ["bitbucket", "mediawiki", "openshift"])
-def test_a_provider_without_counterpart_stays_its_class(settings_of, imported, name):
+def test_a_provider_without_counterpart_stays_its_class(settings_of, imported, said, name):
     made = imported(f"helm-{name}.yaml")
 
     assert settings_of(f"helm-{name}.yaml").plugin.authenticator_class == name
     assert len(made.variables) == 1
     assert "client_secret" in made.text
+    assert re.search("pip install .* '?oauthenticator", said(f"helm-{name}.yaml"))
 
 
 def test_a_list_of_users_lets_in_those_of_the_database_too(settings_of):
