@@ -174,6 +174,7 @@ class _Planning:
         gone = self._gone()
         left = [item for item in gone if self._is_left_there(item)]
         gone = tuple(item for item in gone if not self._is_left_there(item))
+        self._end_sign_ups()
         if self._choices.delete:
             self._steps += [(Action.REMOVE, item) for item in reversed(gone)]
         self._steps += [(Action.REMOVE, item) for item in left]
@@ -450,7 +451,10 @@ class _Planning:
             self._add(item)
 
     def _compare(self, item: Item, there: Item, mark: str | None) -> None:
-        """Decide about what both sides have in two forms."""
+        """Decide about what both sides have."""
+        if mark is None and item.kind is Kind.GROUP:
+            what = "is here already: its members there become members here, and may what the group may"
+            self._remark(Kind.GROUP, item.key[0], what, "If it is another group, rename one of them first.")
         if there.digest == item.digest:
             self._steps.append((Action.MARK, item))
             self._follow_activity(item, there)
@@ -475,6 +479,17 @@ class _Planning:
             self._doubtful.add(there.owner)
             return self._choices.rehashed.get(there.owner) == mark
         return False
+
+    def _end_sign_ups(self) -> None:
+        """End the imported sign-ups of those who became users there; name those who wait here under such a name."""
+        new = {item.key for action, item in self._steps if action is Action.ADD and item.kind is Kind.USER}
+        waiting = [item for (kind, key), item in self._here.items() if kind is Kind.SIGN_UP and key in new]
+        for item in waiting:
+            if place_of(item) in self._marks:
+                self._steps.append((Action.REMOVE, replace(item, before=item.record)))
+            else:
+                what = "is a user there, and somebody waits here for an account of this name"
+                self._remark(Kind.USER, item.key[0], what, "If that is the same person, refuse the sign-up.")
 
     def _refuse(self, user: ArchivedUser) -> None:
         """Take the password that came from a user whom the source refuses by now, if nobody changed it here."""
@@ -553,6 +568,8 @@ class _Planning:
             self._steps.append((Action.CHANGE, replace(changed, record=replace(theirs, scopes=scopes))))
         elif item.kind is Kind.GROUP and not mine.properties:
             self._steps.append((Action.CHANGE, changed))
+        elif item.kind is Kind.SERVICE:
+            self._keep(item, "was here before in another form, which stays; its tokens there work for it here")
         else:
             self._keep(item, "was here before in another form, which stays")
 

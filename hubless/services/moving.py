@@ -158,6 +158,7 @@ class _Writing:
         self._gone_each: Mapping[Kind, Callable[[Item], object]] = {
             Kind.USER: lambda item: stores.users.delete(self._ids.user(item.key[0])),
             Kind.PASSWORD: self._remove_password,
+            Kind.SIGN_UP: self._remove_sign_up,
             Kind.IDENTITY: lambda item: stores.identities.unlink(self._ids.user(item.owner), item.record.id),
             Kind.GROUP: lambda item: stores.groups.delete(self._ids.group(item.key[0])),
             Kind.MEMBER: lambda item: stores.groups.remove_users(self._ids.group(item.key[0]), [item.key[1]]),
@@ -480,6 +481,10 @@ class _Writing:
     def _remove_password(self, item: Item) -> None:
         if not self._stores.passwords.remove(self._ids.user(item.owner), item.before):
             raise StoreConflictError(f"The password of {item.owner} was changed meanwhile. Import again")
+
+    def _remove_sign_up(self, item: Item) -> None:
+        if (waiting := self._stores.sign_ups.find(item.key[0], self._now)) is not None:
+            self._stores.sign_ups.remove(waiting)
 
     def _remove_service(self, item: Item) -> None:
         if (service := self._stores.services.find(item.key[0])) is not None:

@@ -243,6 +243,22 @@ def test_what_changes_here_after_the_plan_was_made_is_not_lost(hub, what):
     assert facts_of(hub) == ours
 
 
+def test_who_waited_and_was_let_in_there_waits_no_more_here(hub):
+    hub.bring(a_hub())
+    zoe = ArchivedUser("zoe", created_at=NOW, password_hash=BCRYPT_HASH)
+    plan = hub.bring(replace(a_hub(), users=(*a_hub().users, zoe), sign_ups=()))
+    assert plan.count(Action.REMOVE) == {Kind.SIGN_UP: 1}
+    assert hub.stores.sign_ups.all(NOW) == []
+    assert hub.stores.passwords.get(hub.stores.users.find("zoe").id) == BCRYPT_HASH
+
+
+def test_who_waits_here_under_the_name_of_a_user_there_is_named(hub):
+    hub.bring(Archive("other", sign_ups=a_hub().sign_ups), origin="other")
+    plan = hub.bring(Archive("old", users=(ArchivedUser("zoe", created_at=NOW),)))
+    assert [(one.subject, "waits here" in one.what) for one in plan.remarks] == [("zoe", True)]
+    assert [one.name for one in hub.stores.sign_ups.all(NOW)] == ["zoe"]
+
+
 def refused(name="bob"):
     """Return an archive in which an admin took back that the user may log in."""
     return with_user(a_hub(), name, password_hash=None, is_refused=True)

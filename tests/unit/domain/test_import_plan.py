@@ -584,6 +584,15 @@ def test_members_who_came_and_left_on_both_sides_are_merged():
     assert found.gone == ()
 
 
+def test_a_group_that_was_here_before_is_named_for_its_new_members():
+    here = Archive("here", users=users("ada"), groups=(ArchivedGroup("staff"),))
+    source = Archive("x", users=users("ada"), groups=(ArchivedGroup("staff", ("ada",)), ArchivedGroup("new", ("ada",))))
+    found = plan(source, here)
+    assert [(one.kind, one.subject, one.is_left_out) for one in found.remarks] == [(Kind.GROUP, "staff", False)]
+    joined = replace(here, groups=(ArchivedGroup("staff", ("ada",)), ArchivedGroup("new", ("ada",))))
+    assert plan(source, joined, after(found, {})).remarks == ()
+
+
 def test_who_was_taken_out_of_a_group_here_does_not_come_back():
     base = with_members("ada", "bob")
     changed = replace(base, groups=(ArchivedGroup("g", ("ada", "bob"), {"n": 1}),))
