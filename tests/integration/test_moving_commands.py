@@ -131,6 +131,33 @@ def test_a_long_import_is_refused_beside_a_hub_that_runs(here, archive, monkeypa
     assert here.run("import", archive, "--yes").exit_code == 0
 
 
+def test_who_was_here_before_is_joined_by_name_or_gets_another_one(here, archive):
+    here.run("user", "add", "bob")
+    told = here.run("import", archive, "--yes").output
+    assert "left out: user bob: has the name of a user who was here before the import" in told
+    assert here.hub().passwords.get(here.hub().users.find("bob").id) is None
+    assert here.run("import", archive, "--yes", "--join", "bob").exit_code == 0
+    assert here.hub().passwords.get(here.hub().users.find("bob").id) is not None
+    assert "nothing to import" in here.run("import", archive, "--yes").output
+
+
+def test_a_new_name_is_remembered_and_another_one_refused(here, archive):
+    here.run("user", "add", "bob")
+    assert here.run("import", archive, "--yes", "--rename", "bob=bob2").exit_code == 0
+    assert "nothing to import" in here.run("import", archive, "--yes").output
+    refused = here.run("import", archive, "--yes", "--rename", "bob=bob3")
+    assert refused.exit_code == 1
+    assert "'bob3', and the user became 'bob2' here" in refused.output
+    assert {user.name for user in here.hub().accounts.all()} == {"ada", "bob", "bob2", "eve"}
+
+
+def test_the_settings_admin_whom_nobody_used_is_the_admin_of_there(here, archive):
+    here.settings.write_text('[login]\nadmins = ["ada"]\n')
+    answer = here.run("import", archive, "--yes")
+    assert "user ada: A user of this name is here" in answer.output
+    assert here.hub().passwords.get(here.hub().users.find("ada").id) is not None
+
+
 def test_what_is_gone_there_is_named_and_removed_if_asked(here, archive):
     here.run("import", archive, "--yes")
     left = a_hub()

@@ -591,6 +591,8 @@ def test_a_group_that_was_here_before_is_named_for_its_new_members():
     assert [(one.kind, one.subject, one.is_left_out) for one in found.remarks] == [(Kind.GROUP, "staff", False)]
     joined = replace(here, groups=(ArchivedGroup("staff", ("ada",)), ArchivedGroup("new", ("ada",))))
     assert plan(source, joined, after(found, {})).remarks == ()
+    later = replace(source, groups=(ArchivedGroup("staff", ("ada",), {"n": 1}), source.groups[1]))
+    assert plan(later, joined, after(found, {})).remarks == ()
 
 
 def test_who_was_taken_out_of_a_group_here_does_not_come_back():
