@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/bench_import_stage.py [USERS [TOKENS [MILLISECONDS]]]
 
-DynamoDB is moto within this process, each of whose answers comes MILLISECONDS later. It prints seconds, requests and
-write units for each part, and the peak memory. Moto's own work is in the seconds, and its table in the memory.
+DynamoDB is MiniStack, a process of its own, each of whose answers comes MILLISECONDS later. It prints seconds, requests
+and write units for each part, and the peak memory of this process. MiniStack's own work is in the seconds.
 """
 
 import json
@@ -19,10 +19,11 @@ from pathlib import Path
 
 from benchmarks.bench_import import NOW, many
 from hubless.adapters import archive_file
+from hubless.adapters.dynamodb.database import Database
 from hubless.domain.archive import ArchivedShare, ArchivedShareCode
 from hubless.domain.import_plan import Choices
 from hubless.domain.tokens import sha256
-from tests.support.dynamodb import in_new_table, moto
+from tests.support.dynamodb import REGION, in_new_table, ministack
 from tests.support.moving import MovingHub
 
 WRITES = {"PutItem": "Item", "UpdateItem": "Key", "DeleteItem": "Key"}
@@ -89,7 +90,8 @@ def memory():
 
 def main(users: int = 10_000, tokens: int = 50_000, milliseconds: int = 8) -> None:
     source = with_shares(many(users, tokens))
-    with moto() as database, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ministack(Path(folder)) as url:
+        database = Database("hubless", region=REGION, endpoint=url)
         hub = MovingHub(in_new_table(database))
         table = Table(database.client.meta.events, milliseconds / 1000)
         plan = timed(table, "plan", lambda: hub.plan(source, Choices()))
