@@ -158,6 +158,7 @@ def import_(
             delete,
             hub.settings.login.auth_state,
             frozenset(service.name for service in hub.settings.services),
+            hub.profiles,
             joined=frozenset(joined),
             joins_all=joins_all,
             users_of_settings=_users_of(hub.settings),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hubless.domain.archive import ArchivedService
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,254}")
+MAX_SERVICES = 200  # that admins add: each page lists them
 CLIENT_ID_PREFIX = "service-"  # as in JupyterHub: so no service can pose as a server
 
 

@@ -38,6 +38,7 @@ MAX_NOTE: Final = 1024
 MAX_AGENT: Final = 200
 MAX_OPTIONS: Final = 16_384  # of a server: its record stays small
 MAX_PROPERTIES: Final = 65_536  # of a group or a service, as JSON: an item of DynamoDB has at most 400 kB
+MAX_USER_RECORD: Final = 350_000  # bytes, with names of groups and servers and what is shared: as the line before
 
 # --- what a request may have ---
 MAX_TARGET: Final = 16_384  # bytes of path and query

@@ -4,17 +4,18 @@ A mark says what an item was like in the source when it was imported last. So an
 since stays so, one that the source changed is brought over, and one that the source lost is named.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hubless.domain import import_bounds
 from hubless.domain.added_services import check_service
 from hubless.domain.archive import Archive, ArchivedService, ArchivedUser, Remark
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.external_identities import check_awaited_login
+from hubless.domain.external_identities import check_awaited_login, check_external_id
 from hubless.domain.import_items import (
     PARTS,
     Item,
@@ -30,6 +31,7 @@ from hubless.domain.import_merge import Merge, merge, parts_in_words
 from hubless.domain.import_names import NameChoices, name_users
 from hubless.domain.imported_secrets import beyond_bounds
 from hubless.domain.names import check_group_name, check_server_name, check_user_name, shown
+from hubless.domain.profiles import Profile
 from hubless.domain.scopes import is_custom, parse
 from hubless.domain.shares import SHAREABLE
 from hubless.domain.tokens import OwnerKind
@@ -72,6 +74,7 @@ class Choices:
     delete: bool = False
     keeps_auth_state: bool = False
     services: frozenset[str] = frozenset()  # of the settings
+    profiles: Mapping[str, Profile] = field(default_factory=dict, hash=False)  # that servers here have
     taken: frozenset[str] = frozenset()  # client ids, and hashes of tokens, of the settings' services
     joined: frozenset[str] = frozenset()  # users of the source who are the users of these names here
     joins_all: bool = False  # so are all others, except admins
@@ -132,9 +135,11 @@ class _Planning:
     def __init__(self, source: Archive, here: Archive, marks: Marks, choices: Choices, now: datetime) -> None:
         self._source, self._choices, self._marks, self._now = source, choices, marks, now
         self._here = {(item.kind, item.key): item for item in items_of(here)}
+        self._here_groups = here.groups
         self._here_users = {user.name: user for user in here.users}
         self._here_ids = {user.id: user.name for user in here.users if user.id}
         self._here_hashes = {token.hashed for token in here.tokens}
+        self._added_hashes = set[str]()
         self._here_code_hashes = {code.hashed for code in here.share_codes}
         self._held = dict.fromkeys(choices.taken, "")  # client ids and hashes of tokens: whose
         for service in here.services:
@@ -159,13 +164,14 @@ class _Planning:
     def plan(self) -> Plan:
         for remark in self._named.remarks:
             self._remark(Kind(remark.kind), remark.subject, remark.what, remark.to_do, left_out=remark.is_left_out)
-        wanted = self._wanted(self._with_our_names())
+        wanted = self._wanted(self._fitting(self._with_our_names()))
         for item in wanted:
             if self._is_of_replaced(item):
                 self._add(item)
             else:
                 self._decide(item)
         self._keep_within_bounds()
+        self._keep_few()
         for user in self._source.users:
             if user.is_refused and user.name in self._names:
                 self._refuse(replace(user, name=self._names[user.name]))
@@ -218,6 +224,33 @@ class _Planning:
             for item in left_out.values():
                 self._leave_out(item, _BEYOND, "Its owner makes a new one here.")
             self._steps = [step for step in self._steps if step[1].kind is not kind or step[1].key not in left_out]
+
+    def _fitting(self, source: Archive) -> Archive:
+        """Return the source without parts of records that are too large, or that no start here would take."""
+        groups = defaultdict[str, set[str]](set)
+        for group in (*self._here_groups, *source.groups):
+            for user in group.users:
+                groups[user].add(group.name)
+        return import_bounds.fitting(source, self._choices.profiles, groups, self._remarks.append)
+
+    def _keep_few(self) -> None:
+        """Leave out what is one too many of its kind, and what would need it."""
+        added = [item for action, item in self._in_order() if action is Action.ADD]
+        out = {(item.kind, item.key): why for item, why in import_bounds.too_many(added, self._here.values())}
+        if not out:
+            return
+        self._present -= out.keys()
+        kept = list[tuple[Action, Item]]()
+        for action, item in self._in_order():
+            place = (item.kind, item.key)
+            if action is Action.ADD and place in out:
+                self._leave_out(item, out[place], "Add it here if it is needed, in place of another.")
+            elif action is Action.ADD and (missing := self._missing(item)) is not None:
+                self._present.discard(place)
+                self._leave_out(item, f"needs {missing}, which is not here", "")
+            else:
+                kept.append((action, item))
+        self._steps = kept
 
     def _in_order(self) -> list[tuple[Action, Item]]:
         """Return the steps as they are written: by kind and action, removals at the end as they are."""
@@ -344,6 +377,7 @@ class _Planning:
             Kind.SHARE_CODE: self._refusal_of_share_code,
             Kind.SERVICE: self._refusal_of_service,
             Kind.SIGN_UP: self._refusal_of_sign_up,
+            Kind.IDENTITY: self._refusal_of_identity,
         }.get(item.kind)
         return ("", "") if look is None else look(item.record)
 
@@ -371,14 +405,16 @@ class _Planning:
         why = _fault(lambda: check_server_name(server.name)) if server.name else ""
         return why, "Make a server of another name here; the files are the user's."
 
-    def _refusal_of_auth_state(self, _: Any) -> tuple[str, str]:
-        is_kept = self._choices.keeps_auth_state
-        why = "" if is_kept else "is not kept: the settings do not ask for it"
-        return why, "Set `login.auth_state = true`, and import again."
+    def _refusal_of_auth_state(self, state: Any) -> tuple[str, str]:
+        if not self._choices.keeps_auth_state:
+            return "is not kept: the settings do not ask for it", "Set `login.auth_state = true`, and import again."
+        return import_bounds.refusal_of_auth_state(state), "The user's next login at the provider brings what is new."
 
     def _refusal_of_token(self, token: Any) -> tuple[str, str]:
         if token.expires_at is not None and token.expires_at <= self._now:
             return _EXPIRED, ""
+        if many := import_bounds.refusal_of_token(token):
+            return many, "Its owner makes a new token here, with fewer scopes."
         return _fault(
             lambda: [parse(text) for text in token.scopes]
         ), "Define the scope in the settings and import again, or its owner makes a new token."
@@ -408,6 +444,9 @@ class _Planning:
         for text in (service.oauth_client_id, service.token_hash):
             if text:
                 self._held.setdefault(text, service.name)
+
+    def _refusal_of_identity(self, identity: Any) -> tuple[str, str]:
+        return _fault(lambda: check_external_id(identity.id)), "Link the login: `hubless user link NAME`."
 
     def _refusal_of_sign_up(self, sign_up: Any) -> tuple[str, str]:
         if sign_up.name in self._here_users or sign_up.name in self._names.values():
@@ -538,11 +577,15 @@ class _Planning:
     def _add(self, item: Item) -> None:
         if item.kind is Kind.TOKEN and item.record.hashed in self._here_hashes:
             self._leave_out(item, "is here already under another id", "")
+        elif item.kind is Kind.TOKEN and item.record.hashed in self._added_hashes:
+            self._leave_out(item, "is twice in the source, in two forms; the first counts", "Look at both.")
         elif (missing := self._missing(item)) is not None:
             self._leave_out(item, f"needs {missing}, which is not here", "")
         else:
             self._present.add((item.kind, item.key))
             self._steps.append((Action.ADD, item))
+            if item.kind is Kind.TOKEN:
+                self._added_hashes.add(item.record.hashed)
 
     def _join(self, item: Item, there: Item) -> None:
         """Decide about what both had before the first import: what is here stays, and what is missing is added."""

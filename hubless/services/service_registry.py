@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 
 from hubless.domain import delegation, roles
-from hubless.domain.added_services import CLIENT_ID_PREFIX, check_service
+from hubless.domain.added_services import CLIENT_ID_PREFIX, MAX_SERVICES, check_service
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import (
     InvalidRequestError,
@@ -21,8 +21,6 @@ from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
 from hubless.services.routing import Routing
-
-MAX_SERVICES = 200  # that admins add: each page lists them
 
 
 @value

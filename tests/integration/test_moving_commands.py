@@ -60,6 +60,20 @@ def test_a_hub_moves_to_another_and_back(here, there, archive, tmp_path):
     assert records_of(found)["tokens"] == records_of(a_hub())["tokens"]
 
 
+def test_a_server_whose_last_choice_is_none_here_starts_after_the_import(here, tmp_path):
+    """The report names the choice; the next start takes the profile of this hub."""
+    small = a_hub()
+    archive_file.write(small, tmp_path / "old.jsonl", NOW)
+    chosen = replace(small.servers[1], user_options={"profile": "big"})
+    archive_file.write(replace(small, servers=(small.servers[0], chosen)), tmp_path / "old.jsonl", NOW)
+    answer = here.run("import", tmp_path / "old.jsonl", "--yes")
+    assert answer.exit_code == 0, answer.output
+    assert "- server bob/work: comes without its last choice of profile (No such profile: 'big'" in answer.output
+    hub = here.hub()
+    asked = hub.spawning.start(hub.users.find("bob"), "work")
+    assert asked.profile == next(iter(hub.profiles))
+
+
 def test_a_report_says_what_would_be_done_and_does_nothing(here, archive):
     here.run("user", "add", "own")
     answer = here.run("import", archive, "--report")
