@@ -8,6 +8,7 @@ import pytest
 
 from functions.api import progress
 from hubless.bootstrap.cloud import CloudHub
+from hubless.bootstrap.machine import MachineHub
 from hubless.domain import lifecycle
 from hubless.services.following import CLOSING
 from tests.support.fakes import StoppedClock
@@ -242,7 +243,9 @@ def test_a_start_that_is_done_soon_is_201(hub, alice, monkeypatch, path):
 def test_a_start_that_takes_longer_is_202(hub, alice, monkeypatch):
     looks = at_the_first_look(hub, monkeypatch, lambda server: None)
 
-    assert alice.post("/users/alice/server").status_code == 202
+    answer = alice.post("/users/alice/server")
+
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (202, "", "text/plain")
     assert len(looks) == 3
 
     assert alice.post("/users/alice/server").status_code == 202  # it is pending: nobody waits for it twice
@@ -263,6 +266,29 @@ def test_a_start_that_somebody_stops_is_202(hub, alice, monkeypatch):
     assert alice.post("/users/alice/server").status_code == 202
 
 
+def test_a_start_tells_of_no_later_start_that_failed(hub, alice, monkeypatch):
+    def stop_and_fail_again(server):
+        hub.hub.stopping.stop(hub.hub.stopping.request(server))
+        again = hub.hub.spawning.start(hub.user("alice"), "")
+        hub.hub.stopping.fail(again, "no such program")
+
+    at_the_first_look(hub, monkeypatch, stop_and_fail_again)
+
+    assert alice.post("/users/alice/server").status_code == 202
+
+
+def test_a_stop_of_a_server_that_is_removed_meanwhile_is_202(hub, alice, monkeypatch):
+    def remove(server):
+        hub.hub.stopping.stop(server)
+        hub.hub.spawning.remove(hub.hub.servers.find(hub.user("alice").id, "lab"))
+
+    alice.post("/users/alice/servers/lab")
+    looks = at_the_first_look(hub, monkeypatch, remove)
+
+    assert alice.delete("/users/alice/servers/lab").status_code == 202
+    assert len(looks) == 1
+
+
 def test_a_stop_that_is_done_soon_is_204(hub, alice, monkeypatch):
     alice.post("/users/alice/server")
     looks = at_the_first_look(hub, monkeypatch, hub.hub.stopping.stop)
@@ -275,12 +301,15 @@ def test_a_stop_that_takes_longer_is_202(hub, alice, monkeypatch):
     alice.post("/users/alice/server")
     looks = at_the_first_look(hub, monkeypatch, lambda server: None)
 
-    assert alice.delete("/users/alice/server").status_code == 202
+    answer = alice.delete("/users/alice/server")
+
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (202, "", "text/plain")
     assert len(looks) == 3
 
     assert alice.delete("/users/alice/server").status_code == 202  # it is pending
     assert len(looks) == 3
 
 
-def test_a_cloud_hub_waits_for_no_start():
+def test_a_hub_on_one_machine_waits_for_a_start_and_one_in_the_cloud_not():
+    assert MachineHub.slow_call_seconds == 10  # JupyterHub's slow_spawn_timeout and slow_stop_timeout
     assert CloudHub.slow_call_seconds == 0
