@@ -11,6 +11,7 @@ from embedded import virtual_environment
 from hubless.bootstrap import plugin
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
+from hubless.settings.pictures import MAX_PICTURE, picture_file
 
 
 class PreflightError(HublessError):
@@ -27,6 +28,7 @@ def check(settings: Settings, run_folder: Path) -> None:
         SettingsError: when the login plug-in cannot be used.
     """
     check_programs(settings)
+    check_pictures(settings)
     plugin.check(settings)
     find_haproxy()
     if not haproxy_is_running(settings, run_folder):
@@ -54,6 +56,25 @@ def check_programs(settings: Settings) -> None:
             raise PreflightError(
                 f"{program}, which the profile {profile.name!r} starts, is not installed. Install it where it is on "
                 "the PATH, or name a virtual environment that has it as servers.virtual_environment."
+            )
+
+
+def check_pictures(settings: Settings) -> None:
+    """Check that the pictures of all profiles are there, and not too large.
+
+    Raises:
+        PreflightError: when one is not; the message names it and its profile.
+    """
+    for profile in settings.profiles:
+        file = picture_file(settings, profile.picture) if profile.picture else None
+        if file is None:
+            continue
+        if not file.is_file():
+            raise PreflightError(f"The picture of the profile {profile.name!r} is not at {file}. Put it there.")
+        if file.stat().st_size > MAX_PICTURE:
+            raise PreflightError(
+                f"{file}, the picture of the profile {profile.name!r}, has more than {MAX_PICTURE:,} bytes."
+                " Make it smaller."
             )
 
 

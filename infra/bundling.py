@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -121,7 +122,7 @@ def bundle(
     target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
     wanted = _requirements(part.groups)
     needed = _digest([wanted, repr(target), *sorted(part.services)], [Path(__file__)])
-    files = [*_sources(part), *([settings_file] if settings_file else [])]
+    files = [*_sources(part), *([settings_file, *pictures_of(settings_file)] if settings_file else [])]
     into.mkdir(parents=True, exist_ok=True)
 
     def install(folder: Path) -> None:
@@ -134,7 +135,7 @@ def bundle(
             build_once(into / f".needed-{needed}", install), folder
         )  # copied, because assembling changes files
         for file in files:
-            to = folder / ("hubless.toml" if file == settings_file else file.relative_to(TOP))
+            to = folder / _place_of(file, settings_file)
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
         _check_size(function, part, folder)
@@ -280,6 +281,29 @@ def _is_excluded(path: Path, services: frozenset[str]) -> bool:
         or path.as_posix() in _EXCLUDED_PARTS
         or (place == _POWERTOOLS_UTILITIES and name not in _NEEDED_UTILITIES)
     )
+
+
+def pictures_of(settings_file: Path) -> list[Path]:
+    """Return the pictures of profiles that *settings_file* names.
+
+    Raises:
+        BundlingError: naming a picture that is not there.
+    """
+    profiles = tomllib.loads(settings_file.read_text(encoding="utf-8")).get("profiles", [])
+    found = [settings_file.parent / str(name) for one in profiles if (name := one.get("picture"))]
+    for file in found:
+        if not file.is_file():
+            raise BundlingError(f"{settings_file.name} names the picture {file.name}, which is not at {file}")
+    return sorted(set(found))
+
+
+def _place_of(file: Path, settings_file: Path | None) -> Path:
+    """Return where *file* lies in the bundle: pictures lie beside the settings, as here."""
+    if file == settings_file:
+        return Path("hubless.toml")
+    if settings_file and file in pictures_of(settings_file):
+        return file.relative_to(settings_file.parent)
+    return file.relative_to(TOP)
 
 
 def _sources(part: BundleSpec) -> list[Path]:

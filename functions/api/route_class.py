@@ -124,8 +124,15 @@ def _app(dependant: Dependant) -> Any:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        try:
+            response = await respond(request)
+        finally:
+            await request.close()  # a form's files
+        await response(scope, receive, send)
+
+    async def respond(request: Request) -> Response:
         results: list[Any] = []
-        hub = scope["app"].state.hub if takes_parts else None
+        hub = request.app.state.hub if takes_parts else None
         for step in dependencies:
             if step.part is None:
                 results.append(await step.call(**step.arguments(request, results)))
@@ -135,10 +142,10 @@ def _app(dependant: Dependant) -> Any:
         if body is not None:
             arguments[body.name] = await body.read(request)
         if in_thread:
-            response: Response = await in_store_pool(handler.call, arguments, sender_of(request))
+            found: Response = await in_store_pool(handler.call, arguments, sender_of(request))
         else:
-            response = await handler.call(**arguments)
-        await response(scope, receive, send)
+            found = await handler.call(**arguments)
+        return found
 
     return app
 

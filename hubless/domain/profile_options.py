@@ -13,6 +13,8 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hubless.domain.errors import OptionRefusedError
+from hubless.domain.translatable import Message
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 
@@ -177,8 +179,12 @@ class ChoiceOption:
             default = self.default(owner)
             return chosen.with_changes(default.changes, default.name) if default else chosen
         if not isinstance(wanted, str) or wanted not in offered:
+            shown, given = self.display_name or self.name, _short(wanted)
             raise OptionRefusedError(
-                self.name, f"{self.display_name or self.name} cannot be {_short(wanted)}: choose {_one_of(offered)}"
+                self.name,
+                _("%(option)s cannot be %(given)s: choose one of %(names)s", option=shown, given=given, names=names)
+                if (names := ", ".join(offered))
+                else _("%(option)s cannot be %(given)s: choose another profile", option=shown, given=given),
             )
         return chosen.with_changes(offered[wanted].changes, wanted)
 
@@ -211,13 +217,27 @@ class NumberOption:
         number = _as_number(given)
         steps = (number - self.minimum) / self.step
         if not self.minimum <= number <= self.maximum or abs(steps - round(steps)) > _STEPS_OFF * max(1, abs(steps)):
-            by = "" if self.step == 1 else f", in steps of {number_text(self.step)}"
-            raise OptionRefusedError(
-                self.name,
-                f"{self.display_name or self.name} cannot be {_short(given)}: it must be a number from"
-                f" {number_text(self.minimum)} to {number_text(self.maximum)}{by}",
-            )
+            raise OptionRefusedError(self.name, self._bounds(_short(given)))
         return number
+
+    def _bounds(self, given: str) -> Message:
+        shown, least, most = self.display_name or self.name, number_text(self.minimum), number_text(self.maximum)
+        if self.step == 1:
+            return _(
+                "%(option)s cannot be %(given)s: it must be a number from %(least)s to %(most)s",
+                option=shown,
+                given=given,
+                least=least,
+                most=most,
+            )
+        return _(
+            "%(option)s cannot be %(given)s: it must be a number from %(least)s to %(most)s in steps of %(step)s",
+            option=shown,
+            given=given,
+            least=least,
+            most=most,
+            step=number_text(self.step),
+        )
 
 
 @value
@@ -245,7 +265,7 @@ class TextOption:
         if not is_missing(given):
             text = checked_text(self.name, shown, given, self.pattern, self.max_length)
         if not text and self.is_required:
-            raise OptionRefusedError(self.name, f"{shown} is missing: type a text")
+            raise OptionRefusedError(self.name, _("%(option)s is missing: type a text", option=shown))
         return chosen.with_changes(self.changes, text) if text else chosen
 
 
@@ -276,7 +296,9 @@ class SwitchOption:
         given = given[-1] if isinstance(given, list) and given else given
         text = str(given).lower() if isinstance(given, bool | str) else ""
         if text not in _ON | _OFF or not isinstance(given, bool | str):
-            raise OptionRefusedError(self.name, f"{self.display_name or self.name} must be on or off")
+            raise OptionRefusedError(
+                self.name, _("%(option)s must be on or off", option=self.display_name or self.name)
+            )
         return text in _ON
 
 
@@ -304,19 +326,28 @@ class FileOption:
         given, shown = options.get(self.name), self.display_name or self.name
         if given in (None, "", {}):
             if self.is_required:
-                raise OptionRefusedError(self.name, f"{shown} is missing: choose a file")
+                raise OptionRefusedError(self.name, _("%(option)s is missing: choose a file", option=shown))
             return chosen
         content = given.get("content") if isinstance(given, Mapping) else None
         name = given.get("name", "") if isinstance(given, Mapping) else ""
         if not isinstance(content, str) or not isinstance(name, str) or len(name) > MAX_FILE_NAME:
-            raise OptionRefusedError(self.name, f'{shown} must be {{"name": …, "content": …}} with Base64 as content')
+            raise OptionRefusedError(
+                self.name, _('%(option)s must be {"name": …, "content": …} with Base64 as content', option=shown)
+            )
         try:
             size = len(base64.b64decode(content[: 2 * MAX_FILE], validate=True))
         except (binascii.Error, ValueError):
-            raise OptionRefusedError(self.name, f"The content of {shown} must be Base64") from None
+            raise OptionRefusedError(self.name, _("The content of %(option)s must be Base64", option=shown)) from None
         if size > self.max_bytes or len(content) > 2 * MAX_FILE:
-            raise OptionRefusedError(self.name, f"{shown} is too large: at most {self.max_bytes} bytes")
+            raise self.too_large()
         return chosen.with_changes(self.changes, content.rstrip("="))
+
+    def too_large(self) -> OptionRefusedError:
+        """Return the error of a file with more bytes than it may have."""
+        shown = self.display_name or self.name
+        return OptionRefusedError(
+            self.name, _("%(option)s is too large: at most %(count)s bytes", option=shown, count=self.max_bytes)
+        )
 
 
 Option = ChoiceOption | NumberOption | TextOption | SwitchOption | FileOption
@@ -334,12 +365,15 @@ def checked_text(option: str, shown: str, given: Any, pattern: str, max_length: 
         OptionRefusedError: when it is not.
     """
     if not isinstance(given, str) or len(given) > max_length:
-        raise OptionRefusedError(option, f"{shown} must be a text of at most {max_length} characters")
-    if not given.isprintable():
-        raise OptionRefusedError(option, f"{shown} must be one line without control characters")
-    if pattern and not re.fullmatch(pattern, given):
-        raise OptionRefusedError(option, f"{shown} cannot be {_short(given)}: it must match {pattern}")
-    return given
+        why = _("%(option)s must be a text of at most %(count)s characters", option=shown, count=max_length)
+    elif not given.isprintable():
+        why = _("%(option)s must be one line without control characters", option=shown)
+    elif pattern and not re.fullmatch(pattern, given):
+        facts = {"option": shown, "given": _short(given), "pattern": pattern}
+        why = _("%(option)s cannot be %(given)s: it must match %(pattern)s", **facts)
+    else:
+        return given
+    raise OptionRefusedError(option, why)
 
 
 def number_text(number: float) -> str:
@@ -359,7 +393,3 @@ def _as_number(given: Any) -> float:
 
 def _short(given: Any) -> str:
     return repr(given)[:60] if isinstance(given, str | int | float) else "that"
-
-
-def _one_of(names: Mapping[str, Any]) -> str:
-    return f"one of {', '.join(names)}" if names else "another profile"

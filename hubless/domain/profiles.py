@@ -47,8 +47,8 @@ class Profile:
 
 def offered(profiles: Mapping[str, Profile], owner: User | None) -> dict[str, Profile]:
     """Return those of *profiles* that *owner* may choose, the default one first."""
-    allowed = [profile for profile in profiles.values() if profile.access.allows(owner)]
-    return {profile.name: profile for profile in sorted(allowed, key=lambda one: not one.is_default)}
+    allowed = [(name, profile) for name, profile in profiles.items() if profile.access.allows(owner)]
+    return dict(sorted(allowed, key=lambda one: not one[1].is_default))
 
 
 def check_options(options: Mapping[str, Any]) -> None:

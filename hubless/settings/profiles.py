@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from hubless.domain.errors import OptionRefusedError
@@ -84,9 +85,12 @@ def _tables(given: Any) -> tuple[dict[str, Any], ...]:
 
 
 def _picture(given: Any) -> str:
-    if given and not (isinstance(given, str) and given.lower().endswith(_PICTURES)):
+    if not isinstance(given, str):
+        raise TypeError
+    path = PurePosixPath(given)
+    if given and (not given.lower().endswith(_PICTURES) or path.is_absolute() or ".." in path.parts):
         raise ValueError
-    return str(given)
+    return given
 
 
 def _any(given: Any) -> Any:
@@ -98,7 +102,7 @@ def _any(given: Any) -> Any:
 NUMBER = SettingType('a number, or "" for none', _number)
 PRICE = SettingType('a price such as 0.25, or "" for none', _price)
 TABLES = SettingType("a list of tables", _tables)
-PICTURE = SettingType(f'a file that ends in {", ".join(_PICTURES)}, or ""', _picture)
+PICTURE = SettingType(f'a file at or below the settings\' folder that ends in {", ".join(_PICTURES)}, or ""', _picture)
 ANY = SettingType("a string, a number, true or false", _any)
 SIZE_OR_VALUE = SettingType('a size such as "2G", or "{value}G" for an option that is a number', _amount)
 NUMBER_OR_VALUE = SettingType('a number, or "{value}" for an option that is a number', _amount)
@@ -111,7 +115,7 @@ class ProfileSettings:
     name: str = setting(None, NAME, "The profile's name in `user_options` of the API")
     display_name: str = setting("", TEXT, "The profile's name on the spawn page; empty for `name`")
     description: str = setting("", TEXT, "Some sentences for the spawn page, in Markdown")
-    picture: str = setting("", PICTURE, "A picture for the spawn page, beside the settings' file; at most 200 kB")
+    picture: str = setting("", PICTURE, "A picture for the spawn page; at most 200 kB")
     default: bool = setting(False, FLAG, "Whether the profile is chosen at first; otherwise the first of the list is")
     groups: tuple[str, ...] = setting(
         [], TEXTS, "Groups whose members may choose it; empty, without `users` too: everybody"

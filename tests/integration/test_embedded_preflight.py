@@ -49,6 +49,18 @@ def test_a_missing_program_is_named_with_its_profile() -> None:
         preflight.check_programs(hub)
 
 
+def test_a_picture_that_is_missing_or_too_large_is_named(tmp_path: Path) -> None:
+    hub = replace(settings(), profiles=(Profile("small", picture="small.png"),), file=tmp_path / "hubless.toml")
+
+    with pytest.raises(PreflightError, match="The picture of the profile 'small' is not at"):
+        preflight.check_pictures(hub)
+    (tmp_path / "small.png").write_bytes(bytes(200_001))
+    with pytest.raises(PreflightError, match="has more than 200,000 bytes"):
+        preflight.check_pictures(hub)
+    (tmp_path / "small.png").write_bytes(bytes(200_000))
+    preflight.check_pictures(hub)
+
+
 def test_programs_are_searched_on_the_servers_path(tmp_path: Path) -> None:
     program = tmp_path / "jupyterhub-singleuser"
     program.touch(mode=0o755)

@@ -176,5 +176,6 @@ class TestFaults:
             "profiles: only one profile can have default = true"
         )
 
-    def test_a_picture_is_a_picture(self) -> None:
-        assert complaint('picture = "x.exe"').startswith('profiles.p.picture is "x.exe", but it must be a file')
+    @pytest.mark.parametrize("file", ["x.exe", "/etc/x.png", "../x.png", "a/../../x.png"])
+    def test_a_picture_is_a_picture_beside_the_settings(self, file: str) -> None:
+        assert complaint(f'picture = "{file}"').startswith(f'profiles.p.picture is "{file}", but it must be a file')

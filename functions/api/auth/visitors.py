@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,6 +17,7 @@ from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, c
 from functions.api.dependencies import hub_of
 from hubless.bootstrap.hub import Hub
 from hubless.domain.bounds import MAX_FIELD, MAX_XSRF_COOKIES
+from hubless.domain.profile_options import MAX_FILE_NAME
 from hubless.domain.tokens import Session
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
@@ -170,6 +172,13 @@ class Form:
             HTTPException: 400 when one has more than `MAX_FIELD` characters.
         """
         return [_bounded(name, value) for value in self.fields.getlist(name) if isinstance(value, str)]
+
+    async def file(self, name: str) -> tuple[str, bytes] | None:
+        """Return the name and the bytes of a file; None where the browser sent none. A body has a bound."""
+        found = self.fields.get(name)
+        if not isinstance(found, UploadFile) or not found.filename:
+            return None
+        return found.filename[:MAX_FILE_NAME], await found.read()
 
     def names(self) -> Iterable[str]:
         """Return the fields' names.

@@ -1,5 +1,6 @@
 """Starting a server from a browser, and waiting for it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -11,18 +12,18 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth import csrf
 from functions.api.auth.refreshing import require_fresh_login
-from functions.api.auth.visitors import Form, OwnForm, Person, user_of, visitor
+from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
+from functions.api.pages.spawn_form import profile_views, sent_options
 from functions.api.pages.views import url_part
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import progress_url
-from hubless.domain import lifecycle, names
-from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
+from hubless.domain import lifecycle, names, profiles
+from hubless.domain.errors import InvalidRequestError, OptionRefusedError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
-from hubless.domain.limits import Resource
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -80,12 +81,10 @@ class _SpawnPages:
             self.spawning.start(user, server_name, user_options=options, display_name=display_name)
         except StoreConflictError:
             pass  # another request was first: show its progress
-        except HublessError as refused:
-            if len(self.spawning.profiles) > 1 and isinstance(refused, InvalidRequestError):
-                return self.choice(
-                    user, server_name, None, display_name=display_name, error=refused.message, status=400
-                )
-            raise
+        except InvalidRequestError as refused:
+            if not self.has_choice(user):
+                raise
+            return self.choice(user, server_name, options, display_name=display_name, refused=refused)
         return self.to_pending(user, server_name, see_other=see_other)
 
     def to_pending(self, user: User, server_name: str, *, see_other: bool = False) -> Response:
@@ -98,41 +97,40 @@ class _SpawnPages:
         target = self.redirects.next or names.server_prefix(user.name, server_name)
         return RedirectResponse(self.redirects.link_to(target), 302)
 
+    def has_choice(self, user: User) -> bool:
+        """Say whether there is anything to choose: profiles, or options of the only one."""
+        mine = profiles.offered(self.spawning.profiles, user)
+        return len(mine) != 1 or any(profile.options for profile in mine.values())
+
     def choice(
         self,
         user: User,
         server_name: str,
-        found: Server | None,
+        options: Mapping[str, Any] | None,
         *,
         display_name: str | None = None,
-        error: str | None = None,
-        status: int = 200,
+        refused: InvalidRequestError | None = None,
     ) -> Response:
-        """Return the page that offers profiles. Its form keeps the *display_name* of a server that is new."""
+        """Return the page that offers profiles, with *options* filled in; without them, those of the last start.
+
+        Its form keeps the *display_name* of a server that is new.
+        """
         self.edge_autosuspend.start_ahead()
-        profiles = [
-            {
-                "name": p.name,
-                "display_name": p.display_name or p.name,
-                "description": p.description,
-                "memory": _gib(p.memory_bytes) if Resource.MEMORY in self.held else "",
-                "cpus": p.cpus if Resource.CPUS in self.held else None,
-            }
-            for p in self.spawning.profiles.values()
-        ]
+        found = self.servers.find(user.id, server_name)
+        offered = profiles.offered(self.spawning.profiles, user)
+        filled_in = (found.user_options if found else {}) if options is None else options
         kept = f"?{urlencode({'display_name': display_name})}" if display_name else ""
-        chosen = str(found.user_options.get("profile", "")) if found else ""
         return self.render(
             "spawn.html",
-            status_code=status,
+            status_code=200 if refused is None else 400,
             for_user=self.not_running.other(user),
             server_name=server_name,
             display_name=display_name or (found.display_name if found else "") or server_name,
-            profiles=profiles,
-            chosen=chosen if chosen in self.spawning.profiles else profiles[0]["name"],
+            profiles=profile_views(offered, filled_in, user, held=self.held, currency=self.settings.hub.currency),
             next=self.redirects.next or "",
             action=f"/hub/spawn/{url_part(user, server_name)}{kept}",
-            error=error,
+            error=None if refused is None else refused.message,
+            wrong_option=refused.option if isinstance(refused, OptionRefusedError) else "",
             home_notice=None if self.not_running.other(user) else self.home_notice(user),
         )
 
@@ -248,11 +246,11 @@ async def spawn(
         return pages.to_pending(user, server)
     await require_fresh_login(hub, pages.who, user, before_start=True)
     options, display_name = _options(request), _display_name(request, server, found)
-    if options or len(pages.spawning.profiles) == 1:
+    if options or not pages.has_choice(user):
         if pages.must_ask():
             return pages.question(user, server, options, display_name=display_name)
         return pages.start(user, server, options or None, display_name=display_name)
-    return pages.choice(user, server, found, display_name=display_name)
+    return pages.choice(user, server, None, display_name=display_name)
 
 
 @router.post("/spawn")
@@ -272,9 +270,13 @@ async def spawn_chosen(
     if found is not None and found.state in lifecycle.ACTIVE:
         return pages.to_pending(user, server, see_other=True)
     await require_fresh_login(hub, pages.who, user, before_start=True)
-    options = _form_options(form)
+    display_name = _display_name(request, server, found)
+    try:
+        options = await sent_options(form, profiles.offered(pages.spawning.profiles, user))
+    except OptionRefusedError as refused:
+        return pages.choice(user, server, None, display_name=display_name, refused=refused)
     chosen = None if not options and request.query_params.get(SAME_OPTIONS) else options
-    return pages.start(user, server, chosen, display_name=_display_name(request, server, found), see_other=True)
+    return pages.start(user, server, chosen, display_name=display_name, see_other=True)
 
 
 @router.get("/spawn-pending/{owner:segment}")
@@ -315,10 +317,6 @@ def _many(given: str | list[str]) -> list[str]:
     return given if isinstance(given, list) else [given]
 
 
-def _gib(size: int | None) -> str:
-    return "" if size is None else f"{size / 2**30:g} GiB"
-
-
 def _options(request: Request) -> dict[str, Any]:
     """Return the options in the query: those with the prefix, or, as in old links, all when none has it."""
     texts: dict[str, list[str]] = {}
@@ -327,10 +325,6 @@ def _options(request: Request) -> dict[str, Any]:
             texts.setdefault(key, []).append(text)
     marked = {key: some for key, some in texts.items() if key.startswith(OPTION)}
     return {key.removeprefix(OPTION): _one_or_many(some) for key, some in (marked or texts).items()}
-
-
-def _form_options(form: Form) -> dict[str, Any]:
-    return {name: _one_or_many(form.texts(name)) for name in form.names() if name not in {"_xsrf", "next"}}
 
 
 def _one_or_many(values: list[str]) -> str | list[str]:

@@ -119,7 +119,7 @@ class TestNumbers:
         option = NumberOption("cpus", 0.1, 2, 0.1, step=0.1, changes=Changes(cpus=PerValue(1)))
 
         assert chosen(option, cpus="0.7").profile.cpus == pytest.approx(0.7)
-        assert str(refusal(option, cpus=0.75)).endswith("from 0.1 to 2, in steps of 0.1")
+        assert str(refusal(option, cpus=0.75)).endswith("from 0.1 to 2 in steps of 0.1")
 
     def test_variables_have_the_number_as_people_write_it(self) -> None:
         option = NumberOption("n", 0, 9, 1, changes=Changes(environment={"N": "-n {value}"}))

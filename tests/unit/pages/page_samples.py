@@ -1,10 +1,25 @@
 """What the hub may tell each page: `PAGES` maps a sample's name to its template and context."""
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
+from hubless.domain.limits import Resource
+from hubless.domain.profile_options import (
+    Changes,
+    Choice,
+    ChoiceOption,
+    FileOption,
+    NumberOption,
+    SwitchOption,
+    TextOption,
+    Unlisted,
+)
+from hubless.domain.profiles import Profile
+from hubless.domain.users import User
 
 WAS = "2026-03-14T09:26:53.589793Z"
 TAIL = [
@@ -187,31 +202,51 @@ confirm_start = {
     "options": [("profile", "small")],
     "action": "/hub/spawn/alice?next=%2Fuser%2Falice%2Flab",
 }
+OWNER = User("u1", "alice", datetime(2026, 3, 14, tzinfo=UTC))
+OFFERED = {
+    "small": Profile("small", "Small", "Notebooks and text.", memory_bytes=2 * 2**30, cpus=1.0, price_per_hour=0.05),
+    "large": Profile(
+        "large",
+        "Large",
+        "For **models** and large tables; [ask first](/hub/home) when you need it for more than a day.",
+        memory_bytes=16 * 2**30,
+        cpus=3.5,
+        gpus=1,
+        picture="large.png",
+        options=(
+            ChoiceOption(
+                "image",
+                (
+                    Choice("this", "This term", "Python 3.13", changes=Changes(price_per_hour=1.5)),
+                    Choice("next", "Next term, which has much longer words than a phone is wide"),
+                ),
+                "Version",
+                "What is *installed*.",
+                Unlisted("Another image", "lab:.+", Changes(image="{value}")),
+            ),
+            NumberOption("memory", 1, 64, 16, "Memory", unit="GiB"),
+            TextOption("branch", "Branch", "The branch of the course's repository.", "main"),
+            SwitchOption("debug", "Write a long log", "If an admin asks you for it."),
+            FileOption("packages", "Packages", "A list, one a line.", ".txt"),
+        ),
+    ),
+    "bare": Profile("bare"),
+}
+
+
+def offered(options, profiles=OFFERED):
+    return profile_views(profiles, options, OWNER, held=frozenset(Resource), currency="$")
+
+
 spawn = {
     "for_user": None,
     "server_name": "",
     "display_name": "",
-    "profiles": [
-        {
-            "name": "small",
-            "display_name": "Small",
-            "description": "Notebooks and text.",
-            "memory": "2 GiB",
-            "cpus": 1.0,
-        },
-        {
-            "name": "large",
-            "display_name": "Large",
-            "description": "For models and large tables; ask first when you need it for more than a day.",
-            "memory": "16 GiB",
-            "cpus": 3.5,
-        },
-        {"name": "bare", "display_name": "bare", "description": "", "memory": "", "cpus": None},
-    ],
-    "chosen": "small",
+    "profiles": offered({}),
     "next": "",
     "action": "/hub/spawn/alice",
     "error": None,
+    "wrong_option": "",
     "home_notice": {"size": "1.5 GiB", "limit": "", "is_over": False},
 }
 LARGE_HOME = {"size": "at least 12 GiB", "limit": "10 GiB", "is_over": True}
@@ -635,12 +670,18 @@ PAGES = {
             "for_user": "alice",
             "server_name": "dask",
             "display_name": "Dask",
-            "chosen": "",
             "next": "/user/alice/dask/lab?a=1",
-            "error": "There is no profile 'huge'",
+            "profiles": offered({"profile": "large", "memory": 99, "packages": {"name": "mine.txt"}}),
+            "error": "Memory cannot be 99: it must be a number from 1 to 64",
+            "wrong_option": "memory",
             "home_notice": None,
         },
     ),
+    "spawn_one_profile": (
+        "spawn.html",
+        frame(ALICE) | spawn | {"profiles": offered({}, {"large": OFFERED["large"]})},
+    ),
+    "spawn_nothing_offered": ("spawn.html", frame(ALICE) | spawn | {"profiles": []}),
     "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),
     "spawn_pending_queued": (
         "spawn_pending.html",

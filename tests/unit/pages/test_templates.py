@@ -27,7 +27,14 @@ VOID = {
     "track",
     "wbr",
 }
-FRAGMENTS = {"page.html", "parts.html", "account_identities.html", "factor_forms.html", "login_passkey.html"}
+FRAGMENTS = {
+    "page.html",
+    "parts.html",
+    "account_identities.html",
+    "factor_forms.html",
+    "login_passkey.html",
+    "profile_option.html",
+}
 EVIL = "<script>alert(1)</script>\"' onload=x"
 SOURCES = sorted(TEMPLATES.glob("*.html"))
 
@@ -179,6 +186,10 @@ OTHER_SCRIPTS = {
     "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
     "unreached": ["/hub/static/refresh.js?v=1"],
     "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
+    **{
+        name: ["/hub/static/spawn.js?v=1"]
+        for name in ("spawn", "spawn_large_home", "spawn_other", "spawn_one_profile", "spawn_nothing_offered")
+    },
     "lti_registered": ["/hub/static/lti_close.js?v=1"],
 } | {
     name: ["/hub/static/passkeys.js?v=1"]
