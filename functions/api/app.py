@@ -24,6 +24,7 @@ from functions.api.pages import (
     lti,
     passwords,
     plain,
+    preferences,
     profile_pictures,
     providers,
     second_factor,
@@ -95,6 +96,7 @@ PAGES = (
     forgotten,
     providers,
     sign_up,
+    preferences,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

@@ -11,18 +11,21 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from functions.api.auth.cookies import set_own_page_cookie
+from functions.api.auth.cookies import THEME_COOKIE, cookies, set_own_page_cookie
 from functions.api.auth.visitors import visitor
 from functions.api.dependencies import hub_of
+from functions.api.flashes import flash_of, forget_flash
 from functions.api.languages import language_of, note_language
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
+from hubless.domain.languages import NAMES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+THEMES = frozenset({"light", "dark"})  # what a reader may choose instead of their system's
 
 
 @lru_cache(maxsize=1)
@@ -62,12 +65,13 @@ class Renderer:
     ) -> HTMLResponse:
         """Return *template* rendered with *context* and what every page shows."""
         who, language = visitor(self._request), language_of(self._request)
+        settings = hub_of(self._request).settings.hub
         with speaking(language):
             html = (
                 _environment()
                 .get_template(template)
                 .render(
-                    hub_name=hub_of(self._request).settings.hub.name,
+                    hub_name=settings.name,
                     user=who.user,
                     xsrf=who.xsrf,
                     base_url="/hub/",
@@ -76,16 +80,27 @@ class Renderer:
                     may_admin=who.may_admin,
                     services=who.services,
                     language=language,
+                    languages={one: NAMES[one] for one in sorted(settings.offered_languages)},
+                    theme=_theme(self._request),
+                    flash=flash_of(self._request),
+                    answers_form=self._request.method != "GET",
+                    help_url=settings.help_url,
+                    hub_contact=settings.contact,
                     **context,
                 )
             )
         response = HTMLResponse(html, status_code, dict(headers or {}))
         response.headers["Cache-Control"] = "no-store"
         note_language(response, language)
+        forget_flash(self._request, response)
         who.renew_xsrf(response)
         if who.lacks_own_page:
             set_own_page_cookie(self._request, response)
         return response
+
+
+def _theme(request: Request) -> str:
+    return next((one for one in cookies(request, THEME_COOKIE) if one in THEMES), "")
 
 
 async def _renderer(request: Request) -> Renderer:

@@ -84,6 +84,8 @@ class HubSettings:
     languages: tuple[str, ...] = setting(
         list(LANGUAGES), SOME_LANGUAGES, "The languages in which pages are offered, beside `language`"
     )
+    help_url: str = setting("", URL, "The address of your help for users, which all pages link to")
+    contact: str = setting("", TEXT, "Whom users can ask: a sentence or an address, at the end of all pages")
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The lowest level that is logged")
 
     @property

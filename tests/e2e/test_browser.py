@@ -174,6 +174,7 @@ def test_a_person_logs_in_works_and_logs_out(hub, maria, new_page):
     expect(home.locator(".state.stopped")).to_have_count(2, timeout=SECONDS)
 
     # After logging out the old tab is refused.
+    home.locator(".frame-menu > summary").click()
     home.get_by_role("link", name="Log out").click()
     home.wait_for_url("**/hub/login")
     page.reload()

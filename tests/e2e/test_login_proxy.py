@@ -111,6 +111,7 @@ def test_whoever_the_proxy_names_uses_the_hub_without_a_login(gate, new_page):
     page.goto(f"{url}/hub/home")
     page.locator("header").get_by_text("bob").wait_for()
 
+    page.locator(".frame-menu > summary").click()
     page.get_by_role("link", name="Log out").click()
     page.get_by_role("heading", name="out at the gate").wait_for()
 

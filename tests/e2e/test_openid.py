@@ -192,6 +192,7 @@ def test_a_second_provider_opens_the_account_that_linked_it(world, new_page):
 def test_a_logout_ends_both_sessions(world, page):
     log_in(world, page, "dora")
     at_home(world, page, "dora")
+    page.locator(".frame-menu > summary").click()
     page.get_by_role("link", name="Log out").click()
     page.locator("button[name=logout]").click()  # the provider asks whether to end its session too
     expect(page.get_by_role("heading", name="You are logged out")).to_be_visible()

@@ -25,6 +25,7 @@ FACTOR_COOKIE = "jupyterhub-hub-factor"  # the proof that a second factor was sh
 
 LANGUAGE_COOKIE = "jupyterhub-hub-language"  # what its reader chose on a page
 THEME_COOKIE = "jupyterhub-hub-theme"
+FLASH_COOKIE = "jupyterhub-hub-flash"  # what the next page says about a form
 
 
 def cookies(request: Request, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person
+from functions.api.flashes import flash
 from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import server_view
 from functions.api.paging import Part, Window
@@ -24,6 +25,7 @@ from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -93,6 +95,12 @@ class _Admin:
             links_logins=bool(self.settings.providers),
             can_set_passwords=self.settings.login.kind == "password",
         )
+
+    def done(self, said: Message) -> Response:
+        """Redirect to the page, which says what was done: a reload does not repeat it."""
+        response = RedirectResponse("/hub/admin", 303)
+        flash(self.request, response, said)
+        return response
 
     def subject(self, name: str, scope: str) -> User:
         """Return the user that an action is about, when the person holds *scope* for it.
@@ -234,8 +242,8 @@ async def add_users(form: OwnForm, admin: Admin) -> Response:
         return admin.page(error=refused.message, status=400)
     known = len(wanted) - len(added)
     if known:
-        return admin.page(message=_("%(added)s added, %(known)s were there already", added=len(added), known=known))
-    return admin.page(message=_("%(added)s added", added=len(added)))
+        return admin.done(_("%(added)s added, %(known)s were there already", added=len(added), known=known))
+    return admin.done(_("%(added)s added", added=len(added)))
 
 
 @router.post("/admin/sign-ups/{name:segment}/approve")
@@ -294,7 +302,7 @@ async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: de
     """End all sessions of a user, with the tokens that were issued in them."""
     user = admin.subject(name, "tokens")
     logins.close_all(user)
-    return admin.page(message=_("%(user)s is logged out everywhere", user=user.name))
+    return admin.done(_("%(user)s is logged out everywhere", user=user.name))
 
 
 @router.post("/admin/users/{name:segment}/password-link")
@@ -316,8 +324,8 @@ async def reset_factors(
         raise HTTPException(400, "Change your own second factors at /hub/account/second-factors")
     admin.privileges.require_may_act_as(admin.who, user)
     had_some = await in_provider_pool(second_factors.reset, user, admin.who.name)
-    return admin.page(
-        message=_("%(user)s has no second factor any more", user=user.name)
+    return admin.done(
+        _("%(user)s has no second factor any more", user=user.name)
         if had_some
         else _("%(user)s has no second factor", user=user.name)
     )

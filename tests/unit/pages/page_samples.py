@@ -47,6 +47,12 @@ def frame(user=None, **changes):
         "may_admin": bool(user and user.admin),
         "xsrf": "2|token|of|the|form",
         "language": "en",
+        "languages": {"de": "Deutsch", "en": "English"},
+        "theme": "",
+        "flash": None,
+        "answers_form": False,
+        "help_url": "/services/help/" if user else "",
+        "hub_contact": "it@example.org" if user else "",
         "base_url": "/hub/",
         "static_url": lambda path: f"/hub/static/{path}?v=1",
         "version": "6.1.1",
@@ -716,7 +722,7 @@ PAGES = {
     "admin_empty": ("admin.html", frame(ROOT) | admin | {"name_filter": "x", "error": "Invalid username: '' is empty"}),
     "admin_full": (
         "admin.html",
-        frame(ROOT)
+        frame(ROOT, theme="dark", language="de", flash="2 added")
         | admin
         | {
             "users": PEOPLE,

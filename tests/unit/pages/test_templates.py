@@ -109,7 +109,7 @@ def test_renders_as_one_well_formed_page(name):
     assert page.faults == []
     assert page.open == []
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
-    assert page.all("html")[0]["lang"] == "en"
+    assert page.all("html")[0]["lang"] == PAGES[name][1]["language"]
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert sorted(ids) == sorted(set(ids))
 
@@ -207,8 +207,8 @@ def test_no_text_becomes_markup(name):
 
     assert page.faults == []
     scripts = [attributes.get("src") for attributes in page.all("script")]
-    assert scripts[0] == "/hub/static/hubless.js?v=1"
-    assert scripts[1:] == OTHER_SCRIPTS.get(name, [])
+    assert scripts[:2] == ["/hub/static/hubless.js?v=1", "/hub/static/menu.js?v=1"]
+    assert scripts[2:] == OTHER_SCRIPTS.get(name, [])
     assert not any("onload" in attributes for _, attributes in page.tags)
 
 
@@ -241,7 +241,7 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
     assert re.search(r"\|\s*safe\b|Markup|autoescape", text) is None
 
 
-@pytest.mark.parametrize("path", ["hubless.js", "passkeys.js"])
+@pytest.mark.parametrize("path", ["hubless.js", "menu.js", "passkeys.js"])
 def test_the_script_inserts_text_only(path):
     script = (rendering.STATIC / path).read_text()
 
@@ -249,7 +249,18 @@ def test_the_script_inserts_text_only(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["style.css", "hubless.js", "passkeys.js", "refresh.js", "api_docs.js", "favicon.svg", "logo.svg"]
+    "path",
+    [
+        "style.css",
+        "hubless.js",
+        "icons.svg",
+        "menu.js",
+        "passkeys.js",
+        "refresh.js",
+        "api_docs.js",
+        "favicon.svg",
+        "logo.svg",
+    ],
 )
 def test_what_pages_refer_to_is_there_and_of_this_host(path):
     text = (rendering.STATIC / path).read_text()
