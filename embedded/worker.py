@@ -19,6 +19,7 @@ from hubless.bootstrap.machine import MachineHub
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.lifecycle import ACTIVE, PENDING
+from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.ports.queue import Received
 from hubless.settings import Settings
 
@@ -143,7 +144,7 @@ class Worker:
 
     def _end_servers(self) -> None:
         for server in self._hub.servers.in_states(ACTIVE):
-            self._hub.stopping.request_until_done(server)
+            self._hub.stopping.request_until_done(server, StopReason(StopCause.HUB))
         give_up_at = time.monotonic() + self._stop_limit
         while self._hub.servers.count(PENDING) and time.monotonic() < give_up_at:
             self._step_safely()

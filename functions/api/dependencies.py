@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import hubless.services.email_addresses
     import hubless.services.external_logins
     import hubless.services.identity
+    import hubless.services.keeping
     import hubless.services.launching
     import hubless.services.logins
     import hubless.services.password_changes
@@ -87,6 +88,7 @@ HomeUsage = Annotated["hubless.ports.home_usage.HomeUsageStore", _part("home_usa
 ExternalLogins = Annotated["hubless.services.external_logins.ExternalLogins", _part("external_logins")]
 Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
 Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
+Keeping = Annotated["hubless.services.keeping.Keeping", _part("keeping")]
 Launching = Annotated["hubless.services.launching.Launching", _part("launching")]
 Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
 Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]

@@ -342,6 +342,14 @@ class Message(TypedDict):
 
 
 @_closed
+class Kept(TypedDict):
+    """Until when an idle server runs, and how often its owner may put that off once more."""
+
+    kept_until: str
+    times_left: int
+
+
+@_closed
 class Following(TypedDict):
     """Where the next page is."""
 

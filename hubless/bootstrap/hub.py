@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from hubless.services.identity import Identities
     from hubless.services.imported_secret_checks import ImportedSecretChecks
     from hubless.services.inspecting import Inspecting
+    from hubless.services.keeping import Keeping
     from hubless.services.launching import Launching
     from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
@@ -1071,6 +1072,20 @@ class Hub(ABC):
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
+        )
+
+    @cached_property
+    def keeping(self) -> "Keeping":
+        from hubless.services.keeping import Keeping
+
+        culling = self.settings.culling
+        return Keeping(
+            self.servers,
+            self.clock,
+            self.idle_policies,
+            culling.keep_running,
+            culling.keep_running_times,
+            self.idle_policies.report_interval(self.longest_report_interval),
         )
 
     @cached_property

@@ -1,9 +1,10 @@
 """Whether a ready server is stopped because it was idle or too old: pure verdicts with one *now* per sweep (ADR 29)."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from hubless.domain.lifecycle import Server
+from hubless.domain.lifecycle import Server, State
+from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.domain.values import value
 
 LONGEST_INTERVAL = timedelta(minutes=5)  # between two looks at a server: JupyterHub's interval of activity reports
@@ -11,6 +12,7 @@ UNUSED_REPORT_INTERVAL = timedelta(minutes=30)  # of reports that count for noth
 SHORTEST_INTERVAL = timedelta(seconds=10)
 LOOKS_PER_LIMIT = 3  # within the idle limit, so that one look may fail
 LONGEST_AGE = timedelta(days=3650)  # no server lives so long: beyond it, a clock or an answer is wrong
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # when a server stops that is kept for ever
 TOLERATED_SKEW = timedelta(minutes=1)  # between a server's clock and the times of its kernels
 
 
@@ -73,9 +75,22 @@ class Keep:
 
 @value
 class Reap:
-    """The server should be stopped; *why* completes the sentence «it …» in the log."""
+    """The server should be stopped; *why* completes the sentence «it …» in the log, *reason* is for its owner."""
 
     why: str
+    reason: StopReason
+
+
+@value
+class NextStop:
+    """When a ready server will be stopped if nothing happens, and why.
+
+    The hub looks now and then, and asks the server first whether it works: so the stop is never earlier, and may be
+    later.
+    """
+
+    at: datetime
+    reason: StopReason
 
 
 def verdict(
@@ -98,11 +113,65 @@ def verdict(
     if server.started_at is None:
         return Keep()
     if is_too_old(server, idle_policy, now):
-        return Reap(f"reached its maximum age of {idle_policy.max_age}")
-    active_at = max(at for at in (server.started_at, server.last_activity_at, worked_at) if at is not None)
-    if idle_policy.idle_after is not None and now - report_interval - active_at >= idle_policy.idle_after:
-        return Reap(f"was idle for {idle_policy.idle_after}")
+        return Reap(
+            f"reached its maximum age of {idle_policy.max_age}", StopReason(StopCause.AGE, limit=idle_policy.max_age)
+        )
+    idle_at = _idle_at(server, idle_policy, worked_at, report_interval)
+    if idle_at is not None and now >= idle_at:
+        return Reap(f"was idle for {idle_policy.idle_after}", StopReason(StopCause.IDLE, limit=idle_policy.idle_after))
     return Keep()
+
+
+def next_stop(server: Server, idle_policy: IdlePolicy, *, report_interval: timedelta = timedelta()) -> NextStop | None:
+    """Return when *server* will be stopped by its limits, if it is not used again; None if it is not, or not ready.
+
+    Args:
+        server: the record, with the last activity that was seen.
+        idle_policy: the server's limits.
+        report_interval: how long ago activity may be that edges have not reported yet.
+    """
+    if server.state is not State.READY or server.started_at is None:
+        return None
+    idle_at = _idle_at(server, idle_policy, None, report_interval)
+    old_at = None if idle_policy.max_age is None else _later(server.started_at, idle_policy.max_age)
+    if old_at is not None and (idle_at is None or old_at <= idle_at):
+        return NextStop(old_at, StopReason(StopCause.AGE, limit=idle_policy.max_age))
+    return None if idle_at is None else NextStop(idle_at, StopReason(StopCause.IDLE, limit=idle_policy.idle_after))
+
+
+def kept_until(
+    server: Server, idle_policy: IdlePolicy, extension: timedelta, now: datetime, *, report_interval: timedelta
+) -> datetime | None:
+    """Return until when *server* runs if its owner keeps it once more; None if that changes nothing.
+
+    It is *extension* after the stop for idleness that is next, or after *now* if that is late already. The maximum age
+    stays a limit.
+    """
+    following = next_stop(server, idle_policy, report_interval=report_interval)
+    if following is None or following.reason.cause is not StopCause.IDLE or server.started_at is None:
+        return None
+    until = _later(max(following.at, now), extension)
+    old_at = None if idle_policy.max_age is None else _later(server.started_at, idle_policy.max_age)
+    return min((at for at in (until, old_at) if at is not None), default=LATEST)
+
+
+def _idle_at(
+    server: Server, idle_policy: IdlePolicy, worked_at: datetime | None, report_interval: timedelta
+) -> datetime | None:
+    """Return when a started *server* counts as idle; None if never."""
+    if idle_policy.idle_after is None:
+        return None
+    active_at = max(at for at in (server.started_at, server.last_activity_at, worked_at) if at is not None)
+    idle_at = _later(active_at + report_interval, idle_policy.idle_after)
+    return idle_at if server.kept_until is None or idle_at is None else max(idle_at, server.kept_until)
+
+
+def _later(at: datetime, by: timedelta) -> datetime | None:
+    """Return *at* and *by* together; None beyond the calendar's end."""
+    try:
+        return at + by
+    except OverflowError:
+        return None
 
 
 def is_too_old(server: Server, idle_policy: IdlePolicy, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hubless.domain.errors import IllegalTransitionError
 from hubless.domain.limits import LimitReached, noted
+from hubless.domain.stop_reasons import StopReason
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
 from hubless.domain.values import value
@@ -90,6 +91,9 @@ class Server:
     jupyterhub_version: str = ""  # that its present or last launch named; "" if it named none
     failure: str | None = None  # why the last launch failed: a sentence for the owner
     log_tail: tuple[str, ...] = ()  # the last lines of its log, if it failed
+    stop_reason: StopReason | None = None  # why the last launch was stopped; None if it failed, or nobody noted it
+    kept_until: datetime | None = None  # the owner keeps it running until then, however idle it is
+    times_kept: int = 0  # in the present or the last launch
     limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
     revision: int = 0  # +1 at every write except activity
 
@@ -154,6 +158,9 @@ def requested(
         jupyterhub_version="",
         failure=None,
         log_tail=(),
+        stop_reason=None,
+        kept_until=None,
+        times_kept=0,
         limits_reached=(),
         revision=server.revision + 1,
     )
@@ -186,16 +193,27 @@ def answered(server: Server, *, now: datetime, deadlines: Deadlines, jupyterhub_
 
 
 def stopping(
-    server: Server, *, now: datetime, deadlines: Deadlines, failure: str | None = None, log_tail: tuple[str, ...] = ()
+    server: Server,
+    *,
+    now: datetime,
+    deadlines: Deadlines,
+    reason: StopReason | None = None,
+    failure: str | None = None,
+    log_tail: tuple[str, ...] = (),
 ) -> Server:
-    """Return *server* as stopping; *failure* says why if no one requested the stop."""
-    return _moved(server, Event.STOP, now, deadlines, failure=failure, log_tail=log_tail)
+    """Return *server* as stopping, for a *reason* if somebody requested the stop, or because of a *failure*."""
+    return _moved(server, Event.STOP, now, deadlines, stop_reason=reason, failure=failure, log_tail=log_tail)
 
 
 def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     """Return *server* after its task has ended: stopped, or failed if the record names a failure."""
     moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None)
     return replace(moved, state=State.FAILED) if server.failure else moved
+
+
+def kept(server: Server, until: datetime) -> Server:
+    """Return *server* with the wish of its owner that it is not stopped for idleness before *until*."""
+    return replace(server, kept_until=until, times_kept=server.times_kept + 1, revision=server.revision + 1)
 
 
 def with_limits_reached(server: Server, seen: Iterable[LimitReached], now: datetime) -> Server | None:

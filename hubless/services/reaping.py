@@ -252,7 +252,7 @@ class Reaping:
             if current is not None and is_same and (limit := self._limit_of(current, owner, seen)):
                 of = owner.name if owner else ""
                 logger.info("server %s of %s: the sweep stops it because it %s", server.id, of, limit.why)
-                self.stopping.request(current)
+                self.stopping.request(current, limit.reason)
                 return 1
         if server.state in _WAITING and self._is_message_lost(server, seen):
             self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))

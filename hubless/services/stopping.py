@@ -10,6 +10,7 @@ from hubless.domain import histograms, lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
 from hubless.domain.lifecycle import Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
+from hubless.domain.stop_reasons import StopReason
 from hubless.domain.usage import Usage
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -42,8 +43,10 @@ class Stopping:
     metrics: Metrics
     after_stop: Callable[[User, Server], None] | None = None  # what a login plug-in cleans up
 
-    def request(self, server: Server) -> Server:
+    def request(self, server: Server, reason: StopReason | None = None) -> Server:
         """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
+
+        The owner sees the *reason* until the next start.
 
         Raises:
             IllegalTransitionError: when the server is not active.
@@ -51,7 +54,7 @@ class Stopping:
         """
         if server.state is State.STOPPING:
             return server
-        out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines)
+        out = lifecycle.stopping(server, now=self.clock.now(), deadlines=self.deadlines, reason=reason)
         self.servers.write(server, out)
         logger.info("server %s: stop requested", server.id, extra=lifecycle.log_fields(server))
         if server.state in lifecycle.PENDING_START:
@@ -121,14 +124,14 @@ class Stopping:
             self.launcher.forget(task)
             self._clean_up(server)
 
-    def request_until_done(self, server: Server) -> Server:
+    def request_until_done(self, server: Server, reason: StopReason | None = None) -> Server:
         """Request the stop of *server* as `request` does, and retry if the server changes meanwhile."""
         current: Server | None = server
         for _ in range(10):
             if current is None or current.state in lifecycle.INACTIVE:
                 break
             try:
-                return self.request(current)
+                return self.request(current, reason)
             except (StoreConflictError, IllegalTransitionError):
                 current = self.servers.get(server.id)
         return current or server

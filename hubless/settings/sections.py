@@ -276,6 +276,10 @@ class CullingSettings:
     ask_servers: bool = setting(
         True, FLAG, "Whether the hub asks servers for their kernels; if not, it believes what servers report"
     )
+    keep_running: timedelta | None = setting(
+        "1h", LIMIT, "How much later an idle server is stopped if its owner keeps it running; empty if nobody may"
+    )
+    keep_running_times: int = setting(1, count(1, 1000), "How often the owner may keep it running, in one launch")
     sweep_every: timedelta = setting("30s", DURATION, "How often the hub checks these limits")
     users: Mapping[str, IdlePolicySettings] = setting(
         {}, TABLE, 'Limits of individual users, as in `users = { alice = { idle_after = "8h" } }`'

@@ -11,6 +11,7 @@ from hubless.domain.errors import (
 )
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.limits import LimitReached, Resource
+from hubless.domain.stop_reasons import StopCause, StopReason
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.concurrency import MANY, concurrently
 
@@ -66,6 +67,9 @@ def test_a_server_comes_back_as_it_was_written(stores):
         jupyterhub_version="4.1.6",
         failure="no memory",
         log_tail=("one", "two"),
+        stop_reason=StopReason(StopCause.IDLE, limit=timedelta(hours=1, microseconds=1)),
+        kept_until=LATER,
+        times_kept=2,
         limits_reached=(
             LimitReached(Resource.MEMORY, 2**30, 3, LATER),
             LimitReached(Resource.PROCESSES, 512, 1, NOW),

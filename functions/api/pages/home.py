@@ -1,6 +1,7 @@
 """The home page: lists, starts, stops, adds and removes the visitor's servers. It works without JavaScript."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -15,9 +16,11 @@ from functions.api.pages.views import server_view, url_part
 from functions.api.redirects import default_destination
 from functions.api.rendering import Render
 from functions.api.routers import page_router
-from hubless.domain import names
+from functions.api.serializers import instant
+from hubless.domain import durations, names
 from hubless.domain.errors import HublessError, NotFoundError
-from hubless.domain.lifecycle import INACTIVE, Server, State
+from hubless.domain.lifecycle import INACTIVE, PENDING, Server, State
+from hubless.domain.stop_reasons import asked_by
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -40,6 +43,7 @@ class _Home:
     edge_autosuspend: dependencies.EdgeAutosuspend
     render: Render
     home_notice: HomeNotice
+    keeping: dependencies.Keeping
 
     def page(self, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page."""
@@ -49,7 +53,9 @@ class _Home:
             if server.state is State.READY:
                 self.launching.look(server)  # the page must not show a crashed server as running
         servers = self.servers.of_owners([user.id])
-        views = [server_view(self.spawning, self.origins, user, server) for server in servers]
+        views = [
+            server_view(self.spawning, self.origins, user, server) | self._next_stop(user, server) for server in servers
+        ]
         named = [view for view in views if view["name"]]
         limit = self.spawning.named_limit
         return self.render(
@@ -61,13 +67,38 @@ class _Home:
             named_left=max(0, limit - len(named)),
             shared=self.shared(user),
             home_notice=self.home_notice(user),
+            keep_for=self._keep_for(),
+            refreshes=any(server.state in PENDING for server in servers),
             error=error,
         )
+
+    def _keep_for(self) -> str:
+        extension = self.keeping.extension
+        return durations.in_words(extension) if extension is not None and extension != timedelta.max else ""
+
+    def _next_stop(self, user: User, server: Server) -> dict[str, Any]:
+        following = self.keeping.next_stop(user, server)
+        return {
+            "next_stop": following and {"at": instant(following.at), "why": following.reason.expectation},
+            "may_keep": self.keeping.is_offered(user, server),
+            "times_kept": server.times_kept,
+        }
+
+    def keep_running(self, server_name: str, times: str) -> Response:
+        """Put off the stop of an idle server, unless another click has done so since the page was shown."""
+        user = user_of(self.who)
+        try:
+            server = self.spawning.find(user, server_name)
+            if times == str(server.times_kept):
+                self.keeping.keep(user, server)
+        except HublessError as refused:
+            return self.page(error=refused.message, status=400)
+        return RedirectResponse("/hub/home", 303)
 
     def stop(self, owner_name: str, server_name: str) -> Response:
         """Stop a server and redirect to the page that lists it."""
         owner, server = self.reachable(owner_name, server_name)
-        self.stopping.request_until_done(server)
+        self.stopping.request_until_done(server, asked_by(self.who.name, owner.name))
         is_own = self.who.user is not None and self.who.user.id == owner.id
         return RedirectResponse("/hub/home" if is_own else "/hub/admin", 303)
 
@@ -99,6 +130,7 @@ async def _home(
     edge_autosuspend: dependencies.EdgeAutosuspend,
     render: Render,
     home_notice: HomeNotice,
+    keeping: dependencies.Keeping,
 ) -> _Home:
     return _Home(
         who,
@@ -112,6 +144,7 @@ async def _home(
         edge_autosuspend,
         render,
         home_notice,
+        keeping,
     )
 
 
@@ -140,6 +173,12 @@ async def new_server(form: OwnForm, page: Home) -> Response:
     except HublessError as refused:
         return page.page(error=refused.message, status=400)
     return RedirectResponse(f"/hub/spawn/{url_part(user, name)}", 303)
+
+
+@router.post("/home/keep-running")
+async def keep_running(form: OwnForm, page: Home) -> Response:
+    """Put off the stop of one of the visitor's idle servers."""
+    return page.keep_running(form.text("server_name"), form.text("times"))
 
 
 @router.post("/stop/{owner:segment}")

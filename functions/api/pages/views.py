@@ -4,7 +4,7 @@ from typing import Any
 
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names
-from hubless.domain.lifecycle import Server
+from hubless.domain.lifecycle import Server, State
 from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
 from hubless.domain.translatable import gettext as _
@@ -41,6 +41,8 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
             for one in server.limits_reached
         ],
         "other_version": server.jupyterhub_version if jupyterhub_versions.is_other(server.jupyterhub_version) else "",
+        "stopped_because": server.stop_reason.sentence if server.state is State.STOPPED and server.stop_reason else "",
+        "since": instant(server.entered_at),
         "started": instant(server.started_at),
         "last_activity": instant(server.last_activity_at),
         "profile": (profile.display_name or profile.name) if profile and len(spawning.profiles) > 1 else "",

@@ -25,6 +25,7 @@ from hubless.domain import names, scopes
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.origins import host_of_route
 from hubless.domain.scopes import Bearer
+from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.services.identity import Actor
 
 router = api_router(tag="hub")
@@ -183,6 +184,6 @@ async def shutdown(
     stops_servers = body is not None and body.servers
     running = servers.in_states(ACTIVE) if stops_servers else []
     for server in running:
-        stopping.request_until_done(server)
+        stopping.request_until_done(server, StopReason(StopCause.HUB))
     what = f"{len(running)} servers are being stopped" if stops_servers else "no server was touched"
     return JSONResponse({"message": f"The hub has no process to shut down; {what}"}, 202)

@@ -13,13 +13,14 @@ from functions.api import serializers
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.scope_checks import owner_in_path
-from functions.api.dependencies import Origins, Servers, Spawning, Stopping, UserRemoval, WholeHub
+from functions.api.dependencies import Keeping, Origins, Servers, Spawning, Stopping, UserRemoval, WholeHub
 from functions.api.json_codec import JSONResponse
 from functions.api.progress import progress_response
 from functions.api.routers import api_router, content, problems
 from hubless.domain import lifecycle
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import INACTIVE, Server, State
+from hubless.domain.stop_reasons import asked_by
 from hubless.domain.users import User
 
 router = api_router("/users", tag="servers")
@@ -125,6 +126,7 @@ _STOPPED: Any = {202: {"content": {"text/plain": {}}}, **problems(409, 413)}
 async def stop_server(
     request: Request,
     owner: Stopper,
+    actor: CurrentActor,
     hub: WholeHub,
     spawning: Spawning,
     stopping: Stopping,
@@ -141,7 +143,7 @@ async def stop_server(
     if removes and not name:
         raise HTTPException(400, "Cannot delete the default server")
     found = _found(owner, name, spawning.find)
-    out = stopping.request_until_done(found)
+    out = stopping.request_until_done(found, asked_by(actor.name, owner.name, is_service=actor.service is not None))
     if found.state is not State.STOPPING:  # otherwise JupyterHub does not wait either
         out = await _settled(hub, out, frozenset({State.STOPPING}))
     if removes:
@@ -149,6 +151,18 @@ async def stop_server(
         if out.state in INACTIVE:
             spawning.remove(out)
     return Response(status_code=204) if out.state in INACTIVE else Response(status_code=202, headers=PLAIN)
+
+
+@router.post("/{name:segment}/server/keep-running", response_model=schemas.Kept, responses=problems(409))
+@router.post(
+    "/{name:segment}/servers/{server:segment}/keep-running", response_model=schemas.Kept, responses=problems(409)
+)
+async def keep_running(request: Request, owner: Starter, spawning: Spawning, keeping: Keeping) -> Response:
+    """Put off the stop of a server that is idle, as often as settings allow. JupyterHub has no such path."""
+    kept = keeping.keep(owner, _found(owner, _name(request), spawning.find))
+    return JSONResponse(
+        {"kept_until": serializers.instant(kept.kept_until), "times_left": max(0, keeping.most - kept.times_kept)}
+    )
 
 
 _EVENTS = content("text/event-stream")

@@ -135,12 +135,18 @@ async function refreshServers(items) {
   for (const item of items) {
     const after = fresh.get(item.dataset.server);
     if (!after) continue;
-    news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
+    const isNews = after.dataset.phase !== item.dataset.phase;
+    // What somebody works with stays, until there is news.
+    if (!isNews && (item.contains(document.activeElement) || item.querySelector("details[open]"))) continue;
+    if (isNews) news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
     item.replaceWith(after);
   }
   showRelativeTimes();
-  document.getElementById("live-news").textContent = news.join(". ");
+  document.dispatchEvent(new Event("servers-shown"));
+  if (news.length) document.getElementById("live-news").textContent = news.join(". ");
+  pollWhilePending();
 }
+document.addEventListener("servers-asked", (event) => refreshServers(event.detail).catch(() => {}));
 
 async function poll() {
   const items = document.hidden ? [] : pendingServers();
@@ -148,11 +154,15 @@ async function poll() {
   if (changed.includes(true)) await refreshServers(items.filter((_, index) => changed[index]));
 }
 
+let isPolling = false;
 async function pollWhilePending() {
+  if (isPolling) return;
+  isPolling = true;
   while (pendingServers().length) {
     await new Promise((resolve) => setTimeout(resolve, 1500));
     await poll().catch(() => {}); // the hub does not answer at the moment: try again
   }
+  isPolling = false;
 }
 pollWhilePending();
 

@@ -55,6 +55,8 @@ _FIELDS = (
     "jupyterhub_version",
     "failure",
     "log_tail",
+    "stop_reason",
+    "kept_until",
     "revision",
 )
 # In the order of the lifecycle: a server that changes its state between two reads is seen twice, but never missed.
@@ -361,6 +363,7 @@ def _item(server: Server, active_at: datetime | None) -> ServerItem:
         state=server.state.value,
         user_options=dict(server.user_options),
         last_activity_at=active_at,
+        times_kept=server.times_kept,
         limits_reached=server.limits_reached or None,
         **{name: getattr(server, name) for name in _FIELDS},
     )
@@ -371,7 +374,7 @@ def _server(item: ServerItem, seen: Seen | None) -> Server:
     known = [at for at in (item.last_activity_at, keys.to_instant(reported) if reported else None) if at is not None]
     facts: Mapping[str, Any] = {name: getattr(item, name) for name in _FIELDS}
     return Server(
-        **{**facts, "revision": int(item.revision)},
+        **{**facts, "revision": int(item.revision), "times_kept": int(item.times_kept)},
         state=State(item.state),
         user_options=item.user_options,
         limits_reached=item.limits_reached or (),

@@ -5,7 +5,7 @@ Every item has the version `v` of its shape. A new attribute needs a default, so
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import (
@@ -20,6 +20,7 @@ from pynamodb.models import Model
 
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
+from hubless.domain.stop_reasons import StopCause, StopReason
 
 VERSION = 5  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
@@ -104,6 +105,19 @@ class Instants(Attribute[tuple[datetime, ...]]):
 
     def deserialize(self, value: list[dict[str, str]]) -> tuple[datetime, ...]:
         return tuple(to_instant(int(one["N"])) for one in value)
+
+
+class StopReasonAttribute(Attribute[StopReason]):
+    """Why a server was stopped."""
+
+    attr_type = "S"
+
+    def serialize(self, value: StopReason) -> str:
+        return json.dumps([value.cause, value.by, None if value.limit is None else value.limit.total_seconds()])
+
+    def deserialize(self, value: str) -> StopReason:
+        cause, by, limit = json.loads(value)
+        return StopReason(StopCause(cause), by, None if limit is None else timedelta(seconds=limit))
 
 
 class LimitsReached(Attribute[tuple[LimitReached, ...]]):
@@ -315,6 +329,9 @@ class ServerItem(Item):
     jupyterhub_version = UnicodeAttribute(default="")
     failure = Text()
     log_tail = Names(default=())
+    stop_reason = StopReasonAttribute(null=True)
+    kept_until = Instant(null=True)
+    times_kept = NumberAttribute(default=0)
     limits_reached = LimitsReached(null=True)
     revision = NumberAttribute(default=0)
 

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
@@ -15,9 +15,10 @@ from hubless.domain.errors import (
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.limits import LimitReached, Resource
+from hubless.domain.stop_reasons import StopCause, StopReason
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
-_INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at")
+_INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at", "kept_until")
 _TEXTS = ("display_name", "profile", "task", "address", "failure")
 _ACTIVE_FIRST = ("requested", "preparing", "launching", "starting", "ready", "stopping")
 
@@ -168,6 +169,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts |= {name: getattr(server, name) for name in _TEXTS}
     facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
     facts["jupyterhub_version"] = server.jupyterhub_version
+    facts |= {"stop_reason": _reason_in_row(server.stop_reason), "times_kept": server.times_kept}
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     return (
         server.id,
@@ -187,7 +189,8 @@ def _server(row: Sequence[Any]) -> Server:
     known = json.loads(facts)
     entered = to_instant(entered_at)
     assert entered is not None  # noqa: S101 the column is NOT NULL
-    facts_of: dict[str, Any] = {key: to_instant(known[key]) for key in _INSTANTS} | {key: known[key] for key in _TEXTS}
+    facts_of: dict[str, Any] = {key: to_instant(known.get(key)) for key in _INSTANTS}
+    facts_of |= {key: known[key] for key in _TEXTS}
     return Server(
         id=server_id,
         owner_id=owner_id,
@@ -200,9 +203,24 @@ def _server(row: Sequence[Any]) -> Server:
         user_options=known["user_options"],
         log_tail=tuple(known["log_tail"]),
         jupyterhub_version=known.get("jupyterhub_version", ""),
+        stop_reason=_stop_reason(known.get("stop_reason")),
+        times_kept=known.get("times_kept", 0),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
         **facts_of,
     )
+
+
+def _reason_in_row(reason: StopReason | None) -> list[Any] | None:
+    if reason is None:
+        return None
+    return [reason.cause, reason.by, None if reason.limit is None else reason.limit.total_seconds()]
+
+
+def _stop_reason(stored: list[Any] | None) -> StopReason | None:
+    if stored is None:
+        return None
+    cause, by, limit = stored
+    return StopReason(StopCause(cause), by, None if limit is None else timedelta(seconds=limit))
 
 
 def _limit_reached(resource: str, limit: int, count: int, at: int | None) -> LimitReached:

@@ -1,11 +1,24 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hubless.domain import lifecycle
 from hubless.domain.idle_policies import IdlePolicies
-from hubless.domain.idleness import IdlePolicy, Keep, Reap, ServerWork, is_look_due, is_too_old, verdict
+from hubless.domain.idleness import (
+    IdlePolicy,
+    Keep,
+    Reap,
+    ServerWork,
+    is_look_due,
+    is_too_old,
+    kept_until,
+    next_stop,
+    verdict,
+)
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.profiles import Profile
+from hubless.domain.stop_reasons import StopCause
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -51,7 +64,7 @@ def test_a_narrower_policy_overrides_each_limit_that_it_sets():
 
 # --- what a server says of its work ---
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, MINUTE, MICROSECOND = timedelta(seconds=1), timedelta(minutes=1), timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -174,3 +187,80 @@ def test_a_clock_that_cannot_be_right_proves_no_work(year):
     work = ServerWork(said_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC), moved_at=(NOW,))
 
     assert work.last_worked_at(NOW, count_busy=True) is None
+
+
+# --- when the next stop is, and keeping a server running ---
+
+
+@pytest.mark.parametrize(
+    ("policy", "idle_for", "at", "cause"),
+    [
+        (IdlePolicy(), HOUR, None, None),
+        (IdlePolicy(idle_after=HOUR), 10 * MINUTE, NOW + 50 * MINUTE, StopCause.IDLE),
+        (IdlePolicy(max_age=HOUR * 12), HOUR, NOW + 2 * HOUR, StopCause.AGE),
+        (IdlePolicy(HOUR * 3, HOUR * 12), 59 * MINUTE, NOW + 2 * HOUR, StopCause.AGE),
+        (IdlePolicy(HOUR * 3, HOUR * 12), HOUR, NOW + 2 * HOUR, StopCause.AGE),
+        (IdlePolicy(HOUR * 3, HOUR * 12), 61 * MINUTE, NOW + 119 * MINUTE, StopCause.IDLE),
+        (IdlePolicy(idle_after=timedelta.max), HOUR, None, None),
+    ],
+)
+def test_the_next_stop_is_the_limit_that_is_reached_first(policy, idle_for, at, cause):
+    stop = next_stop(a_running_server(idle_for=idle_for), policy)
+    assert (stop and stop.at, stop and stop.reason.cause) == (at, cause)
+
+
+def test_a_limit_that_no_server_reaches_is_none():
+    server, policy = a_running_server(idle_for=HOUR), IdlePolicy(timedelta.max, timedelta.max)
+    assert next_stop(server, policy, report_interval=MINUTE) is None
+    assert verdict(server, policy, NOW, report_interval=MINUTE) == Keep()
+    assert kept_until(server, policy, HOUR, NOW, report_interval=MINUTE) is None
+    kept = kept_until(server, IdlePolicy(HOUR, HOUR * 20), timedelta.max, NOW, report_interval=MINUTE)
+    assert kept == server.started_at + HOUR * 20
+
+
+@pytest.mark.parametrize("report_interval", [timedelta(), 30 * SECOND])
+def test_the_verdict_falls_at_the_next_stop_and_not_before(report_interval):
+    server, policy = a_running_server(idle_for=MINUTE), IdlePolicy(idle_after=HOUR)
+    at = next_stop(server, policy, report_interval=report_interval).at
+    late = verdict(server, policy, at, report_interval=report_interval)
+    assert verdict(server, policy, at - MICROSECOND, report_interval=report_interval) == Keep()
+    assert late.reason == next_stop(server, policy, report_interval=report_interval).reason
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.READY])
+def test_only_a_ready_server_has_a_next_stop(state):
+    assert next_stop(replace(a_running_server(), state=state), IdlePolicy(HOUR, HOUR)) is None
+
+
+def test_a_kept_server_stays_until_then_however_idle_it_is():
+    policy, server = IdlePolicy(idle_after=HOUR), a_running_server(idle_for=50 * MINUTE)
+    until = kept_until(server, policy, HOUR, NOW, report_interval=timedelta())
+    kept = lifecycle.kept(server, until)
+
+    assert until == NOW + 70 * MINUTE
+    assert (kept.times_kept, kept.revision, next_stop(kept, policy).at) == (1, server.revision + 1, until)
+    assert verdict(kept, policy, until - MICROSECOND) == Keep()
+    assert isinstance(verdict(kept, policy, until), Reap)
+
+
+def test_activity_after_a_keep_counts_as_usual():
+    kept = lifecycle.kept(a_running_server(), NOW + HOUR)
+    active = replace(kept, last_activity_at=NOW + 50 * MINUTE)
+    assert next_stop(active, IdlePolicy(idle_after=HOUR)).at == NOW + 110 * MINUTE
+
+
+def test_a_stop_that_is_late_already_is_put_off_from_now():
+    late = a_running_server(idle_for=HOUR * 5)
+    assert kept_until(late, IdlePolicy(idle_after=HOUR), HOUR, NOW, report_interval=timedelta()) == NOW + HOUR
+
+
+def test_a_keep_never_outlives_the_maximum_age():
+    server, policy = a_running_server(idle_for=30 * MINUTE, age=HOUR * 10), IdlePolicy(HOUR, HOUR * 11)
+    until = kept_until(server, policy, HOUR, NOW, report_interval=timedelta())
+    assert until == NOW + HOUR
+    assert isinstance(verdict(lifecycle.kept(server, until), policy, until), Reap)
+
+
+@pytest.mark.parametrize("policy", [IdlePolicy(), IdlePolicy(max_age=HOUR * 12), IdlePolicy(HOUR * 9, HOUR * 10)])
+def test_a_server_that_idleness_does_not_stop_is_not_kept(policy):
+    assert kept_until(a_running_server(idle_for=MINUTE), policy, HOUR, NOW, report_interval=timedelta()) is None

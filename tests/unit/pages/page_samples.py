@@ -75,6 +75,11 @@ def server(name="", state="stopped", owner="alice", **changes):
         "log_tail": [],
         "limits_reached": [],
         "other_version": "",
+        "stopped_because": "You stopped this server" if state == "stopped" else "",
+        "since": WAS,
+        "next_stop": None,
+        "may_keep": False,
+        "times_kept": 0,
         "started": WAS if state == "ready" else None,
         "last_activity": WAS,
         "profile": "JupyterLab",
@@ -200,6 +205,8 @@ home = {
     "shared": [],
     "error": None,
     "home_notice": None,
+    "keep_for": "1 hour",
+    "refreshes": False,
 }
 confirm_start = {
     "for_user": None,
@@ -256,6 +263,7 @@ spawn = {
     "home_notice": {"size": "1.5 GiB", "limit": "", "is_over": False},
 }
 LARGE_HOME = {"size": "at least 12 GiB", "limit": "10 GiB", "is_over": True}
+SOON = {"at": WAS, "why": "A server that nobody uses for 1 hour is stopped."}
 REACHED = [
     {"resource": "memory", "limit": "memory limit of 1 GiB", "count": 2, "at": WAS},
     {"resource": "processes", "limit": "limit of 1024 processes and threads", "count": 40, "at": WAS},
@@ -648,6 +656,16 @@ PAGES = {
     "sign_up_with_code": ("sign_up.html", frame() | sign_up | {"asks_for_code": True, "needs_code": True}),
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
+    "home_soon": (
+        "home.html",
+        frame(ALICE)
+        | home
+        | {"default": server(state="ready", next_stop=SOON, may_keep=True)}
+        | {
+            "named": [server("dask", state="ready", next_stop=SOON), server("gpu", state="starting")],
+            "refreshes": True,
+        },
+    ),
     "home_failed": ("home.html", frame(ALICE) | home | {"default": server(state="failed", **FAILED)}),
     "home_limits": (
         "home.html",

@@ -191,6 +191,7 @@ OTHER_SCRIPTS = {
         for name in ("spawn", "spawn_large_home", "spawn_other", "spawn_one_profile", "spawn_nothing_offered")
     },
     "lti_registered": ["/hub/static/lti_close.js?v=1"],
+    **{name: ["/hub/static/home.js?v=1"] for name, (template, _) in PAGES.items() if template == "home.html"},
 } | {
     name: ["/hub/static/passkeys.js?v=1"]
     for name, (template, _) in PAGES.items()

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain import tokens
+from hubless.domain import lifecycle, tokens
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.idleness import IdlePolicy, NoAnswer, ServerWork
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import MessageKind
 from hubless.domain.profiles import Profile
+from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.services import inspecting
 from tests.support.world import World
 
@@ -303,3 +304,28 @@ def test_a_starting_servers_own_report_says_that_it_listens(world):
     world.activity.report(world.alice, now, {"": now}, by_server=server.id)
     assert world.server().last_activity_at == now
     assert [message.kind for message in world.queue.sent] == [MessageKind.ACTIVITY]
+
+
+def test_the_sweep_notes_which_limit_a_server_reached():
+    world = World(idle_policy=IdlePolicy(idle_after=HOUR, max_age=3 * HOUR))
+    idle_for(world, HOUR)
+    world.sweep()
+    assert world.server().stop_reason == StopReason(StopCause.IDLE, limit=HOUR)
+
+    idle_for(world, 3 * HOUR)
+    says(world, busy=1)
+    world.sweep()
+    assert world.server().stop_reason == StopReason(StopCause.AGE, limit=3 * HOUR)
+
+
+def test_a_server_that_was_kept_between_list_and_stop_stays(world):
+    idle_for(world, HOUR)
+    kept = world.inspector.inspect
+
+    def inspect(server, *rest):
+        world.servers.write(server, lifecycle.kept(server, world.clock.now() + HOUR))
+        return kept(server, *rest)
+
+    world.inspector.inspect = inspect
+    world.sweep()
+    assert world.server().state is State.READY

@@ -1,0 +1,97 @@
+"""Keeping a server running: its owner says once, or as often as settings allow, that it is not to be culled as idle."""
+
+import logging
+from datetime import timedelta
+
+from hubless.domain import idleness, lifecycle
+from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
+from hubless.domain.idle_policies import IdlePolicies
+from hubless.domain.idleness import NextStop
+from hubless.domain.lifecycle import Server
+from hubless.domain.translatable import ngettext
+from hubless.domain.users import User
+from hubless.domain.values import value
+from hubless.ports.clock import Clock
+from hubless.ports.servers import ServerStore
+
+logger = logging.getLogger(__name__)
+TRIES = 10
+
+
+@value
+class Keeping:
+    """Tells when servers will be stopped by themselves, and puts that off.
+
+    Args:
+        extension: how much later an idle server is stopped; None if nobody may put it off.
+        most: how often in one launch.
+        report_interval: activity may be seen that much later.
+    """
+
+    servers: ServerStore
+    clock: Clock
+    idle_policies: IdlePolicies
+    extension: timedelta | None
+    most: int
+    report_interval: timedelta
+
+    def next_stop(self, owner: User, server: Server) -> NextStop | None:
+        """Return when a ready *server* will be stopped if nobody uses it; None if it has no limit, or is not ready."""
+        policy = self.idle_policies.of(server.profile, owner.name)
+        return idleness.next_stop(server, policy, report_interval=self.report_interval)
+
+    def is_offered(self, owner: User, server: Server) -> bool:
+        """Say whether `keep` puts off the next stop of *server*."""
+        return server.times_kept < self.most and self._kept(owner, server) is not None
+
+    def keep(self, owner: User, server: Server) -> Server:
+        """Put off the stop for idleness of a ready *server*, and return it as it is then.
+
+        Raises:
+            InvalidRequestError: when the server is not stopped for idleness, or was kept as often as allowed.
+            NotFoundError: when somebody removes the server meanwhile.
+            StoreConflictError: when it changes all the time.
+        """
+        current = server
+        for _try in range(TRIES):
+            after = self._kept(owner, current)
+            if after is None:
+                raise InvalidRequestError("This server is not going to be stopped for lack of activity.")
+            if current.times_kept >= self.most:
+                raise InvalidRequestError(
+                    ngettext(
+                        "This server was kept running once, which is all that this hub allows. Use it, or start it"
+                        " again later.",
+                        "This server was kept running %(count)s times, which is all that this hub allows. Use it, or"
+                        " start it again later.",
+                        self.most,
+                    )
+                )
+            try:
+                self.servers.write(current, after)
+            except StoreConflictError:
+                found = self.servers.get(server.id)
+                if found is None:
+                    raise NotFoundError("Server", f"{owner.name}/{server.name}") from None
+                current = found
+            else:
+                logger.info(
+                    "server %s: its owner keeps it running until %s",
+                    server.id,
+                    after.kept_until,
+                    extra=lifecycle.log_fields(server),
+                )
+                return after
+        raise StoreConflictError(f"Server {server.id} changes all the time")
+
+    def _kept(self, owner: User, server: Server) -> Server | None:
+        if self.extension is None:
+            return None
+        until = idleness.kept_until(
+            server,
+            self.idle_policies.of(server.profile, owner.name),
+            self.extension,
+            self.clock.now(),
+            report_interval=self.report_interval,
+        )
+        return None if until is None else lifecycle.kept(server, until)
