@@ -44,7 +44,7 @@ def export(*, path: Path, data: Path, file: Path | None, stage: str | None, with
 
     if path.suffix != ".jsonl":
         raise click.UsageError("Give the file a name that ends with .jsonl: so `hubless import` knows it")
-    with opening.hub(data, file, stage) as hub:
+    with opening.hub(data, file, stage, needs_key=not without_secrets) as hub:
         progress = ProgressLine(is_terminal=sys.stderr.isatty())
         where = f"the stage {stage}" if stage else str(hub.settings.data)
         number = archive_file.write_records(
@@ -190,7 +190,7 @@ def _target(data: Path, file: Path | None, stage: str | None, *, report_only: bo
             is_new = stage is None and not opening.settings_of(data, file).database.exists()
         if report_only and is_new:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubless-"))) / "data"
-        yield stack.enter_context(opening.hub(data, file, stage, new=True))
+        yield stack.enter_context(opening.hub(data, file, stage, new=True, needs_key=True))
 
 
 def _check_settings_options(write_settings: Path | None, config: Path | None, *, run_config: bool) -> None:
@@ -215,7 +215,7 @@ def _write_settings(path: Path | None, hub: "Hub", archive: "Archive", config: P
 
 
 def _carry_out(hub: "Hub", plan: "Plan", origin: str, *, beside: bool, yes: bool) -> None:
-    from hubless.domain.errors import InvalidRequestError
+    from hubless.domain.errors import HublessError, InvalidRequestError
 
     if not plan.steps:
         return
@@ -226,7 +226,15 @@ def _carry_out(hub: "Hub", plan: "Plan", origin: str, *, beside: bool, yes: bool
             raise InvalidRequestError("Nothing was written. Add --yes to import without being asked.")
         click.confirm("Import this?", abort=True)
     progress = ProgressLine(is_terminal=sys.stderr.isatty())
-    hub.moving.carry_out(plan, origin, progress)
+    try:
+        hub.moving.carry_out(plan, origin, progress)
+    except (HublessError, KeyboardInterrupt):
+        progress.end()
+        what = (
+            "Nothing was written." if beside else "What it wrote before stays. Import again, and it goes on from there."
+        )
+        click.echo(f"The import broke off. {what}", err=True)
+        raise
     progress.end()
     click.echo(f"Done: {plan.changes} changes.")
 

@@ -39,13 +39,28 @@ def settings_of(data: Path, file: Path | None) -> Settings:
 
 
 @contextlib.contextmanager
-def hub(data: Path, file: Path | None, stage: str | None = None, *, new: bool = False) -> "Iterator[Hub]":
-    """Open the hub's store, whether the hub runs or not. *new* creates one on this machine if there is none."""
+def hub(
+    data: Path, file: Path | None, stage: str | None = None, *, new: bool = False, needs_key: bool = False
+) -> "Iterator[Hub]":
+    """Open the hub's store, whether the hub runs or not.
+
+    Args:
+        data: the folder of a hub on this machine.
+        file: the settings; None for the default file.
+        stage: the hub in AWS, in place of the one on this machine.
+        new: whether to create a hub on this machine if there is none.
+        needs_key: whether to read the hub's key at once, so that nobody learns in the midst that it cannot be read.
+    """
     with commands.errors_as_messages():
         if stage is not None:
             from operations import deployed_stage
 
-            yield deployed_stage.open_hub(commands.stage_of(file, stage), commands.settings_file(file))
+            chosen = commands.stage_of(file, stage)
+            with deployed_stage.refusals_explained(chosen):
+                opened = deployed_stage.open_hub(chosen, commands.settings_file(file))
+                if needs_key:
+                    opened.key  # noqa: B018 reads it
+                yield opened
             return
         from embedded import data_folder
         from hubless.bootstrap import machine

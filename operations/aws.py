@@ -22,6 +22,10 @@ IAM_ACTIONS = {
     "DeleteObjects": "DeleteObject",
 }  # where IAM's action is not the name of the operation
 _DENIED = ("AccessDenied", "Unauthorized", "NotAuthorized", "Forbidden", "AuthorizationError")
+_KEY_DENIED = re.compile("ciphertext refers to|Access to KMS")  # of SSM, when KMS refuses the key of a secret
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_UNKNOWN = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException"})
+_NO_TABLE = "ResourceNotFoundException"
 _NO_CREDENTIALS = (
     "No AWS credentials found. Log in with `aws sso login` or `aws configure`; "
     "if you have several profiles, choose one with AWS_PROFILE"
@@ -111,12 +115,40 @@ def open_session() -> Any:
     return boto3.Session()
 
 
+def refusal_behind(error: BaseException) -> AwsCallError | None:
+    """Return what an operator has to know of AWS's answer that caused *error*, which a store of the hub raised.
+
+    None if AWS did not cause it, or if no operator can change it, such as throttling.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 only commands that call AWS need it
+
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, (BotoCoreError, ClientError)):
+        found = getattr(found, "cause", None) or found.__cause__  # PynamoDB's errors have their own
+    if found is None:
+        return None
+    if isinstance(found, BotoCoreError):
+        return _no_answer(found, "AWS")
+    refusal = _refusal(found, "ssm" if found.operation_name == "GetParameters" else "dynamodb")
+    if refusal.error_code == _NO_TABLE:
+        return AwsCallError("its table is gone. Bring it back from a backup (docs/deploy.md)", error_code=_NO_TABLE)
+    is_of_operator = refusal.missing_permission or refusal.error_code in _EXPIRED | _UNKNOWN
+    return refusal if is_of_operator else None
+
+
 def _refusal(error: "ClientError", service: str) -> AwsCallError:
     found = error.response.get("Error", {})
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
+    if code in _EXPIRED:
+        return AwsCallError("your AWS credentials have expired. Log in again, as with `aws sso login`", error_code=code)
+    if code in _UNKNOWN:
+        return AwsCallError(
+            "AWS does not know your credentials. Log in again, or choose others with AWS_PROFILE", error_code=code
+        )
     if any(code.startswith(word) for word in _DENIED):
         named = _PERMISSION.search(message)
-        permission = named[1] if named else _permission_of(service, error.operation_name)
+        lacking = "kms:Decrypt" if _KEY_DENIED.search(message) else _permission_of(service, error.operation_name)
+        permission = named[1] if named else lacking
         return AwsCallError(f"the permission {permission} is missing", missing_permission=permission, error_code=code)
     return AwsCallError(f"{service} answered {code}: {message}".rstrip(": "), error_code=code)
 

@@ -1,15 +1,17 @@
 """Read a deployed stage: its resources from CloudFormation, and its settings from the variables of a function."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubless.domain.errors import HublessError
 from hubless.domain.values import value
 from hubless.settings.cloud import PREFIX, CloudSettings, cloud_settings
 from hubless.settings.environment import EDGE_PREFIX
 from hubless.settings.stage import Stage
-from operations.aws import Aws, AwsCallError
+from operations.aws import Aws, AwsCallError, refusal_behind
 from operations.errors import OperationsError
 
 if TYPE_CHECKING:
@@ -141,3 +143,20 @@ def open_hub(stage: Stage, file: Path | None, deployment: Deployment | None = No
 
     region = stage.settings.region
     return bootstrap.assemble((deployment or read(stage, Aws(region))).cloud, region, file)
+
+
+@contextmanager
+def refusals_explained(stage: Stage) -> Iterator[None]:
+    """Say what AWS refuses an operator who uses the stores of *stage*: their own errors speak of functions' roles.
+
+    Raises:
+        OperationsError: in place of an error that AWS caused and the operator can change.
+    """
+    try:
+        yield
+    except OperationsError:
+        raise
+    except HublessError as error:
+        if (refusal := refusal_behind(error)) is None:
+            raise
+        raise OperationsError(f"The stage {stage.name} cannot be used: {refusal}") from error

@@ -6,16 +6,21 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from embedded.cli import main
+from hubless.adapters.archive_file import write as write_archive
 from hubless.domain.tokens import sha256
 from hubless.settings.cloud import to_environment
 from hubless.settings.stage import load_stage
 from operations import deployed_stage
 from operations.aws import Aws
 from operations.errors import OperationsError
+from tests.support.builders import NOW
 from tests.support.dynamodb import REGION, in_new_table, moto
+from tests.support.moving import a_hub
 from tests.unit.test_cloud_settings import CLOUD
 
 STAGES = f'[stages.prod]\nregion = "{REGION}"\n[[services]]\nname = "grader"\ntoken_env = "GRADER_TOKEN"\n'
@@ -96,6 +101,30 @@ def shell(aws, stacks, tmp_path):
     return run
 
 
+@pytest.fixture
+def refuse(monkeypatch):
+    """Have AWS refuse an operation from now on."""
+
+    def refuse(operation, code, message=""):
+        send = BaseClient._make_api_call
+
+        def _make_api_call(client, name, arguments):
+            if name == operation:
+                raise ClientError({"Error": {"Code": code, "Message": message}}, name)
+            return send(client, name, arguments)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", _make_api_call)
+
+    return refuse
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "old.jsonl"
+    write_archive(a_hub(), path, NOW)
+    return path
+
+
 def test_the_first_admin_gets_a_one_time_link_at_the_hubs_address(shell):
     answer = shell("admin", "ada")
 
@@ -172,3 +201,76 @@ def test_without_credentials_the_command_says_how_to_log_in(database, monkeypatc
 
     assert answer.exit_code == 1
     assert "No AWS credentials found" in answer.output
+
+
+WITHOUT_SERVICES = STAGES.partition("[[services]]")[0]
+NO_DECRYPT = "User: ada is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:1"
+OTHER_KEY = "The ciphertext refers to a customer master key that does not exist"
+
+
+@pytest.mark.parametrize(
+    ("answered", "meaning"),
+    [
+        (("AccessDeniedException", ""), "the permission ssm:GetParameters is missing"),
+        (("AccessDeniedException", NO_DECRYPT), "the permission kms:Decrypt is missing"),
+        (("AccessDeniedException", OTHER_KEY), "the permission kms:Decrypt is missing"),
+        (("ExpiredTokenException", ""), "your AWS credentials have expired. Log in again, as with `aws sso login`"),
+    ],
+)
+def test_without_the_hubs_key_an_import_ends_before_its_plan(shell, refuse, archive, answered, meaning):
+    archive.with_name("hubless.toml").write_text(WITHOUT_SERVICES)  # whose tokens are read before
+    refuse("GetParameters", *answered)
+
+    answer = shell("import", str(archive), "--yes")
+
+    assert (answer.exit_code, answer.output) == (1, f"hubless: The stage prod cannot be used: {meaning}\n")
+
+
+def test_an_export_without_secrets_needs_no_key(shell, refuse, tmp_path):
+    (tmp_path / "hubless.toml").write_text(WITHOUT_SERVICES)
+    refuse("GetParameters", "AccessDeniedException")
+
+    assert shell("export", str(tmp_path / "a.jsonl")).exit_code == 1
+    assert not (tmp_path / "a.jsonl").exists()
+    assert shell("export", str(tmp_path / "a.jsonl"), "--without-secrets").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("answered", "meaning"),
+    [
+        (("AccessDeniedException", ""), "the permission dynamodb:Query is missing"),
+        (("AccessDeniedException", NO_DECRYPT), "the permission kms:Decrypt is missing"),
+        (("UnrecognizedClientException", ""), "AWS does not know your credentials"),
+        (("ResourceNotFoundException", ""), "its table is gone. Bring it back from a backup (docs/deploy.md)"),
+    ],
+)
+def test_a_refusal_of_the_table_is_one_sentence(shell, refuse, archive, answered, meaning):
+    refuse("Query", *answered)
+
+    answer = shell("import", str(archive), "--report")
+
+    assert answer.exit_code == 1
+    assert answer.output.startswith(f"hubless: The stage prod cannot be used: {meaning}")
+    assert "role" not in answer.output
+
+
+def test_what_an_operator_cannot_change_is_said_as_it_is(shell, refuse, archive):
+    refuse("Query", "InternalServerError")
+
+    answer = shell("import", str(archive), "--report")
+
+    assert answer.output == (
+        "hubless: DynamoDB refused a request to the table hubless (InternalServerError). DynamoDB failed; try again.\n"
+    )
+
+
+def test_an_import_that_breaks_off_says_that_another_goes_on(shell, refuse, archive):
+    refuse("TransactWriteItems", "AccessDeniedException", NO_DECRYPT.replace("kms:Decrypt", "dynamodb:PutItem"))
+
+    answer = shell("import", str(archive), "--yes")
+
+    assert answer.exit_code == 1
+    assert answer.output.endswith(
+        "The import broke off. What it wrote before stays. Import again, and it goes on from there.\n"
+        "hubless: The stage prod cannot be used: the permission dynamodb:PutItem is missing\n"
+    )
