@@ -16,6 +16,7 @@ from functions.api.auth.visitors import visitor
 from functions.api.dependencies import hub_of
 from functions.api.flashes import flash_of, forget_flash
 from functions.api.languages import language_of, note_language
+from functions.api.markdown_text import markdown
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
 from hubless.domain.languages import NAMES
@@ -86,6 +87,7 @@ class Renderer:
                     answers_form=self._request.method != "GET",
                     help_url=settings.help_url,
                     hub_contact=settings.contact,
+                    hub_announcement=markdown(settings.announcement),
                     **context,
                 )
             )

@@ -48,6 +48,7 @@ class HubSettings:
     """The hub as a whole."""
 
     name: str = setting("hubless", NAME, "The hub's name on its pages")
+    announcement: str = setting("", TEXT, "What every page says at its top, in Markdown")
     currency: str = setting("", TEXT, "What stands before the prices of profiles, such as `$` or `EUR `")
     host: str = setting(
         "127.0.0.1",

@@ -1,6 +1,7 @@
 """The home page: lists, starts, stops, adds and removes the visitor's servers. It works without JavaScript."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -17,7 +18,9 @@ from functions.api.redirects import default_destination
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
+from functions.api.store_pool import in_store_pool
 from hubless.domain import durations, names
+from hubless.domain.bounds import MAX_DISPLAY_NAME
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.lifecycle import INACTIVE, PENDING, Server, State
 from hubless.domain.stop_reasons import asked_by
@@ -26,6 +29,9 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
+ENDS_SOON = timedelta(days=7)
+SHOWN_SERVERS = 8  # named ones, before stopped ones fold
+SHOWN_TOKENS, NOTE = 5, 60  # tokens that the page names, and characters of their notes
 
 
 @value
@@ -45,8 +51,8 @@ class _Home:
     home_notice: HomeNotice
     keeping: dependencies.Keeping
 
-    def page(self, *, error: str | None = None, status: int = 200) -> Response:
-        """Return the page."""
+    def page(self, *, error: str | None = None, status: int = 200, needs: Iterable[dict[str, Any]] = ()) -> Response:
+        """Return the page; *needs* are what its visitor should know beyond the state of servers."""
         user = user_of(self.who)
         self.edge_autosuspend.start_ahead()
         for server in self.servers.of_owners([user.id]):
@@ -56,17 +62,21 @@ class _Home:
         views = [
             server_view(self.spawning, self.origins, user, server) | self._next_stop(user, server) for server in servers
         ]
-        named = [view for view in views if view["name"]]
+        # A long list begins with what runs, starts, stops or has failed.
+        named = sorted((view for view in views if view["name"]), key=lambda view: view["state"] == State.STOPPED)
         limit = self.spawning.named_limit
         return self.render(
             "home.html",
             status_code=status,
             default=next((view for view in views if not view["name"]), None),
             named=named,
+            named_shown=max(SHOWN_SERVERS, sum(view["state"] != State.STOPPED for view in named)),
+            longest_name=MAX_DISPLAY_NAME,
             named_limit=limit,
             named_left=max(0, limit - len(named)),
             shared=self.shared(user),
             home_notice=self.home_notice(user),
+            needs=needs,
             keep_for=self._keep_for(),
             refreshes=any(server.state in PENDING for server in servers),
             error=error,
@@ -91,6 +101,15 @@ class _Home:
             server = self.spawning.find(user, server_name)
             if times == str(server.times_kept):
                 self.keeping.keep(user, server)
+        except HublessError as refused:
+            return self.page(error=refused.message, status=400)
+        return RedirectResponse("/hub/home", 303)
+
+    def rename(self, server_name: str, display_name: str) -> Response:
+        """Give one of the visitor's named servers another name to show."""
+        user = user_of(self.who)
+        try:
+            self.spawning.edit(user, self.spawning.find(user, server_name), display_name=display_name.strip())
         except HublessError as refused:
             return self.page(error=refused.message, status=400)
         return RedirectResponse("/hub/home", 303)
@@ -160,8 +179,23 @@ async def redirect_to_server(who: Person, servers: dependencies.Servers, origins
 @router.get("/home")
 async def home(page: Home, hub: dependencies.WholeHub) -> Response:
     """Show the visitor's servers."""
-    await require_fresh_login(hub, page.who, user_of(page.who))
-    return page.page()
+    user = user_of(page.who)
+    await require_fresh_login(hub, page.who, user)
+    needs = await in_store_pool(_ending_tokens, {"tokens": hub.tokens, "user": user, "now": hub.clock.now()}, user.id)
+    return page.page(needs=needs)
+
+
+async def _ending_tokens(tokens: dependencies.Tokens, user: User, now: datetime) -> list[dict[str, Any]]:
+    """Return the visitor's own tokens that end soon, the first to end first."""
+    ending = [
+        token
+        for token in tokens.of(user)
+        if token.client_id is None and token.expires_at is not None and token.expires_at - now <= ENDS_SOON
+    ]
+    return [
+        {"kind": "token", "note": token.note[:NOTE], "at": instant(token.expires_at)}
+        for token in sorted(ending, key=lambda token: token.expires_at or now)[:SHOWN_TOKENS]
+    ]
 
 
 @router.post("/home/new-server")
@@ -179,6 +213,12 @@ async def new_server(form: OwnForm, page: Home) -> Response:
 async def keep_running(form: OwnForm, page: Home) -> Response:
     """Put off the stop of one of the visitor's idle servers."""
     return page.keep_running(form.text("server_name"), form.text("times"))
+
+
+@router.post("/home/rename-server")
+async def rename_server(form: OwnForm, page: Home) -> Response:
+    """Give one of the visitor's named servers another name to show."""
+    return page.rename(form.text("server_name"), form.text("display_name"))
 
 
 @router.post("/stop/{owner:segment}")

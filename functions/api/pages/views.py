@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from functions.api.pages.chosen_options import chosen_in_words
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names
 from hubless.domain.lifecycle import Server, State
@@ -45,5 +46,6 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "since": instant(server.entered_at),
         "started": instant(server.started_at),
         "last_activity": instant(server.last_activity_at),
+        "chosen": chosen_in_words(profile, server.user_options) if profile else [],
         "profile": (profile.display_name or profile.name) if profile and len(spawning.profiles) > 1 else "",
     }

@@ -51,6 +51,7 @@ def frame(user=None, **changes):
         "theme": "",
         "flash": None,
         "answers_form": False,
+        "hub_announcement": "",
         "help_url": "/services/help/" if user else "",
         "hub_contact": "it@example.org" if user else "",
         "base_url": "/hub/",
@@ -75,6 +76,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "log_tail": [],
         "limits_reached": [],
         "other_version": "",
+        "chosen": [],
         "stopped_because": "You stopped this server" if state == "stopped" else "",
         "since": WAS,
         "next_stop": None,
@@ -206,6 +208,9 @@ home = {
     "error": None,
     "home_notice": None,
     "keep_for": "1 hour",
+    "needs": [],
+    "named_shown": 8,
+    "longest_name": 255,
     "refreshes": False,
 }
 confirm_start = {
@@ -656,6 +661,22 @@ PAGES = {
     "sign_up_with_code": ("sign_up.html", frame() | sign_up | {"asks_for_code": True, "needs_code": True}),
     "home_first": ("home.html", frame(ALICE) | home),
     "home_full": ("home.html", frame(ROOT) | home | FULL_HOME),
+    "home_needs": (
+        "home.html",
+        frame(
+            ALICE,
+            hub_announcement=Markup("<p>Closed on <strong>Friday</strong>. <a href='/hub/token'>More</a></p>"),
+        )
+        | home
+        | {"needs": [{"kind": "token", "note": "backup script", "at": WAS}]}
+        | {"default": server(state="ready", chosen=["Python: 3.13", "Memory: 8 GiB", "Course files"])},
+    ),
+    "home_many": (
+        "home.html",
+        frame(ALICE)
+        | home
+        | {"named": [server(f"project-{number}") for number in range(50)], "named_limit": 60, "named_left": 10},
+    ),
     "home_soon": (
         "home.html",
         frame(ALICE)
