@@ -33,7 +33,8 @@ def report(plan: Plan, roles: Sequence[str], *, delete: bool, most: int | None =
     lines += _gone(plan, delete=delete, most=most)
     lines += _remarks(plan.remarks, most)
     if not plan.changes:
-        lines.append("There is nothing to import: everything is here already.")
+        what = "what is not left out" if plan.left_out else "everything"
+        lines.append(f"There is nothing to import: {what} is here already.")
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -281,6 +282,8 @@ def _renames(given: Sequence[str]) -> dict[str, str]:
     for old, equals, new in pairs:
         if not (old and equals and new):
             raise click.UsageError(f"--rename {old!r}: write OLD=NEW")
+    if twice := [old for old, times in Counter(old for old, _, _ in pairs).items() if times > 1]:
+        raise click.UsageError(f"--rename names {twice[0]!r} twice: which name shall the user have?")
     return {old: new for old, _, new in pairs}
 
 

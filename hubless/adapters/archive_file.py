@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hubless.domain.archive import VERSION, Archive
-from hubless.domain.archive_form import KINDS, from_json, to_json
+from hubless.domain.archive_form import KINDS, from_json, parsed_json, to_json
 from hubless.domain.errors import InvalidRequestError
 
 MAX_LINE = 4_000_000  # bytes: a group of 10,000 members whose names have 255 characters needs 2.6 MB
@@ -100,10 +100,6 @@ def read(path: Path) -> Archive:
         raise InvalidRequestError(f"The archive {path} cannot be read: {failed.strerror}") from failed
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
 class _Reading:
     """Reads one file, line by line."""
 
@@ -130,7 +126,7 @@ class _Reading:
             if len(data) > MAX_LINE:
                 raise self._wrong(f"it has more than {MAX_LINE} bytes")
             try:
-                line = json.loads(data, parse_constant=_refuse)
+                line = parsed_json(data)
             except (ValueError, RecursionError):
                 raise self._wrong("it is not JSON. Perhaps the file was cut: copy it again") from None
             if not isinstance(line, dict) or not isinstance(line.get("kind"), str):

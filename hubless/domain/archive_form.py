@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import re
 import types
 from collections.abc import Callable, Hashable, Mapping
@@ -38,9 +39,23 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = types.MappingProxyType(
 )
 _MAX_INTEGER = 2**53  # what every JSON reader keeps exactly
 _DEEPEST = 50  # levels of objects in what a record holds
-
-
 _APP_BYTES = (10, 64)  # of an app's secret
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Return what a text of JSON says.
+
+    Raises:
+        ValueError: when it is no JSON, or has numbers that JSON has not, or larger ones than a float.
+        RecursionError: when it is too deep.
+    """
+    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def to_json(record: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from hubless.domain.added_services import MAX_SERVICES
 from hubless.domain.archive import (
@@ -31,7 +31,7 @@ from hubless.domain.bounds import (
     MAX_USER_RECORD,
 )
 from hubless.domain.errors import InvalidRequestError, OptionRefusedError
-from hubless.domain.import_items import Item, Kind
+from hubless.domain.import_items import Item, Kind, token_in_words
 from hubless.domain.names import check_display_name, shown
 from hubless.domain.profile_options import UNLISTED
 from hubless.domain.profiles import PROFILE, Profile, check_options, choose
@@ -42,25 +42,36 @@ from hubless.domain.users import User
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _AN_ID = 60  # bytes of an id and what is around it in a record
 _A_GRANT = 200  # bytes of a share in its holder's record, without its scopes
+_CLOCKS_DIFFER = timedelta(days=1)  # at most, between two machines whose clocks somebody looks at
 Tell = Callable[[Remark], None]
+R = TypeVar("R", ArchivedUser, ArchivedServer, ArchivedToken)
 
 
-def fitting(found: Archive, profiles: Mapping[str, Profile], groups: Mapping[str, set[str]], tell: Tell) -> Archive:
-    """Return *found* without the parts of records that are too large or that no start would take.
+def fitting(
+    found: Archive, profiles: Mapping[str, Profile], groups: Mapping[str, set[str]], now: datetime, tell: Tell
+) -> Archive:
+    """Return *found* without the parts of records that are too large, that no start would take, or that cannot be.
 
     Args:
         found: with names as they are here.
         profiles: that this hub offers; empty if options are not to be looked at.
         groups: names of the groups of each user, by the user's name, as they will be.
+        now: the present instant, after which nobody was active.
         tell: is given a remark for each part that is left out.
     """
     return replace(
         found,
-        users=tuple(_user(one, tell) for one in found.users),
+        users=tuple(_user(_active(one, Kind.USER, one.name, now, tell), tell) for one in found.users),
         groups=tuple(_group(one, tell) for one in found.groups),
         services=tuple(_service(one, tell) for one in found.services),
-        servers=tuple(_server(one, profiles, groups, tell) for one in found.servers),
-        tokens=tuple(replace(one, note=one.note[:MAX_NOTE]) for one in found.tokens),
+        servers=tuple(
+            _server(_active(one, Kind.SERVER, f"{one.owner}/{one.name}", now, tell), profiles, groups, tell)
+            for one in found.servers
+        ),
+        tokens=tuple(
+            replace(_active(one, Kind.TOKEN, token_in_words(one), now, tell), note=one.note[:MAX_NOTE])
+            for one in found.tokens
+        ),
     )
 
 
@@ -136,6 +147,15 @@ def _bytes_of(item: Item) -> list[tuple[str, int]]:
             return [(record.user, _A_GRANT + sum(map(len, record.scopes)))]
         case _:
             return []
+
+
+def _active(record: R, kind: Kind, name: str, now: datetime, tell: Tell) -> R:
+    """Return *record* without a last activity that is to come: it would hide all that follow until then."""
+    if record.last_activity_at is None or record.last_activity_at <= now + _CLOCKS_DIFFER:
+        return record
+    to_do = "Look at the old hub's clock. The next activity here counts."
+    tell(Remark(kind, name, "comes without its last activity, which is in the future", to_do))
+    return replace(record, last_activity_at=None)
 
 
 def _user(user: ArchivedUser, tell: Tell) -> ArchivedUser:

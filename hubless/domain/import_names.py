@@ -68,10 +68,10 @@ class _Naming:
     def named(self) -> Named:
         known = [*(user.name for user in self._source.users), *(one.name for one in self._source.sign_ups)]
         wanted = {name: self._wanted(name) for name in known}
-        by_look = defaultdict[str, set[str]](set)
+        by_look = defaultdict[str, dict[str, str]](dict)
         for user in self._source.users:
             if (name := wanted[user.name]) is not None:
-                by_look[skeleton(name)].add(user.name)
+                by_look[skeleton(name)][user.name] = name
         for user in self._source.users:
             self._name(user, wanted[user.name], by_look)
         for option, given in (("--rename", self._choices.renames), ("--join", self._choices.joined)):
@@ -123,17 +123,19 @@ class _Naming:
         names = (*(one.name for one in self._here.sign_ups), *self._users)
         return {part_of(name): name for name in names}
 
-    def _name(self, user: ArchivedUser, name: str | None, by_look: Mapping[str, set[str]]) -> None:
+    def _name(self, user: ArchivedUser, name: str | None, by_look: Mapping[str, Mapping[str, str]]) -> None:
         if user.name in self._names:
             return
         if name is None:
             why = "got another name by an earlier import, and nobody has that name here any more"
             self._leave_out(user, user.name, why, "To bring the user anew: --rename OLD=NEW with the same name.")
             return
-        alike = sorted(by_look[skeleton(name)] - {user.name})
+        alike = sorted(by_look[skeleton(name)].keys() - {user.name})
         holder = self._by_look.get(skeleton(name))
         if alike:
-            why = f"would be {shown(name)} here, which looks like what {shown(alike[0])} would be"
+            is_same, other = by_look[skeleton(name)][alike[0]] == name, shown(alike[0])
+            so = f"and so would {other}" if is_same else f"which looks like what {other} would be"
+            why = f"would be {shown(name)} here, {so}"
         elif holder is not None and holder != name:
             why = f"looks like the user {shown(holder)}, who is here"
         elif fault := "" if holder == name else _fault(name):
@@ -141,7 +143,7 @@ class _Naming:
         else:
             self._take(user, name)
             return
-        self._leave_out(user, name, why, f"Choose a name: --rename '{user.name}=NEW'.")
+        self._leave_out(user, name, why, f"Choose a name: {rename_option(user.name)}.")
 
     @cached_property
     def _by_look(self) -> Mapping[str, str]:
@@ -204,3 +206,14 @@ def _fault(name: str) -> str:
 def _is_made_at_once(user: ArchivedUser, there: ArchivedUser) -> bool:
     """Say whether an import made *there*: then it was made when the source says."""
     return user.created_at is not None and user.created_at == there.created_at
+
+
+def rename_option(name: str) -> str:
+    """Return the option that gives the user *name* of the source another name, as a shell takes it."""
+    quoted = name.replace("'", "'\\''")
+    if name.isprintable():
+        return f"--rename '{quoted}=NEW'"
+    escaped = "".join(
+        c if c.isprintable() else f"\\U{ord(c):08x}" for c in name.replace("\\", "\\\\").replace("'", "\\'")
+    )
+    return f"--rename $'{escaped}=NEW'"  # bash and zsh

@@ -28,7 +28,7 @@ from hubless.domain.import_items import (
     token_in_words,
 )
 from hubless.domain.import_merge import Merge, merge, parts_in_words
-from hubless.domain.import_names import NameChoices, name_users
+from hubless.domain.import_names import NameChoices, name_users, rename_option
 from hubless.domain.imported_secrets import beyond_bounds
 from hubless.domain.names import check_group_name, check_server_name, check_user_name, shown
 from hubless.domain.profiles import Profile
@@ -231,7 +231,7 @@ class _Planning:
         for group in (*self._here_groups, *source.groups):
             for user in group.users:
                 groups[user].add(group.name)
-        return import_bounds.fitting(source, self._choices.profiles, groups, self._remarks.append)
+        return import_bounds.fitting(source, self._choices.profiles, groups, self._now, self._remarks.append)
 
     def _keep_few(self) -> None:
         """Leave out what is one too many of its kind, and what would need it."""
@@ -603,7 +603,7 @@ class _Planning:
                 Kind.USER,
                 item.key[0],
                 "A user of this name is here, as admins of the settings are: both become one user",
-                f"If they are two people: --rename '{item.key[0]}=NEW'.",
+                f"If they are two people: {rename_option(item.key[0])}.",
             )
             self._steps.append((Action.CHANGE, replace(changed, record=merged)))
         elif item.kind is Kind.SHARE:

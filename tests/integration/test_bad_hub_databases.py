@@ -178,6 +178,7 @@ def test_a_file_that_stays_locked_is_refused(tmp_path, monkeypatch):
         ("user", "UPDATE users SET created = '9999-12-31 23:59:59' WHERE name = 'zoë'"),
         ("user", "UPDATE users SET user_info = '[1]' WHERE name = 'zoë'"),
         ("user", "UPDATE users SET user_info = '{\"n\": NaN}' WHERE name = 'zoë'"),
+        ("user", "UPDATE users SET user_info = '{\"n\": 1e999}' WHERE name = 'zoë'"),
         ("user", "UPDATE users SET user_info = '{\"n\": \"\\ud800\"}' WHERE name = 'zoë'"),
         ("user", ("UPDATE users SET user_info = ? WHERE name = 'zoë'", ('{"a":' * 5000 + "1" + "}" * 5000,))),
         ("user", ("UPDATE users SET user_info = ? WHERE name = 'zoë'", ('{"a":' * 60 + "1" + "}" * 60,))),

@@ -3,6 +3,7 @@
 import os
 import pwd
 import stat
+import subprocess
 import tomllib
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from embedded.cli import main
 from hubless.adapters import archive_file
 from hubless.bootstrap import machine
 from hubless.domain.archive import Archive, ArchivedRole, ArchivedUser
+from hubless.domain.import_names import rename_option
 from hubless.settings import parse
 from tests.support.builders import NOW
 from tests.support.moving import a_hub, records_of, with_user
@@ -256,6 +258,7 @@ class TestHomes:
     ("words", "what"),
     [
         (["--rename", "bob"], "OLD=NEW"),
+        (["--rename", "bob=rob", "--rename", "bob=bert"], "names 'bob' twice"),
         (["--report", "--yes"], "exclude each other"),
         (["--since", "yesterday"], "does not match"),
         (["--config", __file__], "--config needs --write-settings"),
@@ -362,3 +365,18 @@ def test_a_service_of_the_settings_is_not_written_again(here, archive, tmp_path)
     here.settings.write_text('[[services]]\nname = "dash"\n')
     assert here.run("import", archive, "--report", "--write-settings", tmp_path / "new.toml").exit_code == 0
     assert "services" not in tomllib.loads((tmp_path / "new.toml").read_text())
+
+
+def test_a_report_that_leaves_everything_out_claims_nothing_else(tmp_path, here):
+    archive_file.write(Archive("x", users=(ArchivedUser("a/b"),)), tmp_path / "one.jsonl", NOW)
+    assert (
+        "There is nothing to import: what is not left out is here already."
+        in here.run("import", tmp_path / "one.jsonl", "--yes").output
+    )
+
+
+@pytest.mark.parametrize("name", ["a/b", "o'brien", "a\u200bb", "a'\\\u200bb", "a\tb", "\U000e0041x"])
+def test_a_shell_takes_the_option_that_a_report_names(name):
+    words = ["/bin/bash", "-c", f"printf %s {rename_option(name)}"]
+    said = subprocess.run(words, capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert said.stdout.decode() == f"--rename{name}=NEW"

@@ -98,6 +98,7 @@ def test_a_file_without_a_header_is_refused(path, header):
         ('{"kind": "user", "name": "\\ud800"}', "'name' has a value"),
         ('{"kind": "user", "name": "x", "user_info": []}', "'user_info' has a value"),
         ('{"kind": "user", "name": "x", "user_info": {"a": NaN}}', "not JSON"),
+        ('{"kind": "user", "name": "x", "user_info": {"a": -1e999}}', "not JSON"),
         ('{"kind": "user", "name": "x", "user_info": {"a": ["\\udfff"]}}', "'user_info' has a value"),
         ('{"kind": "user", "name": "x", "created_at": "2026-01-01T00:00:00"}', "'created_at' has a value"),
         ('{"kind": "user", "name": "x", "created_at": "0001-01-01T00:00:00+14:00"}', "'created_at' has a value"),

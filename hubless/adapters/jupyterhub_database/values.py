@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from hubless.domain import archive_form
 from hubless.domain.bounds import MAX_NOTE, MAX_SCOPE, MAX_SCOPES, MAX_USER_NAME
 
 _MAX_JSON = 1_000_000  # characters: an auth_state or the options of a server
@@ -106,7 +107,7 @@ def parsed_json(written: str | bytes, column: str) -> Any:
     if len(written) > _MAX_JSON:
         raise BrokenRowError(f"{column} has more than {_MAX_JSON:,} characters")
     try:
-        found = json.loads(written, parse_constant=_refuse)
+        found = archive_form.parsed_json(written)
         # Halves of surrogate pairs, written as \uD800, cannot be stored.
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -122,10 +123,6 @@ def _json(value: Any, column: str) -> Any:
             return value
         raise BrokenRowError(f"{column} is no JSON")
     return parsed_json(value, column)
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
 
 
 def _is_deeper(found: Any, levels: int) -> bool:

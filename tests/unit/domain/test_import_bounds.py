@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -81,6 +82,21 @@ def test_large_facts_stay_behind_and_their_records_come():
     assert added(found, Kind.GROUP)[0].properties == {}
     assert added(found, Kind.SERVICE)[0].info == {}
     assert len(added(found, Kind.MEMBER)) == 1
+
+
+def test_activity_that_is_to_come_stays_behind():
+    """Whoever was active in the year 2099 would never be idle."""
+    to_come, soon = NOW + timedelta(days=2), NOW + timedelta(hours=3)
+    source = Archive(
+        "x",
+        users=(replace(ADA, last_activity_at=to_come), ArchivedUser("bob", created_at=NOW, last_activity_at=soon)),
+        servers=(ArchivedServer("ada", created_at=NOW, last_activity_at=to_come),),
+        tokens=(ArchivedToken(OwnerKind.USER, "ada", hashed(1), ("self",), NOW, last_activity_at=to_come),),
+    )
+    found = plan(source)
+    assert [one.last_activity_at for one in added(found, Kind.USER)] == [None, soon]
+    assert [one.last_activity_at for kind in (Kind.SERVER, Kind.TOKEN) for one in added(found, kind)] == [None, None]
+    assert [one.kind for one in found.remarks] == [Kind.USER, Kind.SERVER, Kind.TOKEN]
 
 
 def test_facts_of_the_largest_size_come():

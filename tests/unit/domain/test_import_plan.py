@@ -95,6 +95,23 @@ def test_a_name_that_looks_like_one_of_here_is_left_out():
     assert "looks like the user 'ada'" in found.remarks[0].what
 
 
+def test_names_that_meet_here_are_named_as_such():
+    found = plan(Archive("x", users=users("full", "Full", "\uff26ull")))
+    assert [(one.subject, one.what) for one in found.remarks] == [
+        ("full", "would be 'full' here, and so would 'Full'"),
+        ("Full", "would be 'full' here, and so would 'full'"),
+        ("\uff26ull", "would be 'full' here, and so would 'Full'"),
+    ]
+
+
+def test_names_that_would_look_alike_here_are_both_named():
+    found = plan(Archive("x", users=users("ada", "\u0430d\u0430")))
+    assert [one.what for one in found.remarks] == [
+        "would be 'ada' here, which looks like what '\u0430d\u0430' would be",
+        "would be '\u0430d\u0430' here, which looks like what 'ada' would be",
+    ]
+
+
 def test_what_belongs_to_nobody_is_left_out():
     source = Archive(
         "x",
