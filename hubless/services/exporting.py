@@ -1,8 +1,8 @@
 """Reading a whole hub as an archive, through the ports of its stores."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, TypeVar
+from typing import Any
 
 from hubless.domain.archive import (
     Archive,
@@ -40,11 +40,10 @@ from hubless.ports.tokens import TokenStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.auth_states import AuthStates
 from hubless.services.second_factors import opened_app_secret
-from hubless.services.side_by_side import in_order
+from hubless.services.side_by_side import batches, in_order
 
 ALL = 1_000_000  # records of a page
 CHUNK = 25  # users that one thread reads at a time
-T = TypeVar("T")
 
 
 @value
@@ -120,7 +119,7 @@ class Exporting:
             def tell() -> None:
                 progress("users", done, len(users))
 
-            for found in in_order(of_some, _chunks(users, CHUNK), stores.marks.at_once, tell):
+            for found in in_order(of_some, batches(users, CHUNK), stores.marks.at_once, tell):
                 yield from found
                 done = min(done + CHUNK, len(users))
                 tell()
@@ -273,7 +272,3 @@ def _server(server: Server, owner: str) -> ArchivedServer:
         server.created_at,
         server.last_activity_at,
     )
-
-
-def _chunks(found: list[T], size: int) -> Iterable[list[T]]:
-    return (found[start : start + size] for start in range(0, len(found), size))

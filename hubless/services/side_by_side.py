@@ -1,7 +1,7 @@
 """Doing one thing to many at once, in a bounded number of threads."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -52,3 +52,8 @@ def _result(one: Future[R], waiting: Callable[[], None]) -> R:
             if not one.done():
                 waiting()
     return one.result()
+
+
+def batches(found: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Return *found* in parts of at most *size*."""
+    return (found[start : start + size] for start in range(0, len(found), size))

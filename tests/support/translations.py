@@ -39,6 +39,7 @@ LEFT_OUT = (
     "hubless/domain/claims",
     "hubless/domain/imported",
     "hubless/domain/import_plan",
+    "hubless/services/import_",
     "hubless/services/lti_courses",
     "hubless/services/lti_grades",
     "hubless/services/lti_platforms",
