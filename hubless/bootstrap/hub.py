@@ -552,7 +552,7 @@ class Hub(ABC):
             allow_groups=frozenset(login.allow_groups),
             admins=frozenset(login.admins),
             admin_groups=frozenset(login.admin_groups),
-            contact=login.contact,
+            contact=self.settings.hub.contact,
         )
 
     @cached_property

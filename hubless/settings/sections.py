@@ -86,7 +86,9 @@ class HubSettings:
         list(LANGUAGES), SOME_LANGUAGES, "The languages in which pages are offered, beside `language`"
     )
     help_url: str = setting("", URL, "The address of your help for users, which all pages link to")
-    contact: str = setting("", TEXT, "Whom users can ask: a sentence or an address, at the end of all pages")
+    contact: str = setting(
+        "", TEXT, "Whom users can ask: a sentence or an address, at the end of all pages and on the page of a refusal"
+    )
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The lowest level that is logged")
 
     @property
@@ -146,7 +148,6 @@ class LoginSettings:
     auto_login: bool = setting(
         False, FLAG, 'Whether the login page leads on at once if `kind` is "none" and there is one provider'
     )
-    contact: str = setting("", TEXT, "Whom to ask for access: a sentence, or an address, on the page of a refusal")
     auth_state: bool = setting(
         False, FLAG, "Whether the hub keeps, sealed, what a provider said at the login (`HUBLESS_AUTH_STATE_KEYS`)"
     )

@@ -7,7 +7,8 @@ import pytest
 from tests.api.hub import SETTINGS, An, build_hub
 from tests.api.test_logins import log_in
 
-BLOCKING = SETTINGS.replace("[login]", '[login]\nblocked_users = ["eve"]\ncontact = "mail <help@example.org>"', 1)
+CONTACT = '[hub]\ncontact = "mail <help@example.org>"\n'
+BLOCKING = CONTACT + SETTINGS.replace("[login]", '[login]\nblocked_users = ["eve"]', 1)
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_a_blocked_user_reads_whom_to_ask(blocking, name):
     answer = log_in(browser, name, An.PASSWORD)
     assert answer.status_code == 403
     assert "is blocked on this hub." in answer.text
-    assert "mail &lt;help@example.org&gt;" in answer.text
+    assert "To get access: mail &lt;help@example.org&gt;" in answer.text
     assert blocking.hub.users.find("eve") is None
     assert browser.get("/hub/home").status_code == 302
 
@@ -67,7 +68,7 @@ def test_groups_that_follow_logins_cannot_be_changed_by_hand(tmp_path):
     assert admin.get("/groups/sharers").json()["users"] == []
 
 
-OWN = '[login]\nkind = "password"\nsign_up = true\nblocked_users = ["eve"]\ncontact = "mail <help@example.org>"\n'
+OWN = CONTACT + '[login]\nkind = "password"\nsign_up = true\nblocked_users = ["eve"]\n'
 
 
 def test_a_blocked_user_of_a_link_reads_whom_to_ask(tmp_path):
@@ -81,7 +82,7 @@ def test_a_blocked_user_of_a_link_reads_whom_to_ask(tmp_path):
     answer = browser.submit(link, password="a kettle of violets", again="a kettle of violets")
 
     assert answer.status_code == 403
-    assert "mail &lt;help@example.org&gt;" in answer.text
+    assert "To get access: mail &lt;help@example.org&gt;" in answer.text
     assert hub.sessions.of_user(hub.users.find("eve").id) == []
 
 
@@ -90,4 +91,4 @@ def test_a_person_who_signs_up_under_a_blocked_name_reads_whom_to_ask(tmp_path):
     browser.get("/hub/sign-up")
     answer = browser.submit("/hub/sign-up", username="eve", password="a kettle of violets", again="a kettle of violets")
     assert answer.status_code == 403
-    assert "mail &lt;help@example.org&gt;" in answer.text
+    assert "To get access: mail &lt;help@example.org&gt;" in answer.text

@@ -150,10 +150,11 @@ class TestLogins:
         assert answer.status_code == 403
 
     def test_a_hub_that_lets_nobody_in_says_so(self, tmp_path):
-        world = World(tmp_path, SETTINGS.replace("allow_all = true", 'contact = "it@school.example.org"'))
+        contact = '[hub]\ncontact = "it@school.example.org"'
+        world = World(tmp_path, SETTINGS.replace("allow_all = true", "").replace("[hub]", contact))
         _, answer = world.open()
         assert answer.status_code == 403
-        assert "it@school.example.org" in answer.text
+        assert "To get access: it@school.example.org" in answer.text
         assert world.hub.hub.users.find("ada") is None
 
     def test_ten_tabs_that_open_at_once_all_come_home(self, world):

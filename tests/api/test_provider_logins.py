@@ -20,6 +20,7 @@ from tests.doubles.signers import signed
 SETTINGS = f"""
 [hub]
 public_url = "{ADDRESS}"
+contact = "write to help@example.org"
 
 [login]
 kind = "none"
@@ -27,7 +28,6 @@ allow_all = true
 auth_state = true
 admins = ["boss"]
 blocked_users = ["mallory"]
-contact = "write to help@example.org"
 
 [[providers]]
 name = "sso"
@@ -271,7 +271,7 @@ class TestForeignAnswers:
             assert answer["code"] not in text
             assert answer["state"] not in text
             assert SECRET not in text
-        assert "write to help@example.org" in came.text
+        assert '<p class="muted">write to help@example.org</p>' in came.text
 
     def test_an_outage_says_so_and_whom_to_ask(self, world):
         world.sso.down = {"/token"}
@@ -289,7 +289,7 @@ class TestWhoMayEnter:
         world.sso.person["preferred_username"] = "mallory"
         came = world.log_in(world.hub.browser())
         assert came.status_code == 403
-        assert "help@example.org" in came.text
+        assert "To get access: write to help@example.org" in came.text
 
     def test_nobody_takes_over_an_admins_name(self, world):
         world.sso.person["preferred_username"] = "boss"

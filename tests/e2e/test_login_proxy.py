@@ -30,11 +30,11 @@ SETTINGS = """
 [hub]
 public_url = "{gate}"
 trusted_proxies = ["127.0.0.1"]
+contact = "the help desk"
 
 [login]
 kind = "none"
 allow_users = ["ada", "bob"]
-contact = "the help desk"
 
 [[login_proxies]]
 name = "gate"
@@ -118,6 +118,6 @@ def test_whoever_the_proxy_names_uses_the_hub_without_a_login(gate, new_page):
     become(page, url, "mallory")
     page.goto(f"{url}/hub/home")
     page.get_by_text("not allowed").wait_for()
-    page.get_by_text("the help desk").wait_for()
+    page.locator("main").get_by_text("the help desk").wait_for()
     assert SECRET not in hub.log()
     assert urlsplit(page.url).path == "/hub/login"

@@ -15,13 +15,15 @@ from tests.support.openid import SECRET, OidcProvider, client_of
 
 ADMIN = "admin-service-token-0123456789"
 SETTINGS = """
+[hub]
+contact = "Ask the help desk, room 101."
+
 [login]
 kind = "password"
 sign_up = true
 allow_all = true
 blocked_users = ["mallory"]
 auth_state = true
-contact = "Ask the help desk, room 101."
 
 [[providers]]
 name = "sso"
@@ -146,7 +148,7 @@ def test_ten_tabs_that_are_restored_at_once_all_come_home(world, page):
 def test_a_token_that_proves_nothing_logs_nobody_in(world, page, account, said):
     log_in(world, page, account)
     expect(page.get_by_role("alert")).to_contain_text(said)
-    expect(page.get_by_text("Ask the help desk, room 101.")).to_be_visible()
+    expect(page.locator("main").get_by_text("Ask the help desk, room 101.")).to_be_visible()
     assert httpx.get(f"{world.url}/hub/api/users/{account}", headers=token()).status_code == 404
 
 
@@ -170,7 +172,7 @@ def test_rotated_keys_are_found_with_and_without_a_new_kid(world, new_page):
 def test_who_is_not_let_in_reads_whom_to_ask(world, page):
     log_in(world, page, "mallory")
     expect(page.get_by_role("heading", name="You cannot log in here")).to_be_visible()
-    expect(page.get_by_text("Ask the help desk, room 101.")).to_be_visible()
+    expect(page.locator("main").get_by_text("Ask the help desk, room 101.")).to_be_visible()
 
 
 @pytest.mark.real

@@ -94,7 +94,7 @@ class _ProviderPages:
             "login_failed.html",
             status_code=503 if is_outage else 403,
             message=error.message,
-            contact=self.hub.settings.login.contact,
+            contact=self.hub.settings.hub.contact,
             again=with_next("/hub/login", following),
         )
 

@@ -321,7 +321,7 @@ async def tell_of_reset(
         reset_by=factors.reset_by,
         reset_at=instant(factors.reset_at),
         action=with_next("/hub/second-factors-reset", redirects.next),
-        contact=_contact(hub),
+        contact=hub.settings.hub.contact,
     )
 
 
@@ -333,7 +333,3 @@ async def note_told(who: Person, _form: OwnForm, hub: dependencies.WholeHub, red
     except HublessError:
         return RedirectResponse(with_next("/hub/second-factors-reset", redirects.next), 302)
     return RedirectResponse(hub.origins.link_to(redirects.next or "/hub/home"), 302)
-
-
-def _contact(hub: dependencies.WholeHub) -> str:
-    return str(getattr(hub.settings.login, "contact", ""))
