@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from functions.api.languages import language_of
+from functions.api.translations import speaking, translated
 from hubless.bootstrap.hub import Hub
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.languages import ENGLISH
 from hubless.domain.leases import Lease
 from hubless.domain.lifecycle import INACTIVE, WAITING_TO_LAUNCH, Server, State
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 
 RETRY_MS, LONGEST_RETRY_MS = 3_000, 15_000  # milliseconds after which an EventSource asks again
@@ -31,6 +36,15 @@ def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
     if hub.progress_seconds is None or "text/event-stream" not in headers.get("accept", ""):
         return False
     return not hub.streams or "sec-fetch-mode" in headers
+
+
+def language_of_steps(request: Request) -> str:
+    """Return the language of a start's steps: the reader's for pages, and English for all other clients, as JupyterHub.
+
+    Pages follow a start by an EventSource, which can log in by a cookie alone.
+    """
+    is_of_page = "cookie" in request.headers and "text/event-stream" in request.headers.get("accept", "")
+    return language_of(request) if is_of_page else ENGLISH
 
 
 class _Followed(StreamingResponse):
@@ -52,8 +66,10 @@ class _Followed(StreamingResponse):
                     self._hub.following.end(self._lease)
 
 
-def progress_response(hub: Hub, owner: User, server: Server, headers: Mapping[str, str]) -> Response:
-    """Return the stream of a start's progress.
+def progress_response(
+    hub: Hub, owner: User, server: Server, headers: Mapping[str, str], language: str = ENGLISH
+) -> Response:
+    """Return the stream of a start's progress, with its steps in *language*.
 
     While a start has as many followers as settings allow, one more gets the current event at once and asks again, as
     a client that polls does.
@@ -61,10 +77,12 @@ def progress_response(hub: Hub, owner: User, server: Server, headers: Mapping[st
     is_followed = server.state in lifecycle.PENDING_START and not is_polled(hub, headers)
     lease = hub.following.begin(owner) if is_followed else None
     until = hub.progress_seconds if lease is not None else 0.0
-    return _Followed(hub, lease, frames(hub, owner, server, until))
+    return _Followed(hub, lease, frames(hub, owner, server, until, language))
 
 
-async def frames(hub: Hub, owner: User, server: Server, follow_seconds: float | None) -> AsyncIterator[str]:
+async def frames(
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None, language: str = ENGLISH
+) -> AsyncIterator[str]:
     """Yield the events of one start as server-sent events, and blank lines during long silence."""
     silent = 0.0
     if follow_seconds is not None:
@@ -78,8 +96,13 @@ async def frames(hub: Hub, owner: User, server: Server, follow_seconds: float | 
         else:
             if follow_seconds is not None and "position" in event:
                 yield f"retry: {_retry_ms(event['position'])}\n\n"
-            yield f"data: {json.dumps(event)}\n\n"
+            yield f"data: {json.dumps(_spoken(event, language))}\n\n"
         silent = 0.0
+
+
+def _spoken(event: dict[str, Any], language: str) -> dict[str, Any]:
+    with speaking(language):
+        return {name: translated(said) if name in {"message", "html_message"} else said for name, said in event.items()}
 
 
 def _retry_ms(ahead: int) -> int:
@@ -96,7 +119,7 @@ async def events(
     launch_id, sent, followed = server.launch_id, None, 0.0
     current: Server | None = server
     if server.state in lifecycle.PENDING_START and hub.streams:
-        yield {"progress": 0, "message": "Server requested"}
+        yield {"progress": 0, "message": _("Server requested")}
     while True:
         if current is None or current.launch_id != launch_id or current.state in {*INACTIVE, State.STOPPING}:
             yield _failed(current if current and current.launch_id == launch_id else None)
@@ -125,12 +148,12 @@ def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:
     return {
         "progress": 100,
         "ready": True,
-        "message": f"Server ready at {url}",
-        "html_message": f'Server ready at <a href="{url}">{url}</a>',
+        "message": _("Server ready at %(url)s", url=url),
+        "html_message": _("Server ready at %(url)s", url=f'<a href="{url}">{url}</a>'),
         "url": url,
     }
 
 
 def _failed(server: Server | None) -> dict[str, Any]:
-    why = (server.failure if server else None) or "the server was stopped"
-    return {"progress": 100, "failed": True, "message": f"Spawn failed: {why}"}
+    why = (server.failure if server else None) or _("the server was stopped")
+    return {"progress": 100, "failed": True, "message": _("Spawn failed: %(why)s", why=why)}

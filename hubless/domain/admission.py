@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from hubless.domain.names import normalise_user_name, skeleton
+from hubless.domain.translatable import Message
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 
@@ -25,7 +27,7 @@ class AdmissionPolicy:
 
     def refusal_of(
         self, name: str, groups: Iterable[str] | None, *, is_existing: bool, by_admin: bool = False
-    ) -> str | None:
+    ) -> Message | None:
         """Return why the person may not log in, or None if the person may.
 
         Args:
@@ -35,7 +37,7 @@ class AdmissionPolicy:
             by_admin: whether an admin let this very person in, by adding the user or by linking the identity.
         """
         if self.is_blocked(name):
-            return f"{name} is blocked on this hub."
+            return _("%(user)s is blocked on this hub.", user=name)
         normal, known = normalise_user_name(name), frozenset(groups or ())
         may_enter = (
             self.allow_all
@@ -44,7 +46,7 @@ class AdmissionPolicy:
             or normal in self.allow_users | self.admins
             or not known.isdisjoint(self.allow_groups | self.admin_groups)
         )
-        return None if may_enter else f"{name} is not allowed on this hub."
+        return None if may_enter else _("%(user)s is not allowed on this hub.", user=name)
 
     def is_blocked(self, name: str) -> bool:
         """Say whether the user of this name may not use the hub at all."""

@@ -22,13 +22,37 @@ class HublessError(Exception):
         return said if isinstance(said, Message) else str(self)
 
 
+# A sentence for each kind that pages name: a word alone has no one translation.
+_ANY_MISSING = _("%(kind)s %(name)s does not exist")
+_MISSING = {
+    "Group": _("Group %(name)s does not exist"),
+    "Identity": _("Identity %(name)s does not exist"),
+    "Provider": _("Provider %(name)s does not exist"),
+    "Server": _("Server %(name)s does not exist"),
+    "Service": _("Service %(name)s does not exist"),
+    "Session": _("Session %(name)s does not exist"),
+    "Share": _("Share %(name)s does not exist"),
+    "Share code": _("Share code %(name)s does not exist"),
+    "Sign-up": _("Sign-up %(name)s does not exist"),
+    "Token": _("Token %(name)s does not exist"),
+    "User": _("User %(name)s does not exist"),
+}
+_ANY_TAKEN = _("%(kind)s %(name)s already exists")
+_TAKEN = {
+    "Group": _("Group %(name)s already exists"),
+    "Server": _("Server %(name)s already exists"),
+    "Service": _("Service %(name)s already exists"),
+    "User": _("User %(name)s already exists"),
+}
+
+
 class NotFoundError(HublessError):
     """Raised when the named object does not exist, or when the caller may not know that it does."""
 
     code = "not-found"
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(_("%(kind)s %(name)s does not exist", kind=kind, name=repr(name)))
+        super().__init__(_(_MISSING.get(kind, _ANY_MISSING), kind=kind, name=repr(name)))
         self.kind = kind
         self.name = name
 
@@ -44,7 +68,7 @@ class NameTakenError(HublessError):
             name=repr(name),
             other=repr(looks_like),
         )
-        super().__init__(alike if looks_like else _("%(kind)s %(name)s already exists", kind=kind, name=name))
+        super().__init__(alike if looks_like else _(_TAKEN.get(kind, _ANY_TAKEN), kind=kind, name=name))
         self.kind = kind
         self.name = name
         self.looks_like = looks_like

@@ -77,9 +77,7 @@ class Logins:
         """
         admission = self.external.admission
         if admission.is_blocked(user_name):
-            raise NotAllowedError(
-                _("%(user_name)s is blocked on this hub.", user_name=user_name), contact=admission.contact
-            )
+            raise NotAllowedError(_("%(user)s is blocked on this hub.", user=user_name), contact=admission.contact)
 
     def _admin_of(self, user_name: str, identity: Identity) -> bool | None:
         """Return the admin flag that this login gives: settings, the provider or a group may each make an admin."""

@@ -19,6 +19,7 @@ from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Serve
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile, check_options, choose
 from hubless.domain.translatable import gettext as _
+from hubless.domain.translatable import ngettext
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -105,14 +106,7 @@ class Spawning:
         if server.state not in INACTIVE:
             if server.state in PENDING:
                 self._count_refusal(histograms.ALREADY_PENDING)
-            raise InvalidRequestError(
-                _(
-                    "%(owner)s's server %(called)sis %(doing)s",
-                    owner=owner.name,
-                    called=_called(server),
-                    doing=_doing(server),
-                )
-            )
+            raise InvalidRequestError(_doing(owner, server))
         now = self.clock.now()
         named = replace(server, display_name=names.check_display_name(display_name)) if display_name else server
         asked = lifecycle.requested(
@@ -289,15 +283,20 @@ class Spawning:
 def _minutes(wait: timedelta) -> str:
     """Return *wait* in whole minutes, rounded up."""
     minutes = max(1, -(-wait // timedelta(minutes=1)))
-    return f"{minutes} minutes" if minutes > 1 else "a minute"
+    return ngettext("a minute", "%(count)s minutes", minutes)
 
 
 def _called(server: Server) -> str:
     return f"{server.name} " if server.name else ""
 
 
-def _doing(server: Server) -> str:
-    return {
-        lifecycle.State.READY: "already running",
-        lifecycle.State.STOPPING: "pending stop",
-    }.get(server.state, "pending spawn")
+def _doing(owner: User, server: Server) -> str:
+    """Return JupyterHub's sentence about a server that is active already."""
+    whose = {"owner": owner.name, "called": _called(server)}
+    match server.state:
+        case lifecycle.State.READY:
+            return _("%(owner)s's server %(called)sis already running", **whose)
+        case lifecycle.State.STOPPING:
+            return _("%(owner)s's server %(called)sis pending stop", **whose)
+        case _other:
+            return _("%(owner)s's server %(called)sis pending spawn", **whose)

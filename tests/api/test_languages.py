@@ -1,7 +1,16 @@
 """Pages speak the reader's language; the API speaks English."""
 
+import html
+import json
+import re
+from dataclasses import replace
+
 import pytest
 
+from functions.api.translations import speaking, translated
+from hubless.domain.admission import AdmissionPolicy
+from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError
+from hubless.domain.lifecycle import State
 from tests.api.hub import SETTINGS, An, build_hub
 
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
@@ -74,3 +83,96 @@ def test_a_reader_of_german_and_one_of_english_at_once_get_theirs(hub):
     for _ in range(3):
         assert "<h1>Hallo, alice</h1>" in german.get("/hub/home", headers=GERMAN).text
         assert "<h1>Hello, bob</h1>" in english.get("/hub/home").text
+
+
+@pytest.fixture
+def followed(hub, monkeypatch):
+    """The address at which a page of alice's follows the start of her server, and her browser."""
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    browser = hub.browser("alice")
+    browser.submit("/hub/spawn")
+    page = browser.get("/hub/spawn-pending/alice").text
+    return browser, html.unescape(re.search(r'data-progress-url="([^"]+)"', page)[1])
+
+
+def test_a_page_follows_a_start_in_the_readers_language(followed):
+    browser, address = followed
+    stream = {"Accept": "text/event-stream"}
+
+    german = browser.get(address, headers=GERMAN | stream).text
+    english = browser.get(address, headers=stream).text
+
+    assert {"progress": 10, "message": "Warten auf einen freien Platz"} in steps(german)
+    assert {"progress": 10, "message": "Waiting for a free slot"} in steps(english)
+    assert len(steps(german)) == len(steps(english))
+
+
+def test_programs_follow_a_start_in_english(hub, followed):
+    browser, address = followed
+    program = hub.as_token(An.ADMIN_TOKEN)
+
+    streams = [
+        browser.get(address, headers=GERMAN | {"Accept": "*/*"}).text,
+        program.get("/users/alice/server/progress", headers=GERMAN | {"Accept": "text/event-stream"}).text,
+    ]
+
+    for stream in streams:
+        assert {"progress": 10, "message": "Waiting for a free slot"} in steps(stream)
+
+
+def test_the_end_of_a_start_is_told_in_the_readers_language(hub, followed):
+    browser, address = followed
+    hub.hub.stopping.fail(hub.hub.servers.find(hub.user("alice").id, ""), "it broke")
+
+    stream = browser.get(address, headers=GERMAN | {"Accept": "text/event-stream"}).text
+
+    assert steps(stream)[-1]["message"] == "Der Start ist fehlgeschlagen: it broke"
+
+
+def steps(stream):
+    return [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
+
+
+@pytest.mark.parametrize(
+    ("state", "english", "german"),
+    [
+        (State.LAUNCHING, "alice's server lab is pending spawn", "Der Server lab von alice startet gerade"),
+        (State.READY, "alice's server lab is already running", "Der Server lab von alice läuft schon"),
+        (State.STOPPING, "alice's server lab is pending stop", "Der Server lab von alice wird gerade gestoppt"),
+    ],
+)
+def test_a_second_start_is_refused_in_the_readers_language(hub, monkeypatch, state, english, german):
+    owner, spawning = hub.user("alice"), hub.hub.spawning
+    server = replace(spawning.start(owner, "lab"), state=state)
+    monkeypatch.setattr(type(hub.hub.servers), "find", lambda *_: server)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        spawning.start(owner, "lab")
+
+    assert refused.value.message == english
+    with speaking("de"):
+        assert translated(refused.value.message) == german
+
+
+@pytest.mark.parametrize(
+    ("error", "german"),
+    [
+        (NotFoundError("User", "zoe"), "Das Konto 'zoe' gibt es nicht"),
+        (NotFoundError("Share code", ""), "Den Freigabecode '' gibt es nicht"),
+        (NameTakenError("Server", "lab"), "Den Server lab gibt es schon"),
+        (NameTakenError("LTI platform", "lms"), "LTI platform lms gibt es schon"),  # for operators alone
+    ],
+)
+def test_what_is_missing_or_taken_is_named_in_the_readers_language(error, german):
+    with speaking("de"):
+        assert translated(error.message) == german
+
+
+def test_a_blocked_person_reads_it_in_their_language():
+    policy = AdmissionPolicy(blocked_users=frozenset({"eve"}))
+
+    with speaking("de"):
+        blocked, unknown = (translated(policy.refusal_of(name, None, is_existing=False)) for name in ("eve", "zoe"))
+
+    assert blocked == "eve ist auf diesem Hub gesperrt."
+    assert unknown == "zoe darf diesen Hub nicht benutzen."
