@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from hubless.domain.languages import ENGLISH, NAMES
 from hubless.settings.cloud import to_environment
 from infra import bundling
 from infra.bundling import BOTOCORE_SERVICES, BUNDLE_SPECS, TOP, BundlingError, bundle
@@ -175,3 +176,44 @@ def test_a_bundle_above_its_bound_is_refused_with_what_to_do(made, monkeypatch):
 def test_a_machine_that_nothing_is_made_for_is_refused(made):
     with pytest.raises(BundlingError, match='Cannot build bundles for "riscv64": choose one of arm64, x86_64'):
         made("edge", architecture="riscv64")
+
+
+def test_only_the_api_holds_the_texts_of_all_languages(made):
+    folder = made("api", compiled=False)
+
+    for name in set(NAMES) - {ENGLISH}:
+        assert (folder / f"functions/api/locale/{name}/LC_MESSAGES/hubless.po").is_file()
+    assert not list(made("spawn", compiled=False).rglob("*.po"))
+
+
+def test_pictures_of_profiles_lie_beside_the_settings(made, tmp_path):
+    school = tmp_path / "school"
+    (school / "pictures").mkdir(parents=True)
+    settings = school / "school.toml"
+    settings.write_text(
+        '[[profiles]]\nname = "a"\npicture = "one.png"\n[[profiles]]\nname = "b"\npicture = "pictures/two.svg"\n'
+        '[[profiles]]\nname = "c"\n[[profiles]]\nname = "d"\npicture = "one.png"\n'
+    )
+    (school / "one.png").write_bytes(b"one")
+    (school / "pictures/two.svg").write_bytes(b"two")
+    (school / "pictures/three.svg").write_bytes(b"of nobody")
+
+    first = made("edge", settings_file=settings)
+    (school / "one.png").write_bytes(b"another")
+    changed = made("edge", settings_file=settings)
+
+    assert (first / "one.png").read_bytes() == b"one"
+    assert (first / "pictures/two.svg").read_bytes() == b"two"
+    assert not (first / "pictures/three.svg").exists()
+    assert (changed / "one.png").read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_picture_that_is_not_there_is_refused(made, tmp_path, is_folder):
+    settings = tmp_path / "school.toml"
+    settings.write_text('[[profiles]]\nname = "a"\npicture = "pictures/lost.png"\n')
+    if is_folder:
+        (tmp_path / "pictures/lost.png").mkdir(parents=True)
+
+    with pytest.raises(BundlingError, match=r"school\.toml names the picture lost\.png, which is not at .*pictures/"):
+        made("edge", settings_file=settings)

@@ -33,6 +33,8 @@ NEVER = OF_ONE_MACHINE | {
     "webauthn",
     "pyotp",
     "segno",
+    "polib",
+    "markdown_it",
 }
 LOOK = """
 import gc, json, sys

@@ -69,6 +69,7 @@ def test_an_installed_hub_starts_and_a_user_gets_a_server(hubless, empty):
                 form = {"username": "maria", "password": PASSWORD, "_xsrf": browser.cookies["_xsrf"]}
                 home = browser.post("/hub/login", params={"next": "/hub/home"}, data=form)
                 assert (home.status_code, home.url.path) == (200, "/hub/home")
+                assert "Hallo, maria" in browser.get("/hub/home", headers={"Accept-Language": "de"}).text
                 assets = re.findall(r'(?:href|src)="(/hub/static/[^"]+)"', home.text)
                 assert {browser.get(asset).status_code for asset in assets} == {200}
                 assert browser.get("/hub/admin").status_code == 200
@@ -83,7 +84,8 @@ def test_an_installed_hub_starts_and_a_user_gets_a_server(hubless, empty):
 def start_server(url, token):
     """Start the server of maria and return what it answers."""
     headers = {"Authorization": f"token {token}"}
-    assert httpx.post(f"{url}/hub/api/users/maria/server", headers=headers).status_code in {201, 202}
+    started = httpx.post(f"{url}/hub/api/users/maria/server", headers=headers, timeout=SECONDS)
+    assert started.status_code in {201, 202}
     give_up_at = time.monotonic() + SECONDS
     while not httpx.get(f"{url}/hub/api/users/maria", headers=headers).json()["servers"].get("", {}).get("ready"):
         assert time.monotonic() < give_up_at
