@@ -1,9 +1,14 @@
 """The frame of all pages: language, theme, what a form's answer says, help and contact."""
 
-import pytest
+import time
 
+import pytest
+from itsdangerous import TimestampSigner
+
+from functions.api import rendering
 from functions.api.auth.cookies import FLASH_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE
-from functions.api.flashes import MAX_FLASH
+from functions.api.flashes import LIFETIME, MAX_FLASH
+from hubless.domain.translatable import gettext
 from tests.api.hub import SETTINGS, build_hub
 
 
@@ -111,11 +116,26 @@ class TestFlash:
 
         assert "1 added" not in alice.get("/hub/home").text
 
-    def test_what_a_person_wrote_is_escaped(self, hub, root):
-        hub.user("zoe")
-        root.submit("/hub/admin/users/zoe/log-out")
+    @pytest.mark.parametrize(("seconds", "is_said"), [(LIFETIME - 2, True), (LIFETIME + 2, False)])
+    def test_a_message_is_not_said_a_minute_later(self, root, monkeypatch, seconds, is_said):
+        root.submit("/hub/admin/users", usernames="zoe")
+        later = int(time.time()) + seconds
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: later)
 
-        assert "zoe is logged out everywhere" in root.get("/hub/admin").text
+        page = root.get("/hub/admin")
+
+        assert page.status_code == 200
+        assert ("1 added" in page.text) is is_said
+
+    @pytest.mark.parametrize("language", ["en", "de"])
+    def test_what_a_person_wrote_is_escaped(self, root, monkeypatch, language):
+        said = gettext("%(user)s is logged out everywhere", user="<b>%(x)s</b>")
+        monkeypatch.setattr(rendering, "flash_of", lambda _: said)
+
+        page = root.get("/hub/admin", headers={"Accept-Language": language})
+
+        assert "&lt;b&gt;%(x)s&lt;/b&gt; " in page.text
+        assert "<b>%(x)s" not in page.text
 
 
 def test_settings_name_help_and_contact(tmp_path):
