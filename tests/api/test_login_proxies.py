@@ -51,7 +51,7 @@ def come(browser, path, headers, **more):
 def who_is_there(answer):
     """Return whose page it is."""
     assert answer.status_code == 200, answer.text
-    return re.search(r"Logged in as </span>([^<]+)<", answer.text)[1]
+    return re.search(r'Logged in as </span><span class="name">([^<]+)<', answer.text)[1]
 
 
 def user_at(browser, headers=None):

@@ -283,6 +283,12 @@ class TestForeignAnswers:
         came = world.hub.browser().get("/hub/oauth_login?provider=sso")
         assert came.status_code == 503
 
+    def test_a_person_reads_it_in_their_language(self, world):
+        world.sso.down = {"/token"}
+        browser = world.hub.browser()
+        browser.headers["Accept-Language"] = "de"
+        assert "Our SSO antwortet nicht, wie es soll. " in world.log_in(browser).text
+
 
 class TestWhoMayEnter:
     def test_a_blocked_person_reads_whom_to_ask(self, world):

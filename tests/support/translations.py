@@ -10,7 +10,14 @@ ROOT = Path(__file__).parents[2]
 LOCALE = ROOT / "functions" / "api" / "locale"
 LANGUAGES = sorted(folder.name for folder in LOCALE.iterdir() if folder.is_dir())
 # Where texts of pages are written. A sentence of an error that a person meets needs no mark of its own.
-FOLDERS = ("functions/api", "hubless/domain", "hubless/services", "hubless/adapters/authenticators")
+FOLDERS = (
+    "functions/api",
+    "hubless/domain",
+    "hubless/services",
+    "hubless/adapters/authenticators",
+    "hubless/adapters/login_proxies",
+    "hubless/adapters/oidc",
+)
 FILES = ("hubless/adapters/passkeys.py",)
 ERRORS = (
     "InvalidRequestError",

@@ -10,6 +10,7 @@ from hubless.domain.errors import LoginRefusedError
 from hubless.domain.external_identities import ExternalId
 from hubless.domain.login_proxies import LoginProxy
 from hubless.domain.names import normalise_user_name
+from hubless.domain.translatable import gettext as _
 from hubless.ports.authenticator import Identity
 
 
@@ -22,10 +23,14 @@ class NamedPersonVerifier:
     def verify(self, assertion: str, secret: str) -> Identity:
         """Return the person, as `AssertionVerifier` promises."""
         if not hmac.compare_digest(secret.encode(errors="replace"), self.proxy.secret.encode()):
-            raise LoginRefusedError(f"The proxy {self.proxy.name} did not send its secret beside the name.")
+            raise LoginRefusedError(
+                _("The proxy %(proxy)s did not send its secret beside the name.", proxy=self.proxy.name)
+            )
         # Proxies join headers that come twice with a comma: then somebody else may have sent one of the names.
         if not assertion.isprintable() or "," in assertion or not 0 < len(assertion) <= MAX_TYPED_NAME:
-            raise LoginRefusedError(f"The proxy {self.proxy.name} sent no name that a person can have.")
+            raise LoginRefusedError(
+                _("The proxy %(proxy)s sent no name that a person can have.", proxy=self.proxy.name)
+            )
         name = normalise_user_name(assertion)
         external = ExternalId(f"proxy:{self.proxy.name}", name)
         return Identity(

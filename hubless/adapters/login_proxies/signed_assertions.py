@@ -10,6 +10,7 @@ from hubless.domain import claims as claims_of_people
 from hubless.domain.errors import InvalidRequestError, LoginRefusedError, ProviderUnavailableError
 from hubless.domain.external_identities import ExternalId, check_external_id
 from hubless.domain.login_proxies import LoginProxy, ProxyKind
+from hubless.domain.translatable import gettext as _
 from hubless.ports.authenticator import Identity
 from hubless.ports.clock import Clock
 
@@ -36,7 +37,13 @@ class SignedAssertionVerifier:
             else:
                 issuer, claims = self.proxy.issuer, self._validated(assertion)
         except TokenRefusedError as refused:
-            raise LoginRefusedError(f"The word of the proxy {self.proxy.name} proves nothing. {refused}") from None
+            raise LoginRefusedError(
+                _(
+                    "The word of the proxy %(proxy)s proves nothing. %(detail)s",
+                    proxy=self.proxy.name,
+                    detail=str(refused),
+                )
+            ) from None
         except FetchError as failed:
             raise ProviderUnavailableError(str(failed)) from failed
         return self._identity(issuer, claims)

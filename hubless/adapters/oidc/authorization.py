@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from hubless.adapters.oidc.token_requests import shown_error
 from hubless.domain.errors import LoginRefusedError
 from hubless.domain.providers import Provider
+from hubless.domain.translatable import gettext as _
 from hubless.ports.login_providers import AuthorizationRequest
 
 MAX_CODE: Final = 4096  # characters
@@ -50,5 +51,7 @@ def code_in(answer: Mapping[str, str], label: str) -> str:
         raise LoginRefusedError(_WORDS.get(error, _OTHERS).format(label=label, error=shown_error(error)))
     code = answer.get("code", "")
     if not 0 < len(code) <= MAX_CODE:
-        raise LoginRefusedError(f"{label} sent no code with which the login could go on. Log in again.")
+        raise LoginRefusedError(
+            _("%(provider)s sent no code with which the login could go on. Log in again.", provider=label)
+        )
     return code

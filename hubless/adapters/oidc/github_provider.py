@@ -11,6 +11,7 @@ from hubless.adapters.oidc.token_requests import TokenAnswer, TokenEndpoint
 from hubless.adapters.oidc.vouching import auth_state_of, vouched
 from hubless.domain.errors import LoginRefusedError, ProviderUnavailableError
 from hubless.domain.providers import ClientAuthentication, Provider
+from hubless.domain.translatable import gettext as _
 from hubless.ports.clock import Clock
 from hubless.ports.login_providers import AuthorizationRequest, LogoutNotice, ProviderCheck, VouchedPerson
 
@@ -54,7 +55,9 @@ class GithubProvider:
                 return None
             found = self._vouched(given)
         if found.subject != subject:
-            raise LoginRefusedError(f"{self._provider.label} answered about another person. Log in again.")
+            raise LoginRefusedError(
+                _("%(provider)s answered about another person. Log in again.", provider=self._provider.label)
+            )
         return found
 
     def logout_url(self, auth_state: Mapping[str, Any], return_to: str) -> str | None:  # noqa: ARG002 GitHub has none
@@ -120,8 +123,11 @@ class GithubProvider:
         held = {one.lower() for claim in _MEMBERSHIPS for one in claims.get(claim, ())}
         if wanted and held.isdisjoint(wanted):
             raise LoginRefusedError(
-                f"Your account at {self._provider.label} is not in an organisation or team that may log in here. If it"
-                " is, let this hub see the organisation: GitHub asks about that when you log in."
+                _(
+                    "Your account at %(provider)s is not in an organisation or team that may log in here. If it is, let"
+                    " this hub see the organisation: GitHub asks about that when you log in.",
+                    provider=self._provider.label,
+                )
             )
 
     def _all(self, path: str, token: str) -> list[Mapping[str, Any]]:
@@ -135,8 +141,11 @@ class GithubProvider:
             if len(found) < _PER_PAGE:
                 return entries
         raise LoginRefusedError(
-            f"You are in more than {_PER_PAGE * _MAX_PAGES} organisations or teams at {self._provider.label}, and this"
-            " hub reads no more."
+            _(
+                "You are in more than %(number)s organisations or teams at %(provider)s, and this hub reads no more.",
+                number=_PER_PAGE * _MAX_PAGES,
+                provider=self._provider.label,
+            )
         )
 
     def _get(self, path: str, token: str) -> Any:
@@ -147,7 +156,9 @@ class GithubProvider:
         }
         answer = self._fetcher.request("GET", f"{self._api}{path}", headers)
         if answer.status == _UNAUTHORIZED:
-            raise LoginRefusedError(f"{self._provider.label} no longer accepts the hub's token. Log in again.")
+            raise LoginRefusedError(
+                _("%(provider)s no longer accepts the hub's token. Log in again.", provider=self._provider.label)
+            )
         if answer.status != _OK:
             raise FetchError(f"GitHub answered {answer.status} to GET {path.partition('?')[0]}.")
         return answer.json()
@@ -157,7 +168,13 @@ class GithubProvider:
         try:
             yield
         except FetchError as error:
-            raise ProviderUnavailableError(f"{self._provider.label} does not answer as it should. {error}") from None
+            raise ProviderUnavailableError(
+                _(
+                    "%(provider)s does not answer as it should. %(detail)s",
+                    provider=self._provider.label,
+                    detail=str(error),
+                )
+            ) from None
 
 
 def _text(given: Any, name: str) -> str:

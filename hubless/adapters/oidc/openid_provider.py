@@ -19,6 +19,7 @@ from hubless.adapters.oidc.token_requests import TokenAnswer, TokenEndpoint
 from hubless.adapters.oidc.vouching import auth_state_of, vouched
 from hubless.domain.errors import LoginRefusedError, ProviderUnavailableError
 from hubless.domain.providers import Provider
+from hubless.domain.translatable import gettext as _
 from hubless.ports.clock import Clock
 from hubless.ports.login_providers import AuthorizationRequest, LogoutNotice, ProviderCheck, VouchedPerson
 
@@ -59,8 +60,11 @@ class OpenIdProvider:
             )
             if not given.id_token:
                 raise LoginRefusedError(
-                    f"{self._provider.label} gave no ID token, so it proves nothing. Ask the operator of this hub"
-                    " whether the scope openid is among its scopes."
+                    _(
+                        "%(provider)s gave no ID token, so it proves nothing. Ask the operator of this hub whether the"
+                        " scope openid is among its scopes.",
+                        provider=self._provider.label,
+                    )
                 )
             signed = self._validated(metadata, given.id_token, nonce=request.nonce)
             asked = self._claims_at_userinfo(metadata, given.access_token, signed["sub"])
@@ -80,7 +84,9 @@ class OpenIdProvider:
             if given.id_token:
                 signed = self._validated(metadata, given.id_token)
                 if signed["sub"] != subject:
-                    raise LoginRefusedError(f"{self._provider.label} answered about another person. Log in again.")
+                    raise LoginRefusedError(
+                        _("%(provider)s answered about another person. Log in again.", provider=self._provider.label)
+                    )
                 return self._vouched(given, merged(signed, asked), subject)
             before = auth_state.get("id_token")
             kept = replace(given, id_token=before if isinstance(before, str) else "")
@@ -145,7 +151,9 @@ class OpenIdProvider:
             authorized_party=self._provider.client_id,
         )
         if not isinstance(claims["sub"], str) or len(claims["sub"]) > MAX_SUBJECT:
-            raise LoginRefusedError(f"{self._provider.label} names people by something that is no short text (sub).")
+            raise LoginRefusedError(
+                _("%(provider)s names people by something that is no short text (sub).", provider=self._provider.label)
+            )
         return claims
 
     def _claims_at_userinfo(self, metadata: Metadata, access_token: str, subject: str) -> Mapping[str, Any]:
@@ -155,7 +163,9 @@ class OpenIdProvider:
         headers = {"Accept": "application/json", "Authorization": f"Bearer {access_token}"}
         answer = self._fetcher.request("GET", metadata.userinfo_endpoint, headers)
         if answer.status in _UNAUTHORIZED:
-            raise LoginRefusedError(f"{self._provider.label} no longer accepts the hub's token. Log in again.")
+            raise LoginRefusedError(
+                _("%(provider)s no longer accepts the hub's token. Log in again.", provider=self._provider.label)
+            )
         if answer.status != _OK:
             raise FetchError(f"{host_of(metadata.userinfo_endpoint)} answered {answer.status} about the person.")
         found = answer.json()
@@ -163,7 +173,9 @@ class OpenIdProvider:
             raise FetchError(f"{host_of(metadata.userinfo_endpoint)} gave no JSON object about the person.")
         given = found.get("sub")
         if not isinstance(given, str) or not hmac.compare_digest(given.encode(), subject.encode()):
-            raise LoginRefusedError(f"{self._provider.label} answered about another person. Log in again.")
+            raise LoginRefusedError(
+                _("%(provider)s answered about another person. Log in again.", provider=self._provider.label)
+            )
         return found
 
     def _asks_userinfo(self, metadata: Metadata) -> bool:
@@ -190,7 +202,10 @@ class OpenIdProvider:
             return
         if given != self._provider.issuer:
             raise LoginRefusedError(
-                f"This answer is not from {self._provider.label}: its issuer is missing or another. Log in again."
+                _(
+                    "This answer is not from %(provider)s: its issuer is missing or another. Log in again.",
+                    provider=self._provider.label,
+                )
             )
 
     @contextmanager
@@ -200,9 +215,13 @@ class OpenIdProvider:
         try:
             yield
         except TokenRefusedError as refused:
-            raise LoginRefusedError(f"{label} proved nothing that this hub accepts. {refused}") from None
+            raise LoginRefusedError(
+                _("%(provider)s proved nothing that this hub accepts. %(detail)s", provider=label, detail=str(refused))
+            ) from None
         except (FetchError, MetadataError) as error:
-            raise ProviderUnavailableError(f"{label} does not answer as it should. {error}") from None
+            raise ProviderUnavailableError(
+                _("%(provider)s does not answer as it should. %(detail)s", provider=label, detail=str(error))
+            ) from None
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, urlencode
 from hubless.adapters.jose.fetching import Answer, Fetcher
 from hubless.domain.errors import LoginRefusedError, ProviderUnavailableError
 from hubless.domain.providers import ClientAuthentication, Provider
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
 if TYPE_CHECKING:
@@ -109,11 +110,17 @@ class TokenEndpoint:
             given = ask()
         except OAuth2Error as refused:
             raise LoginRefusedError(
-                f"{label} refused to confirm the login ({shown_error(refused.error)}). Log in again; if it is refused"
-                " again, ask the operator of this hub to run hubless check."
+                _(
+                    "%(provider)s refused to confirm the login (%(code)s). Log in again; if it is refused again, ask"
+                    " the operator of this hub to run hubless check.",
+                    provider=label,
+                    code=shown_error(refused.error),
+                )
             ) from None
         except (ValueError, TypeError, KeyError, OverflowError):
-            raise ProviderUnavailableError(f"{label} gave an answer that is no token. Try again in a moment.") from None
+            raise ProviderUnavailableError(
+                _("%(provider)s gave an answer that is no token. Try again in a moment.", provider=label)
+            ) from None
         return _answer(given, label, before)
 
 
@@ -143,8 +150,12 @@ def client_assertion(provider: Provider, audience: str, now: datetime) -> str:
         return jwt.encode(header, claims, key, algorithms=[algorithm])
     except (JoseError, ValueError, TypeError) as error:
         raise ProviderUnavailableError(
-            f"The private key of the provider {provider.name} in the settings cannot sign ({type(error).__name__}). It"
-            " must be one in PEM, or a JWK."
+            _(
+                "The private key of the provider %(provider)s in the settings cannot sign (%(code)s). It must be one in"
+                " PEM, or a JWK.",
+                provider=provider.name,
+                code=type(error).__name__,
+            )
         ) from None
 
 
@@ -172,16 +183,22 @@ def shown_error(code: Any) -> str:
 
 def _answer(given: Any, label: str, before: str) -> TokenAnswer:
     if not isinstance(given, Mapping):
-        raise ProviderUnavailableError(f"{label} gave an answer that is no token. Try again in a moment.")
+        raise ProviderUnavailableError(
+            _("%(provider)s gave an answer that is no token. Try again in a moment.", provider=label)
+        )
     kind = given.get("token_type")  # it may be missing, and then it is Bearer
     if isinstance(kind, str) and kind.lower() != "bearer":
         raise ProviderUnavailableError(
-            f"{label} gave a token of the kind {shown_error(kind)}, which the hub cannot use."
+            _(
+                "%(provider)s gave a token of the kind %(kind)s, which the hub cannot use.",
+                provider=label,
+                kind=shown_error(kind),
+            )
         )
     texts = {name: given.get(name) for name in ("access_token", "id_token", "refresh_token")}
     found = {name: text if isinstance(text, str) and len(text) <= MAX_TOKEN else "" for name, text in texts.items()}
     if not found["access_token"]:
-        raise ProviderUnavailableError(f"{label} gave no access token. Try again in a moment.")
+        raise ProviderUnavailableError(_("%(provider)s gave no access token. Try again in a moment.", provider=label))
     return TokenAnswer(
         found["access_token"],
         found["id_token"],

@@ -7,6 +7,7 @@ from hubless.adapters.oidc.token_requests import TokenAnswer
 from hubless.domain import claims as rules_of_claims
 from hubless.domain.errors import InvalidRequestError, LoginRefusedError
 from hubless.domain.providers import Provider
+from hubless.domain.translatable import gettext as _
 from hubless.ports.login_providers import VouchedPerson
 
 MAX_LABEL: Final = 255
@@ -25,8 +26,11 @@ def vouched(
         given = claims.get(name)
         if not isinstance(given, str) or given not in allowed:
             raise LoginRefusedError(
-                f"Your account at {provider.label} is not of an organisation that may log in here. Choose another"
-                " account, or ask the operator of this hub."
+                _(
+                    "Your account at %(provider)s is not of an organisation that may log in here. Choose another"
+                    " account, or ask the operator of this hub.",
+                    provider=provider.label,
+                )
             )
     if (why := rules_of_claims.refusal_of(claims, provider.rules)) is not None:
         raise LoginRefusedError(why)
