@@ -42,9 +42,10 @@ def find(msgid: str) -> str:
     return _current.get().gettext(msgid)
 
 
-def find_plural(singular: str, plural: str, count: int) -> str:
-    """Return the text for *count* things in the present language."""
-    return _current.get().ngettext(singular, plural, count)
+def find_plural(singular: str, plural: str, count: float) -> str:
+    """Return the text for *count* things in the present language; a part of a thing, as in "0.5 CPUs", is a plural."""
+    whole = int(count) if count == int(count) else 2  # gettext counts in whole numbers
+    return _current.get().ngettext(singular, plural, whole)
 
 
 def translated(text: str) -> str:

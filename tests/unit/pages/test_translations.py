@@ -138,6 +138,14 @@ def test_translates_a_sentence_with_its_parts():
     assert translations.translated("Log in") == "Log in"
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_part_of_a_thing_is_a_plural(language):
+    with translations.speaking(language):
+        forms = [translations.find_plural("%(cpus)s CPU", "%(cpus)s CPUs", count) for count in (0.5, 1, 1.0, 1.5, 2.0)]
+
+    assert forms == [f"%(cpus)s {word}" for word in ("CPUs", "CPU", "CPU", "CPUs", "CPUs")]
+
+
 @pytest.mark.parametrize("text", ["", "no text of a page", "100 % of it"])
 def test_what_no_catalogue_has_stays_as_it_is(text):
     with translations.speaking("de"):
