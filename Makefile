@@ -215,6 +215,8 @@ $(AXE):
 $(SERVERS): uv.lock | uv
 	@echo "Installing JupyterLab for the users' servers into .venv-servers …"
 	@UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=.venv-servers '$(UV)' sync --frozen --only-group singleuser --no-install-project
+	@# Their Python finds what users install with `pip install --user`.
+	@sed 's/^\(include-system-site-packages =\).*/\1 true/' .venv-servers/pyvenv.cfg >'$@.cfg' && mv '$@.cfg' .venv-servers/pyvenv.cfg
 	@touch '$@'
 
 $(CHECKER): uv.lock | uv

@@ -24,13 +24,14 @@ from hubless.settings.environment import ENVIRON
 from hubless.settings.loading import server_environment
 
 PROGRAM = "jupyterhub-singleuser"
-FREE_BYTES_NEEDED = 900 * 1024 * 1024  # for packages, their compiled modules and the downloads
+FREE_BYTES_NEEDED = 1200 * 1024 * 1024  # for packages, their compiled modules and the downloads
 # In the wheel the file is next to this module, in a checkout in the folder of the image of servers.
 REQUIREMENTS = (
     Path(__file__).with_name("servers-requirements.txt"),
     Path(__file__).parents[1] / "images" / "singleuser" / "requirements.txt",
 )
 _MARKER = ".hubless-ready"
+_OTHER_PACKAGES = "include-system-site-packages"  # of pyvenv.cfg (PEP 405)
 _PREFIX = "jupyterlab-"
 _LAST_LINES = 15
 _PACKAGES_A_LINE = 20
@@ -130,6 +131,7 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
             shutil.rmtree(environment, ignore_errors=True)
             for command in _commands(environment.resolve(), requirements):
                 _run(command, lock, tell)
+            _show_users_packages(environment)
             (environment / _MARKER).write_text(str(environment.resolve()))
     except OSError as error:
         raise VirtualEnvironmentError(
@@ -137,6 +139,16 @@ def _install(environment: Path, requirements: Path, tell: Callable[[str], None])
             "Give the folder to the user that runs the hub."
         ) from None
     tell("JupyterLab is installed.")
+
+
+def _show_users_packages(environment: Path) -> None:
+    """Let programs of *environment* see what their user installs with `pip install --user`; its own come first.
+
+    They see packages of the Python below as well. So this comes last: pip would leave out what that Python has.
+    """
+    file = environment / "pyvenv.cfg"
+    others = [line for line in file.read_text().splitlines() if not line.startswith(_OTHER_PACKAGES)]
+    file.write_text("\n".join([*others, f"{_OTHER_PACKAGES} = true", ""]))
 
 
 def _make_folder(folder: Path) -> None:

@@ -482,7 +482,7 @@ def test_a_command_of_another_environment_meets_its_programs(place, launcher, ot
     launcher.launch(place.launch(command=(str(other / "bin" / "python"), str(place.script))))
     running(launcher)
     path = environment_of(place)["PATH"]
-    assert path == f"{other / 'bin'}:{place.environment['PATH']}"
+    assert path.startswith(f"{other / 'bin'}:{place.environment['PATH']}:")
     assert shutil.which("pip", path=path) == str(other / "bin" / "pip")
 
 
@@ -491,6 +491,17 @@ def test_a_profiles_own_path_stays_as_it_is(place, launcher, other):
     launcher.launch(launch)
     running(launcher)
     assert environment_of(place)["PATH"] == "/usr/bin"
+
+
+def test_programs_that_users_install_come_last_and_serve_users_alone(place, launcher):
+    launcher.launch(place.launch())
+    running(launcher)
+    environment = environment_of(place)
+    users = f"{environment['HOME']}/.local/bin"
+    assert environment["PATH"].endswith(f"{place.environment['PATH']}:{users}")
+    if place.pid() != place.server():  # the programs that isolate it, which root may run
+        for pid in {place.pid(), psutil.Process(place.server()).ppid()}:
+            assert users.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def test_only_the_server_gets_the_variables_of_the_loader(place, launcher):

@@ -21,25 +21,25 @@ from hubless.settings import parse
 
 TOP = Path(__file__).parents[2]
 UV = shutil.which("uv") or str(TOP / ".venv-uv/bin/uv")
-METADATA = "Metadata-Version: 2.1\nName: stand-in\nVersion: {version}\n"
+METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 TAG = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 ENTRY_POINTS = f"[console_scripts]\n{PROGRAM} = stand_in:main\n"
 CODE = "import sys\ndef main():\n    print('{version}', flush=True)\n    sys.stdin.read()\n"
 
 
-def wheel(folder: Path, version: str) -> Path:
+def wheel(folder: Path, version: str, name: str = "stand_in") -> Path:
     folder.mkdir(exist_ok=True)
-    file, info = folder / f"stand_in-{version}-py3-none-any.whl", f"stand_in-{version}.dist-info"
+    file, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
     files = {
-        "stand_in.py": CODE.format(version=version),
-        f"{info}/METADATA": METADATA.format(version=version),
+        f"{name}.py": CODE.format(version=version),
+        f"{info}/METADATA": METADATA.format(name=name, version=version),
         f"{info}/WHEEL": TAG,
         f"{info}/entry_points.txt": ENTRY_POINTS,
     }
     record = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
     with zipfile.ZipFile(file, "w") as out:
-        for name, text in {**files, f"{info}/RECORD": record}.items():
-            out.writestr(name, text)
+        for path, text in {**files, f"{info}/RECORD": record}.items():
+            out.writestr(path, text)
     return file
 
 
@@ -99,6 +99,31 @@ def test_an_environment_is_made_once_and_found(tool, settings, tmp_path, monkeyp
     assert prepare(read(settings.data), again.append, requirements=pinned).search_path == ready.search_path
     assert again == []
     assert read(settings.data).search_path == ready.search_path  # as the hub's other processes see it
+
+
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_users_add_packages_in_their_homes_beside_the_environments(tool, settings, tmp_path, monkeypatch):
+    if tool == "pip":
+        monkeypatch.setenv("PATH", "/usr/bin:/bin")
+        settings = read(settings.data)
+    ready = prepare(settings, print, requirements=requirements(tmp_path))
+    python = Path(shutil.which(PROGRAM, path=ready.search_path)).with_name("python")
+
+    def in_the_home(*arguments):
+        return subprocess.run(
+            [python, *arguments], env={"HOME": str(home)}, cwd=home, capture_output=True, text=True, check=False
+        )
+
+    home = tmp_path / "home"
+    home.mkdir()
+    own = wheel(tmp_path / "own", "3.0", "own_package")
+    shadowing = wheel(tmp_path / "own", "2.0")
+    (program,) = (TOP / ".venv-servers").glob("lib/python3*/site-packages/pip")  # what real servers have
+    pip = (program, "install", "--user", "--no-index", "--disable-pip-version-check")
+    assert in_the_home(*pip, own).returncode == 0
+    assert in_the_home("-c", "import own_package; print(own_package.__file__)").stdout.startswith(f"{home}/.local/")
+    assert "lack sys.path precedence" in in_the_home(*pip, shadowing).stderr
+    assert starts(ready) == "1.0"
 
 
 def test_an_installation_that_was_killed_starts_again(settings, tmp_path):

@@ -15,6 +15,7 @@ from tests.support.dockerfiles import CONTEXTS, TOP, Recipe
 LOCKED = {(one["name"], one["version"]): one for one in tomllib.loads((TOP / "uv.lock").read_text())["package"]}
 PYTHON = "3.13"
 OUTDATED = "requirements.txt is not what uv.lock says: run `make images`"
+SERVERS_PACKAGES = ("jupyterhub", "jupyterlab", "pip", "numpy", "pandas", "matplotlib", "ipywidgets")
 MACHINES = {"x86_64": r"manylinux.*_x86_64", "aarch64": r"manylinux.*_aarch64"}
 
 
@@ -83,7 +84,7 @@ def test_a_server_has_what_is_locked_whole_and_by_the_locks_hashes():
         assert hashes == {file["hash"] for file in [*one.get("wheels", ()), *filter(None, [one.get("sdist")])]}, (
             OUTDATED
         )
-    assert {name for name, *_ in recipe.pins} == _needed("jupyterhub", "jupyterlab"), OUTDATED
+    assert {name for name, *_ in recipe.pins} == _needed(*SERVERS_PACKAGES), OUTDATED
 
 
 @pytest.mark.parametrize("machine", MACHINES)

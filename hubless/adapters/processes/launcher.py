@@ -40,6 +40,8 @@ _END_FIRST = f"{{ echo {OOM_SCORE} >/proc/self/oom_score_adj; }} 2>/dev/null"
 _BECOME = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) >&0 && exec "$@" </dev/null', "launch")
 # The loader runs what these name in every program, and root's programs isolate: only the server gets them.
 _OF_LOADER = ("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH")
+# What users install with pip puts programs here; last, and never where root or the hub looks for one.
+_USERS_PROGRAMS = ".local/bin"
 _SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
 
 
@@ -179,7 +181,9 @@ class ProcessLauncher:
         self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)
         environment = self._child_environment(launch, account, note)
         early, late = _without_loader(environment)
-        start = Start(program, account, folder, lock, environment, loader=late)
+        if not launch.environment.get("PATH"):  # a profile's own stays as it is
+            late["PATH"] = os.pathsep.join((early["PATH"], str(account.home / _USERS_PROGRAMS)))
+        start = Start(program, account, folder, lock, environment, late=late)
         self._limits.prepare(launch.launch_id, launch.profile)
         command = [*self._limits.wrapper(launch.launch_id), *_BECOME, *isolation.wrap(start)]
         pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

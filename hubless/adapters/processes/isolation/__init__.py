@@ -21,7 +21,7 @@ class Start:
         lock: a descriptor that the process which the launcher starts inherits, and by which it holds the launch's lock.
         environment: the program's, as a whole.
         calls: absolute paths of other programs that it must be able to run.
-        loader: the part of *environment* that only the program itself gets, not the programs that isolate it.
+        late: variables that only the program itself gets, in place of those in *environment*; not what isolates it.
     """
 
     command: Sequence[str]
@@ -30,14 +30,14 @@ class Start:
     lock: int
     environment: Mapping[str, str]
     calls: Sequence[Path] = ()
-    loader: Mapping[str, str] = field(default_factory=dict, hash=False)
+    late: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def argv(self) -> list[str]:
-        """Return what is executed in the end: the command, with the loader's variables."""
-        if not self.loader:
+        """Return what is executed in the end: the command, with its late variables."""
+        if not self.late:
             return list(self.command)
-        return ["/usr/bin/env", *(f"{name}={text}" for name, text in self.loader.items()), *self.command]
+        return ["/usr/bin/env", *(f"{name}={text}" for name, text in self.late.items()), *self.command]
 
 
 class Isolation(Protocol):
