@@ -42,6 +42,9 @@ AXE := .venv-axe/.ready-$(AXE_VERSION)
 HAPROXY := .venv-haproxy/haproxy
 # The LDAP server that a login plug-in is tried with.
 SLAPD := .venv-slapd/slapd
+# The proxies for TLS that README.md shows.
+CADDY := .venv-caddy/caddy
+NGINX := .venv-nginx/nginx
 # The database servers, and the JupyterHubs beside the newest one, whose databases are read; old hubs need old libraries.
 MARIADB := .venv-mariadb/mariadbd
 POSTGRESQL_VERSION := 18.4.0-beta.17
@@ -84,7 +87,7 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(MARIADB) $(POSTGRESQL) $(READ_HUBS) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
+test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(CADDY) $(NGINX) $(MARIADB) $(POSTGRESQL) $(READ_HUBS) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests with branch coverage
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) --cov --cov-report=term:skip-covered
 
 .PHONY: conformance
@@ -139,6 +142,10 @@ images: | uv ## Write what images/singleuser installs, from uv.lock
 .PHONY: haproxy
 haproxy: $(HAPROXY) ## Fetch the second version of HAProxy that the edge's tests run with
 
+.PHONY: caddy nginx
+caddy: $(CADDY) ## Fetch the proxy for TLS that a test runs with the lines of README.md
+nginx: $(NGINX) ## Fetch the other one
+
 .PHONY: oidc-provider
 oidc-provider: $(OIDC) ## Fetch the OpenID Connect provider that the tests of logins run with
 
@@ -152,7 +159,7 @@ bench: $(DEV) $(SERVERS) $(OIDC) ## Measure: starts, requests, routes, memory
 
 .PHONY: clean
 clean: ## Remove the environments and caches (never the data)
-	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-mariadb .venv-postgresql .venv-jupyterhubs .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* .venv-programs-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	rm -rf .venv .venv-servers .venv-conformance .venv-uv .venv-cdk .venv-haproxy .venv-slapd .venv-caddy .venv-nginx .venv-mariadb .venv-postgresql .venv-jupyterhubs .venv-prometheus .venv-oidc .venv-axe .venv-moving .venv-matrix-* .venv-programs-* dist cdk.out cdk.out.bundles .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 .PHONY: help
 help: ## List these targets
@@ -244,6 +251,16 @@ $(HAPROXY): tests/support/fetch_haproxy tests/support/fetch_debian
 $(SLAPD): tests/support/fetch_debian
 	@echo 'Fetching OpenLDAP …'
 	@tests/support/fetch_debian .venv-slapd slapd usr/sbin/slapd
+	@touch '$@'
+
+$(CADDY): tests/support/fetch_debian
+	@echo 'Fetching Caddy …'
+	@tests/support/fetch_debian .venv-caddy caddy usr/bin/caddy
+	@touch '$@'
+
+$(NGINX): tests/support/fetch_debian
+	@echo 'Fetching nginx …'
+	@tests/support/fetch_debian .venv-nginx nginx usr/sbin/nginx
 	@touch '$@'
 
 $(MARIADB): tests/support/fetch_debian

@@ -1,8 +1,10 @@
 """What `hubless up` and `hubless status` print."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
+from socket import AddressFamily
 from typing import TYPE_CHECKING, Any
 
 from embedded import isolation
@@ -14,6 +16,8 @@ from hubless.settings import Settings
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
 
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 compared, not bound
+_MOST_ADDRESSES = 3  # in one line
 STALE_SECONDS = 10  # an edge reports every 2 to 5
 
 
@@ -22,16 +26,34 @@ def starting(settings: Settings, file: Path | None) -> str:
     return f"Starting hubless: data in {settings.data}, {f'settings from {file}' if file else 'default settings'}."
 
 
-def ready(settings: Settings, facts: Mapping[str, Any]) -> str:
-    """Return what `hubless up` prints once the hub answers."""
+def ready(settings: Settings, facts: Mapping[str, Any], addresses: Callable[[], list[str]] | None = None) -> str:
+    """Return what `hubless up` prints once the hub answers; *addresses* are `network_addresses` without others."""
     lines = [
         "",
         f"The hub is ready: {settings.url}",
+        *_in_the_network(settings, addresses or network_addresses),
         *_how_to_log_in(settings, facts),
         f"Ctrl-C stops the hub; {_servers(settings)}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def network_addresses() -> list[str]:
+    """Return this machine's IPv4 addresses at which other machines may reach it."""
+    import psutil  # noqa: PLC0415 large, and only for a hub that listens to a network
+
+    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+    every = (one for name, found in psutil.net_if_addrs().items() if name in up for one in found)
+    texts = [one.address for one in every if one.family == AddressFamily.AF_INET]
+    return [text for text in texts if not IPv4Address(text).is_loopback and not IPv4Address(text).is_link_local]
+
+
+def _in_the_network(settings: Settings, addresses: Callable[[], list[str]]) -> list[str]:
+    if settings.hub.public_url or settings.hub.host != _EVERYWHERE:
+        return []
+    urls = [f"http://{address}:{settings.hub.port}" for address in addresses()[:_MOST_ADDRESSES]]
+    return [f"In this network: {' or '.join(urls)} (passwords cross it unencrypted)"] if urls else []
 
 
 def _how_to_log_in(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
