@@ -125,6 +125,10 @@ check: lint fast ## Quick checks: lint, format, types, layers, pure tests
 docs: $(DEV) ## Build the documentation into docs/_build/html; a warning or a broken link fails
 	.venv/bin/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going --builder html docs docs/_build/html
 
+.PHONY: pictures
+pictures: $(DEV) $(SERVERS) browser bubblewrap ## Take the pictures of docs/students.md and docs/teachers.md again, by the test of their story
+	PICTURES='$(abspath docs/images)' .venv/bin/pytest -q tests/e2e/test_lesson_story.py
+
 .PHONY: format
 format: $(DEV) ## Format the code: sort imports, then ruff format
 	@.venv/bin/ruff check --quiet --select I --fix
