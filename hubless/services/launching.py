@@ -190,7 +190,7 @@ class Launching:
         try:  # the settings may have changed since the owner chose
             chosen = choose(self.profiles, {**server.user_options, PROFILE: server.profile}, None)
         except InvalidRequestError as refused:
-            self.stopping.fail(server, str(refused))
+            self.stopping.fail(server, f"The server cannot start with what was chosen: {refused}")
             return
         wanted = Preparation(owner.id, chosen.profile)
         try:

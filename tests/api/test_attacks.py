@@ -170,7 +170,7 @@ class Tags(HTMLParser):
 def assert_harmless(answer):
     tags = Tags(answer.text)
     assert tags.handlers == []
-    assert all(re.fullmatch(r"/hub/static/(hubless|menu)\.js\?v=\w+", script) for script in tags.scripts)
+    assert all(re.fullmatch(r"/hub/static/(home|hubless|log|menu)\.js\?v=\w+", script) for script in tags.scripts)
     assert all(image.startswith("/hub/static/") for image in tags.images)
     assert "49" not in re.findall(r"<img[^>]*>(\d+)", answer.text)
     assert "planted" not in answer.cookies

@@ -251,6 +251,7 @@ def test_a_server_that_fails_says_why_with_its_last_lines_and_a_retry(hub, maria
     page.get_by_role("button", name="Start").click()
 
     expect(page.get_by_role("heading", name="Your server failed to start")).to_be_visible()
+    expect(page.get_by_text("A part of the server's software is missing or does not work.")).to_be_visible()
     expect(page.get_by_text("exited with code 3")).to_be_visible()
     expect(page.get_by_text("no module named pandas")).to_be_visible()
     shot(page, "failed")

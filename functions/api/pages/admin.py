@@ -32,6 +32,7 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
+_LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the page lists
 _STATES = frozenset({"active", "ready", "inactive"})
 
 
@@ -155,7 +156,8 @@ class _Admin:
         scopes, name, groups = self.who.scopes, user.name, user.groups
         seen = [s for s in servers if scopes.covers_server("read:servers", name, s.name, groups)]
         sees_activity = scopes.covers_user("read:users:activity", name, groups)
-        shown = [server_view(self.spawning, self.origins, user, s) for s in seen if s.state in ACTIVE or not s.name]
+        listed = [s for s in seen if s.state in _LISTED or not s.name]
+        shown = [self._server(user, server) for server in listed]
         if scopes.covers_user("read:servers", name, groups) and not any(not s.name for s in servers):
             shown.insert(
                 0,
@@ -166,6 +168,7 @@ class _Admin:
                     "spawn_url": f"/hub/spawn/{names.url_name(name)}",
                     "stop_url": f"/hub/stop/{names.url_name(name)}",
                     "other_version": "",
+                    "failure": None,
                 },
             )
         return {
@@ -179,6 +182,12 @@ class _Admin:
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "created": instant(user.created_at) if scopes.covers_user("read:users", name, groups) else None,
         }
+
+    def _server(self, user: User, server: Server) -> dict[str, Any]:
+        """Return what the page shows of *server*; its log only to who may start it, as on the page of a start."""
+        shown = server_view(self.spawning, self.origins, user, server)
+        may_start = self.who.scopes.covers_server("start:servers", user.name, server.name, user.groups)
+        return shown if may_start else shown | {"failure": None}
 
 
 async def _admin(

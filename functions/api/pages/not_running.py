@@ -9,6 +9,7 @@ from starlette.responses import Response
 from functions.api import dependencies
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.visitors import visitor
+from functions.api.pages.failures import failure_view
 from functions.api.pages.views import url_part
 from functions.api.redirects import with_next
 from functions.api.rendering import Render
@@ -42,9 +43,7 @@ class NotRunningView:
             server_name=server_name,
             for_user=self.other(user),
             url=self._origins.link_to(names.server_prefix(user.name, server_name)),
-            state=found.state.value if found else "stopped",
-            failure=found.failure if found else None,
-            log_tail=list(found.log_tail) if found else [],
+            failure=failure_view(found),
             spawn_url=with_next(f"/hub/spawn/{url_part(user, server_name)}", following),
             can_start=can_start,
             implicit=False,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from functions.api.pages.chosen_options import chosen_in_words
+from functions.api.pages.failures import failure_view
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names
 from hubless.domain.lifecycle import Server, State
@@ -30,8 +31,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "spawn_url": f"/hub/spawn/{where}",
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",
-        "failure": server.failure,
-        "log_tail": list(server.log_tail),
+        "failure": failure_view(server),
         "limits_reached": [
             {
                 "resource": one.resource.value,

@@ -73,7 +73,6 @@ def server(name="", state="stopped", owner="alice", **changes):
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",
         "failure": None,
-        "log_tail": [],
         "limits_reached": [],
         "other_version": "",
         "chosen": [],
@@ -89,7 +88,21 @@ def server(name="", state="stopped", owner="alice", **changes):
     return facts | changes
 
 
-FAILED = {"failure": "The server ended with exit code 1 before it answered.", "log_tail": TAIL}
+FAILURE = {
+    "code": "package",
+    "what": "A part of the server's software is missing or does not work.",
+    "todo": "Choose another server type, or tell an admin what you installed last.",
+    "for_admin": "An import failed. Repair the environment or image; packages in the home come before its own.",
+    "reason": "The server exited with code 1",
+    "log_tail": TAIL,
+    "had_started": False,
+}
+FAILED = {"failure": FAILURE}
+UNKNOWN = {
+    "failure": FAILURE
+    | {"code": "", "what": "The server did not start.", "todo": "Its last lines may say why.", "for_admin": ""}
+}
+RAN = {"failure": FAILURE | {"code": "killed", "log_tail": [], "had_started": True}}
 
 lti_choose_link = {"ticket": "facts.of.the.link", "action": "/hub/lti/deep-link", "error": "", "fields": {}}
 
@@ -288,9 +301,7 @@ not_running = {
     "server_name": "",
     "for_user": None,
     "url": "/user/alice/",
-    "state": "stopped",
     "failure": None,
-    "log_tail": [],
     "spawn_url": "/hub/spawn/alice?next=%2Fuser%2Falice%2Flab",
     "can_start": True,
     "implicit": False,
@@ -749,7 +760,10 @@ PAGES = {
         },
     ),
     "not_running": ("not_running.html", frame(ALICE) | not_running),
-    "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED | {"state": "failed"}),
+    "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED),
+    "not_running_failed_admin": ("not_running.html", frame(ROOT) | not_running | FAILED | {"for_user": "alice"}),
+    "not_running_unknown": ("not_running.html", frame(ALICE) | not_running | UNKNOWN),
+    "not_running_ran": ("not_running.html", frame(ALICE) | not_running | RAN),
     "not_running_starts": ("not_running.html", frame(ALICE) | not_running | {"implicit": True}),
     "not_running_other": (
         "not_running.html",

@@ -28,6 +28,7 @@ VOID = {
     "wbr",
 }
 FRAGMENTS = {
+    "failure.html",
     "page.html",
     "parts.html",
     "account_identities.html",
@@ -182,21 +183,33 @@ def test_every_form_that_changes_something_carries_the_token(name):
             assert "_xsrf" not in form
 
 
-OTHER_SCRIPTS = {
-    "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
-    "unreached": ["/hub/static/refresh.js?v=1"],
-    "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
-    **{
-        name: ["/hub/static/spawn.js?v=1"]
-        for name in ("spawn", "spawn_large_home", "spawn_other", "spawn_one_profile", "spawn_nothing_offered")
-    },
-    "lti_registered": ["/hub/static/lti_close.js?v=1"],
-    **{name: ["/hub/static/home.js?v=1"] for name, (template, _) in PAGES.items() if template == "home.html"},
-} | {
-    name: ["/hub/static/passkeys.js?v=1"]
-    for name, (template, _) in PAGES.items()
-    if template in {"login.html", "second_factor.html", "second_factor_setup.html", "second_factors.html"}
-}
+OTHER_SCRIPTS = (
+    {
+        "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
+        "unreached": ["/hub/static/refresh.js?v=1"],
+        "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
+        **{
+            name: ["/hub/static/spawn.js?v=1"]
+            for name in ("spawn", "spawn_large_home", "spawn_other", "spawn_one_profile", "spawn_nothing_offered")
+        },
+        "lti_registered": ["/hub/static/lti_close.js?v=1"],
+        **{
+            name: ["/hub/static/home.js?v=1", "/hub/static/log.js?v=1"]
+            for name, (template, _) in PAGES.items()
+            if template == "home.html"
+        },
+    }
+    | {
+        name: ["/hub/static/passkeys.js?v=1"]
+        for name, (template, _) in PAGES.items()
+        if template in {"login.html", "second_factor.html", "second_factor_setup.html", "second_factors.html"}
+    }
+    | {
+        name: ["/hub/static/log.js?v=1"]
+        for name, (template, context) in PAGES.items()
+        if template == "admin.html" or (template == "not_running.html" and context["failure"])
+    }
+)
 
 
 @every_page
@@ -242,7 +255,7 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
     assert re.search(r"\|\s*safe\b|Markup|autoescape", text) is None
 
 
-@pytest.mark.parametrize("path", ["hubless.js", "menu.js", "passkeys.js"])
+@pytest.mark.parametrize("path", ["hubless.js", "log.js", "menu.js", "passkeys.js"])
 def test_the_script_inserts_text_only(path):
     script = (rendering.STATIC / path).read_text()
 
@@ -362,9 +375,34 @@ def test_a_failed_start_says_why_and_offers_another():
     html = render("not_running_failed")
 
     assert "Your server failed to start" in html
-    assert "exit code 1" in html
+    assert "A part of the server&#39;s software is missing" in html
+    assert "Choose another server type" in html
+    assert "exited with code 1" in html
+    assert "For admins" not in html
     assert "No module named &#39;pandas&#39;" in html
     assert 'href="/hub/spawn/alice?next=%2Fuser%2Falice%2Flab"' in html
+
+
+def test_an_admin_reads_the_technical_word_too():
+    html = render("not_running_failed_admin")
+
+    assert "For admins: An import failed." in html
+    assert "alice’s server failed to start" in html  # noqa: RUF001 as it is shown
+    assert "An import failed." in render("admin_full")
+
+
+def test_a_cause_that_nobody_knows_is_not_made_up():
+    html = render("not_running_unknown")
+
+    assert "The server did not start." in html
+    assert "Its last lines may say why." in html
+
+
+def test_a_server_that_ran_is_not_said_to_have_failed_to_start():
+    html = render("not_running_ran")
+
+    assert "Your server stopped unexpectedly" in html
+    assert "failed to start" not in html
 
 
 def test_a_server_that_one_may_not_start_is_not_offered():

@@ -535,7 +535,10 @@ def test_a_launch_fails_in_words_if_its_choice_is_no_longer_offered():
     world.turn()
 
     assert world.server().state is State.FAILED
-    assert world.server().failure == "Branch cannot be 'topic': it must match main"
+    assert (
+        world.server().failure
+        == "The server cannot start with what was chosen: Branch cannot be 'topic': it must match main"
+    )
 
 
 @pytest.mark.parametrize("options", [{"__jupyterhub_x": 1}, {"a": "x" * 20_000}])
