@@ -161,7 +161,7 @@ def test_too_many_starts_in_an_hour_are_429_and_say_when_to_come_back(hub, alice
     assert 3590 <= int(refused.headers["Retry-After"]) <= 3600
 
     browser = hub.browser("alice")
-    page = browser.submit("/hub/spawn/alice")
+    page = browser.get(browser.submit("/hub/spawn/alice").headers["location"])
     assert page.status_code == 429
     assert "2 times within an hour, which is the limit" in page.text
     assert int(page.headers["Retry-After"]) <= 3600

@@ -13,6 +13,7 @@ from functions.api import dependencies
 from functions.api.auth import csrf
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
+from functions.api.error_handlers import seconds_to_wait
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.not_running import NotRunningPage, NotRunningView
 from functions.api.pages.spawn_form import profile_views, sent_options
@@ -22,7 +23,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import progress_url
 from hubless.domain import lifecycle, names, profiles
-from hubless.domain.errors import InvalidRequestError, OptionRefusedError, StoreConflictError
+from hubless.domain.errors import InvalidRequestError, OptionRefusedError, QuotaExceededError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
@@ -32,6 +33,8 @@ from hubless.services.identity import Actor
 router = page_router()
 SAME_OPTIONS = "same_options"  # in the address of a form: start with the options of the last start
 OPTION = "opt-"  # JupyterHub 6: query parameters that choose options
+PLACE_PAUSE = 20  # seconds between two questions of a page for a place: a class that waits asks little
+LONGEST_ADDRESS = 2_000  # characters: proxies and browsers take as much
 NO_OPTIONS = frozenset({"next", "display_name", "_xsrf", OPTION, SAME_OPTIONS})
 
 
@@ -85,7 +88,45 @@ class _SpawnPages:
             if not self.has_choice(user):
                 raise
             return self.choice(user, server_name, options, display_name=display_name, refused=refused)
+        except QuotaExceededError as full:
+            again = self._again(user, server_name, options, display_name) if full.retry else None
+            if again is None:
+                raise
+            return RedirectResponse(again, 303) if see_other else self.waiting(user, server_name, full, again)
         return self.to_pending(user, server_name, see_other=see_other)
+
+    def waiting(self, user: User, server_name: str, full: QuotaExceededError, again: str) -> Response:
+        """Return the page that waits until there is a place, and then asks *again*: the status is that of the API.
+
+        It asks every `PLACE_PAUSE` seconds: who comes first when a place is free gets it.
+        """
+        seconds = PLACE_PAUSE if full.after is None else seconds_to_wait(full)
+        return self.render(
+            "full.html",
+            status_code=429,
+            headers={"Retry-After": str(seconds)},
+            server_name=server_name,
+            for_user=self.not_running.other(user),
+            is_full=full.after is None,
+            message=full.message,
+            seconds=seconds,
+            url=again,
+        )
+
+    def _again(
+        self, user: User, server_name: str, options: Mapping[str, Any] | None, display_name: str | None
+    ) -> str | None:
+        """Return the address that asks for the same start; None if an address cannot hold what was chosen."""
+        if options is None and self.has_choice(user):  # those of the last start
+            found = self.servers.find(user.id, server_name)
+            options = found.user_options if found else {}
+        query = [(f"{OPTION}{key}", text) for key, given in (options or {}).items() for text in _many(given)]
+        if not all(isinstance(text, str) for _key, text in query):
+            return None
+        query += [("display_name", display_name)] if display_name else []
+        query += [("next", self.redirects.next)] if self.redirects.next else []
+        address = f"/hub/spawn/{url_part(user, server_name)}" + (f"?{urlencode(query)}" if query else "")
+        return address if len(address) <= LONGEST_ADDRESS else None
 
     def to_pending(self, user: User, server_name: str, *, see_other: bool = False) -> Response:
         """Redirect to the page that shows a start's progress."""

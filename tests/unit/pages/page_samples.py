@@ -297,6 +297,14 @@ spawn_pending = {
     "stop_url": "/hub/stop/alice",
     "log_tail": [],
 }
+full = {
+    "server_name": "",
+    "for_user": None,
+    "is_full": True,
+    "message": "The hub is full right now. Try again in a few minutes.",
+    "seconds": 20,
+    "url": "/hub/spawn/alice?opt-profile=small",
+}
 not_running = {
     "server_name": "",
     "for_user": None,
@@ -742,6 +750,11 @@ PAGES = {
     "spawn_pending_queued": (
         "spawn_pending.html",
         frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "is_queued": True, "log_tail": TAIL},
+    ),
+    "full": ("full.html", frame(ALICE) | full),
+    "full_throttled": (
+        "full.html",
+        frame(ROOT) | full | {"for_user": "alice", "server_name": "dask", "is_full": False, "message": "5 starts"},
     ),
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
     "unreached": (

@@ -186,6 +186,7 @@ def test_every_form_that_changes_something_carries_the_token(name):
 OTHER_SCRIPTS = (
     {
         "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
+        **{name: ["/hub/static/refresh.js?v=1"] for name in ("full", "full_throttled")},
         "unreached": ["/hub/static/refresh.js?v=1"],
         "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
         **{
@@ -364,6 +365,14 @@ def test_waiting_needs_no_script():
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in html
     assert 'data-progress-url="/hub/api/users/alice/server/progress?_xsrf=2%7Ctoken"' in html
     assert 'data-next-url="/user/alice/lab?a=1&amp;b=2"' in html
+
+
+def test_waiting_for_a_place_goes_on_by_itself():
+    html = render("full")
+
+    assert '<meta name="refresh" content="20" data-url="/hub/spawn/alice?opt-profile=small">' in html
+    assert '<meta http-equiv="refresh" content="20; url=/hub/spawn/alice?opt-profile=small"></noscript>' in html
+    assert "5 starts" in render("full_throttled")
 
 
 def test_waiting_in_a_queue_promises_no_minute():
