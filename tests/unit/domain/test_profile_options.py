@@ -144,6 +144,10 @@ class TestTexts:
     def test_what_does_not_match_is_refused(self, wrong: Any) -> None:
         assert refusal(BRANCH, branch=wrong).option == "branch"
 
+    @pytest.mark.parametrize("wrong", ["two\nlines", "a\x00b", "a\u202eb"])
+    def test_a_text_without_a_pattern_is_one_line(self, wrong: str) -> None:
+        assert "one line without control characters" in str(refusal(TextOption("t"), t=wrong))
+
     def test_a_text_may_be_required(self) -> None:
         assert str(refusal(TextOption("t", "Topic", is_required=True))) == "Topic is missing: type a text"
 
@@ -193,6 +197,7 @@ class TestFiles:
         assert chosen(FILE, packages=of(MAX_FILE)).variables
         for size in (MAX_FILE + 1, 2 * MAX_FILE, 100 * MAX_FILE):
             assert "too large: at most 8192 bytes" in str(refusal(FILE, packages=of(size)))
+        assert "at most 9 bytes" in str(refusal(FileOption("f", max_bytes=9), f=of(10)))
 
 
 class TestProfiles:

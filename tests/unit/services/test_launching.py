@@ -516,6 +516,16 @@ def test_a_launch_has_what_its_owner_chose():
     assert world.server().user_options == {"size": "l", "branch": "topic", "odd": 1}
 
 
+def test_a_launch_keeps_the_profile_that_was_the_first_at_the_request():
+    world = World(profiles=[Profile("lab", image="lab")])
+    world.spawning.start(world.alice, "")
+    new = Profile("new", image="new", is_default=True)
+    world.launching = replace(world.launching, profiles={"new": new, **world.launching.profiles})
+    world.turn()
+
+    assert world.launcher.started[0].profile.image == "lab"
+
+
 def test_a_choice_of_others_is_refused_at_the_request_and_kept_after_it():
     world = World(profiles=[Profile("lab", options=(CHOICE,))])
     with pytest.raises(InvalidRequestError, match="size cannot be 'l': choose one of s"):
