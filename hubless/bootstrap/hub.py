@@ -588,6 +588,11 @@ class Hub(ABC):
         login = self.settings.login
         return AuthStates(self.auth_states, self._sealer("auth_state"), login.auth_state, login.auth_state_to_servers)
 
+    @cached_property
+    def page_sealer(self) -> "SecretSealer":
+        """Return what seals the secrets that a browser keeps from a form to the page after it."""
+        return self._sealer("pages")
+
     def _sealer(self, purpose: str) -> "SecretSealer":
         from hubless.adapters.sealing import FernetSealer
 

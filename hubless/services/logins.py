@@ -155,6 +155,16 @@ class Logins:
                 return self.close_session(session)
         raise NotFoundError("Session", session_id)
 
+    def close_others(self, user: User, kept: Session) -> int:
+        """Log the user out in all browsers but that of *kept*, and return how many sessions ended.
+
+        A login at the same moment may stay: it is no other's than of who has just proved who they are.
+        """
+        others = [session for session in self.sessions_of(user) if session.id != kept.id]
+        for session in others:
+            self.close_session(session)
+        return len(others)
+
     def close_all(self, user: User) -> None:
         """Log the user out everywhere, with every token that was issued in a browser session."""
         self.sessions.end_all(user.id)

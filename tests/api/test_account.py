@@ -61,7 +61,7 @@ def test_an_owner_unlinks_a_login_beside_a_password(own):
     browser.get("/hub/account")
     assert 'action="/hub/account/unlink"' in browser.get("/hub/account").text
     answer = unlink(browser)
-    assert (answer.status_code, answer.headers["location"]) == (302, "/hub/account")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/account")
     assert subjects(own) == []
     assert unlink(browser).status_code == 404
 
@@ -245,3 +245,27 @@ def test_a_hub_without_providers_has_no_page_of_logins(hub):
     admin = hub.browser("root")
     assert "/logins" not in admin.get("/hub/admin").text
     assert admin.get(LOGINS).status_code == 404
+
+
+def test_all_other_browsers_are_logged_out_at_once(own):
+    here, there, elsewhere = with_password(own), own.browser(), own.browser()
+    for other in (there, elsewhere):
+        assert log_in(other, "ada", PASSWORD).status_code == 302
+    api = own.as_user("ada")
+    here.get("/hub/account")
+
+    answer = here.submit("/hub/account/end-other-sessions")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/account")
+    assert "2 other browsers are logged out." in here.get("/hub/account").text
+    assert [browser.get("/hub/account").status_code for browser in (here, there, elsewhere)] == [200, 302, 302]
+    assert api.get("/user").status_code == 200
+
+
+def test_an_unlinked_login_is_told_once(own):
+    browser = with_password(own)
+    browser.get("/hub/account")
+    unlink(browser)
+
+    assert "This login is no longer linked." in browser.get("/hub/account").text
+    assert "This login is no longer linked." not in browser.get("/hub/account").text

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from functions.api.pages.token import PAGE
+from functions.api.pages.lists import PART as PAGE
 from hubless.domain.tokens import OwnerKind
 from hubless.services import service_registry, sharing
 from hubless.services.tokens import MAX_SCOPE_TEXT
@@ -37,7 +37,7 @@ def test_a_user_has_so_many_tokens_and_no_more(small):
 
 def test_the_token_page_says_that_the_limit_is_reached(small):
     browser = small.browser("alice")
-    for status in (201, 201, 400):
+    for status in (303, 303, 400):
         answer = browser.submit("/hub/token", note="by hand")
         assert answer.status_code == status
     assert "already has the maximum of 2 tokens" in answer.text
@@ -62,17 +62,17 @@ def test_the_token_page_shows_tokens_page_by_page(hub):
     assert browser.get(f"/hub/token?offset={PAGE * 9}").status_code == 200
 
 
-def test_the_token_page_shows_this_browser_and_the_newest_others(hub):
+def test_the_account_page_shows_this_browser_and_the_newest_others(hub):
     first = hub.browser("alice")
     for _ in range(PAGE + 1):
         hub.hub.logins.open_session(hub.user("alice"), "another")
-    page = first.get("/hub/token").text
-    assert page.count('action="/hub/token/end-session"') == PAGE
+    page = first.get("/hub/account").text
+    assert page.count('action="/hub/account/end-session"') == PAGE
     assert "this browser" in page
-    assert f'href="/hub/token?sessions={PAGE}#sessions"' in page
-    rest = first.get(f"/hub/token?sessions={PAGE}&offset=0").text
-    assert rest.count('action="/hub/token/end-session"') == 2
-    assert 'href="/hub/token#sessions"' in rest
+    assert f'href="/hub/account?sessions={PAGE}#sessions"' in page
+    rest = first.get(f"/hub/account?sessions={PAGE}").text
+    assert rest.count('action="/hub/account/end-session"') == 2
+    assert 'href="/hub/account#sessions"' in rest
 
 
 def test_the_token_page_shows_applications_page_by_page(hub):
@@ -86,10 +86,12 @@ def test_the_token_page_shows_applications_page_by_page(hub):
     assert 'href="/hub/token?offset=7#applications"' in second
 
 
-@pytest.mark.parametrize("name", ["offset", "applications", "sessions"])
+@pytest.mark.parametrize(
+    ("page", "name"), [("token", "offset"), ("token", "applications"), ("token", "servers"), ("account", "sessions")]
+)
 @pytest.mark.parametrize("offset", ["x", "1.5", "9" * 400, "%00"])
-def test_a_part_of_the_token_page_that_is_no_number_is_refused(hub, name, offset):
-    answer = hub.browser("alice").get(f"/hub/token?{name}={offset}")
+def test_a_part_of_a_list_that_is_no_number_is_refused(hub, page, name, offset):
+    answer = hub.browser("alice").get(f"/hub/{page}?{name}={offset}")
     assert answer.status_code == 400
     assert f"Invalid argument {name}" in answer.text
 

@@ -51,7 +51,7 @@ def test_logging_out_ends_the_session_and_takes_the_cookies_away(hub, address):
 
 
 def listed(browser):
-    return re.findall(r'name="session_id" value="([^"]+)"', browser.get("/hub/token").text)
+    return re.findall(r'name="session_id" value="([^"]+)"', browser.get("/hub/account").text)
 
 
 def test_a_session_is_listed_to_its_owner_and_ended_at_once(hub):
@@ -60,14 +60,14 @@ def test_a_session_is_listed_to_its_owner_and_ended_at_once(hub):
     there = hub.browser("alice")
     other = [session for session in listed(here) if session not in own]
     assert len(other) == 1
-    assert here.submit("/hub/token/end-session", session_id=other[0]).status_code == 303
+    assert here.submit("/hub/account/end-session", session_id=other[0]).status_code == 303
     assert there.get("/hub/home").headers["location"].startswith("/hub/login")
     assert here.get("/hub/home").status_code == 200
 
 
 def test_a_user_cannot_end_another_users_session(hub):
     alice, bob = hub.browser("alice"), hub.browser("bob")
-    bob.submit("/hub/token/end-session", session_id=listed(alice)[0])
+    bob.submit("/hub/account/end-session", session_id=listed(alice)[0])
     assert alice.get("/hub/home").status_code == 200
 
 
@@ -241,7 +241,7 @@ def test_a_token_of_another_session_proves_nothing(hub):
     alice, bob = hub.browser("alice"), hub.browser("bob")
     assert alice.post("/hub/token", data={"_xsrf": bob.xsrf, "note": "x"}).status_code == 403
     assert alice.post("/hub/token", data={"_xsrf": hub.browser("alice").xsrf}).status_code == 403
-    assert alice.submit("/hub/token", note="x").status_code == 201
+    assert alice.submit("/hub/token", note="x").status_code == 303
 
 
 def test_a_cookie_with_a_form_is_no_client_of_the_api(hub):
@@ -294,7 +294,7 @@ def test_nobody_is_logged_in_by_a_foreign_page_under_a_name_of_its_choice(hub, h
 def test_the_hubs_own_pages_may_change_what_they_are_for(hub, headers):
     alice = hub.browser()
     assert alice.log_in("alice", headers=headers).status_code == 302
-    assert alice.post("/hub/token", data={"_xsrf": alice.xsrf}, headers=headers).status_code == 201
+    assert alice.post("/hub/token", data={"_xsrf": alice.xsrf}, headers=headers).status_code == 303
 
 
 @pytest.fixture
@@ -527,7 +527,7 @@ def test_pages_show_and_change_what_is_the_persons_and_not_the_tokens(hub):
     headers = {"Authorization": f"token {other.secret}"}
     assert browser.get("/hub/login", headers=headers).status_code == 302
     made = browser.post("/hub/token", data={"_xsrf": browser.xsrf, "note": "mine"}, headers=headers)
-    assert made.status_code == 201
+    assert made.status_code == 303
     notes = [token["note"] for token in hub.as_user("alice").get("/users/alice/tokens").json()["api_tokens"]]
     assert "mine" in notes
     browser.get("/hub/logout", headers=headers)

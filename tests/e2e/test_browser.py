@@ -162,8 +162,10 @@ def test_a_person_logs_in_works_and_logs_out(hub, maria, new_page):
     home.goto(f"{hub.url}/hub/home")
     expect(home.locator(".state.ready")).to_have_count(2)
     shot(home, "home")
-    home.goto(f"{hub.url}/hub/token")
+    home.goto(f"{hub.url}/hub/account")
     expect(home.get_by_text("this browser")).to_be_visible()
+    shot(home, "account")
+    home.goto(f"{hub.url}/hub/token")
     shot(home, "token")
 
     # Both stop; the page follows by itself.

@@ -26,6 +26,7 @@ FACTOR_COOKIE = "jupyterhub-hub-factor"  # the proof that a second factor was sh
 LANGUAGE_COOKIE = "jupyterhub-hub-language"  # what its reader chose on a page
 THEME_COOKIE = "jupyterhub-hub-theme"
 FLASH_COOKIE = "jupyterhub-hub-flash"  # what the next page says about a form
+ONCE_COOKIE = "jupyterhub-hub-once"  # a secret that the next page shows, sealed
 
 
 def cookies(request: Request, name: str) -> list[str]:

@@ -1,99 +1,118 @@
-"""The token page: the visitor's tokens, applications with tokens, and browser sessions."""
+"""The token page: the visitor's tokens, those of their servers, and applications with tokens."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
-from typing import Annotated, Any, TypeVar
-from urllib.parse import urlencode
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.auth.visitors import Form, OwnForm, Person, user_of
+from functions.api.flashes import flash
 from functions.api.oauth_clients import ClientLookup, OAuthClients
-from functions.api.paging import number_in_query
+from functions.api.pages.lists import Lists, lists_of
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
+from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain import scopes, token_choices
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
-from hubless.domain.tokens import Session, Token
+from hubless.domain.tokens import Token
 from hubless.domain.translatable import gettext as _
+from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
+from hubless.services.tokens import INHERIT
 
 router = page_router()
-PAGE = 50  # tokens, applications and sessions of one page
-_OFFSETS = {"tokens": "offset", "applications": "applications", "sessions": "sessions"}  # the query's name by kind
-T = TypeVar("T")
+PAGE = "/hub/token"
+_OFFSETS = {"tokens": "offset", "servers": "servers", "applications": "applications"}  # the query's name by list
+_ALL, _SOME = "all", "some"  # the form's `access`; a script may leave it out
+_MAX_SECONDS = 10**9  # as the API has it
 
 
 @value
 class _TokenPage:
     """The token page of one person."""
 
+    request: Request
     who: Actor
     tokens: dependencies.Tokens
-    logins: dependencies.Logins
     clients: ClientLookup
+    clock: dependencies.Clock
     render: Render
-    offsets: Mapping[str, int]  # by kind: where its list begins
+    lists: Lists
 
-    def __call__(self, *, secret: str | None = None, error: str | None = None, status: int = 200) -> Response:
-        """Return the page; *secret* is a new token, which is shown once."""
-        user = user_of(self.who)
-        held = self.tokens.of(user)
-        own = [token for token in reversed(held) if token.client_id is None]
-        sessions = list(reversed(self.logins.sessions_of(user)))
-        applications = _by_client(t for t in held if t.client_id is not None)
-        lifetime = self.tokens.max_lifetime
-        return self.render(
+    @property
+    def user(self) -> User:
+        """Return whose tokens they are."""
+        return user_of(self.who)
+
+    def __call__(self, form: Form | None = None, *, error: str | None = None, status: int = 200) -> Response:
+        """Return the page; with the *form* that was refused, if one was, as it was filled in."""
+        held = list(reversed(self.tokens.of(self.user)))
+        own = [token for token in held if token.client_id is None and token.server_id is None]
+        of_servers = [token for token in held if token.client_id is None and token.server_id is not None]
+        applications = _by_client(token for token in reversed(held) if token.client_id is not None)
+        new = shown_once(self.request, self.user, PAGE)
+        response = self.render(
             "token.html",
             status_code=status,
-            tokens=self._list("tokens", own, _token_view),
-            applications=self._list("applications", applications, self._application_view),
-            sessions=self._list("sessions", _this_first(sessions, self.who), self._session_view),
-            new_token=secret,
-            max_lifetime=None if lifetime is None else int(lifetime.total_seconds()),
+            tokens=self.lists.part("tokens", own, _token_view),
+            server_tokens=self.lists.part("servers", of_servers, _token_view),
+            applications=self.lists.part("applications", applications, self._application_view),
+            new_token=new[0] if new else None,
             error=error,
+            **self._form(form),
         )
+        forget_shown(self.request, response, PAGE)
+        return response
 
-    def _session_view(self, session: Session) -> dict[str, Any]:
+    def _form(self, form: Form | None) -> dict[str, Any]:
+        """Return what the form offers, and what is chosen in it."""
+        now, longest = self.clock.now(), self.tokens.max_lifetime
+        facts = self.who.owner_scopes, self.user.name, self.user.groups
+        last_day = token_choices.last_day(now, longest)
         return {
-            "id": session.id,
-            "agent": session.agent,
-            "created": instant(session.created_at),
-            "is_this": session.id == self.who.session_id,
+            "own_choices": token_choices.of_own(*facts),
+            "other_choices": token_choices.of_others(*facts),
+            "first_day": now.astimezone(UTC).date().isoformat(),
+            "last_day": last_day.isoformat() if last_day else "",
+            "chosen_day": form.text("expires_on") if form else token_choices.usual_day(now, longest).isoformat(),
+            "note": form.text("note") if form else "",
+            "is_narrow": bool(form and form.text("access") != _ALL),
+            "chosen": form.texts("allow") if form else [],
+            "scopes": form.text("scopes") if form else "",
         }
+
+    def issue(self, form: Form) -> Response:
+        """Issue the token of the form, and have the page show it once."""
+        _token, secret = self.tokens.issue_to(
+            self.user,
+            note=form.text("note") or "Requested via token page",
+            expires_in=self._lifetime(form),
+            raw_scopes=_scopes(form),
+        )
+        response = RedirectResponse(PAGE, 303)
+        show_once(self.request, response, self.user, PAGE, (secret,))
+        return response
+
+    def _lifetime(self, form: Form) -> timedelta | None:
+        if day := form.text("expires_on"):
+            return token_choices.lifetime_until(day, self.clock.now(), self.tokens.max_lifetime)
+        return _seconds(form.text("expires_in"))
 
     def _application_view(self, held: list[Token]) -> dict[str, Any]:
         return {
             "client_id": held[0].client_id,
             "description": self.clients.describe(held[0]),
             "tokens": len(held),
-            "last_activity": max((instant(t.last_activity_at or t.created_at) or "" for t in held), default=None),
+            "last_activity": instant(max(t.last_activity_at or t.created_at for t in held)),
         }
-
-    def _list(self, kind: str, things: Sequence[T], view: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
-        """Return the part of *things* that this page shows, and the addresses of the parts beside it."""
-        offset = self.offsets[kind]
-        before, after = max(0, offset - PAGE), offset + PAGE
-        return {
-            "rows": [view(thing) for thing in things[offset:after]],
-            "offset": offset,
-            "total": len(things),
-            "newer_url": self._url(kind, before) if offset else None,
-            "older_url": self._url(kind, after) if after < len(things) else None,
-        }
-
-    def _url(self, kind: str, offset: int) -> str:
-        """Return the address of this page with another part of one list, and the same parts of the others."""
-        offsets = {**self.offsets, kind: offset}
-        given = {name: offsets[one] for one, name in _OFFSETS.items() if offsets[one]}
-        return f"/hub/token?{urlencode(given)}#{kind}" if given else f"/hub/token#{kind}"
 
 
 def _by_client(issued: Iterable[Token]) -> list[list[Token]]:
@@ -104,15 +123,14 @@ def _by_client(issued: Iterable[Token]) -> list[list[Token]]:
 
 
 async def _page(
+    request: Request,
     who: Person,
     tokens: dependencies.Tokens,
-    logins: dependencies.Logins,
     clients: OAuthClients,
+    clock: dependencies.Clock,
     render: Render,
-    request: Request,
 ) -> _TokenPage:
-    offsets = {kind: abs(number_in_query(name, request.query_params.get(name), 0)) for kind, name in _OFFSETS.items()}
-    return _TokenPage(who, tokens, logins, clients, render, offsets)
+    return _TokenPage(request, who, tokens, clients, clock, render, lists_of(request, PAGE, _OFFSETS))
 
 
 TokenPage = Annotated[_TokenPage, Depends(_page)]
@@ -121,70 +139,84 @@ TokenPage = Annotated[_TokenPage, Depends(_page)]
 @router.get("/token")
 @has_long_store_calls
 async def show_tokens(page: TokenPage) -> Response:
-    """Show tokens, applications and sessions of the visitor."""
+    """Show the tokens of the visitor, and a new one once."""
     return page()
 
 
 @router.post("/token")
 @has_long_store_calls
 async def new_token(form: OwnForm, page: TokenPage) -> Response:
-    """Issue a token and show it once."""
-    scopes = form.text("scopes").split()
+    """Issue a token, and go on to the page that shows it once."""
     try:
-        if len(scopes) > MAX_SCOPES:
-            raise InvalidRequestError(_("A token may have at most %(max_scopes)s scopes", max_scopes=MAX_SCOPES))
-        _token, secret = page.tokens.issue_to(
-            user_of(page.who),
-            note=form.text("note") or "Requested via token page",
-            expires_in=_lifetime(form.text("expires_in")),
-            raw_scopes=scopes or None,
-        )
+        return page.issue(form)
     except HublessError as refused:
-        return page(error=refused.message, status=400)
-    return page(secret=secret, status=201)
+        return page(form, error=refused.message, status=400)
 
 
 @router.post("/token/revoke")
 async def revoke(
-    form: OwnForm, who: Person, tokens: dependencies.Tokens, token_store: dependencies.TokenStore
+    request: Request, form: OwnForm, who: Person, tokens: dependencies.Tokens, token_store: dependencies.TokenStore
 ) -> Response:
     """Revoke one token, or all that an application holds."""
-    user = user_of(who)
+    user, response = user_of(who), RedirectResponse(PAGE, 303)
     if client_id := form.text("client_id"):
         if len(client_id) <= MAX_IDENTIFIER:
             token_store.delete_issued(user.id, client_id)
-    else:
+        flash(request, response, _("The application can no longer use your account."))
+        return response
+    try:
         tokens.revoke(user, tokens.get(user, form.text("token_id")))
-    return RedirectResponse("/hub/token", 303)
+    except NotFoundError:
+        flash(request, response, _("This token was revoked already, or has expired."))
+    else:
+        flash(request, response, _("The token is revoked."))
+    return response
 
 
-@router.post("/token/end-session")
-async def end_session(form: OwnForm, who: Person, logins: dependencies.Logins) -> Response:
-    """End one of this person's browser sessions."""
-    with contextlib.suppress(NotFoundError):  # it has ended already
-        logins.close(user_of(who), form.text("session_id"))
-    return RedirectResponse("/hub/token", 303)
+def _scopes(form: Form) -> list[str] | None:
+    """Return the scopes that the form asks for; None for everything that its sender may do.
+
+    Raises:
+        InvalidRequestError: when nothing is chosen, too much, or everything and more.
+    """
+    wanted = [*form.texts("allow"), *form.text("scopes").split()]
+    if form.text("access") == _SOME and not wanted:
+        raise InvalidRequestError(_("Choose at least one thing that the token may do."))
+    if form.text("access") == _ALL and wanted:
+        raise InvalidRequestError(_("You chose everything, and single things too. Choose one or the other."))
+    if len(wanted) > MAX_SCOPES:
+        raise InvalidRequestError(_("A token may have at most %(max_scopes)s scopes", max_scopes=MAX_SCOPES))
+    return wanted or None
 
 
-def _this_first(sessions: list[Session], who: Actor) -> list[Session]:
-    return sorted(sessions, key=lambda session: session.id != who.session_id)  # the others stay newest first
-
-
-def _lifetime(text: str) -> timedelta | None:
+def _seconds(text: str) -> timedelta | None:
+    """Return the lifetime in seconds that a script may send instead of a day; None for none."""
     if not text:
         return None
     try:
-        return timedelta(seconds=int(text[:12]))
+        seconds = int(text[:12])
     except ValueError:
         raise InvalidRequestError("expires_in must be a number of seconds") from None
+    if seconds > _MAX_SECONDS:
+        raise InvalidRequestError(_("expires_in may be at most %(most)s seconds", most=_MAX_SECONDS))
+    return timedelta(seconds=seconds)
 
 
 def _token_view(token: Token) -> dict[str, Any]:
     return {
         "id": token.id,
         "note": token.note,
-        "scopes": list(token.scopes),
+        "is_whole": token.scopes == INHERIT,
+        "scopes": [{"raw": raw, "words": _words(raw)} for raw in token.scopes],
         "created": instant(token.created_at),
         "last_activity": instant(token.last_activity_at),
         "expires_at": instant(token.expires_at),
     }
+
+
+def _words(scope: str) -> str:
+    """Return what *scope* allows, "" if settings no longer define it."""
+    try:
+        return scopes.described(scope)
+    except InvalidRequestError:
+        return ""

@@ -333,36 +333,57 @@ THIS_BROWSER = {
     "created": WAS,
     "is_this": True,
 }
+OWN_CHOICES = [
+    {"scope": "read:users!user", "words": "See your name, your groups and when you were active."},
+    {"scope": "servers!user", "words": "Start and stop your servers."},
+]
 token = {
     "tokens": part(),
+    "server_tokens": part(),
     "applications": part(),
     "new_token": None,
-    "max_lifetime": None,
+    "own_choices": OWN_CHOICES,
+    "other_choices": [],
+    "first_day": "2026-03-14",
+    "last_day": "",
+    "chosen_day": "2026-04-13",
+    "note": "",
+    "is_narrow": False,
+    "chosen": [],
+    "scopes": "",
     "error": None,
-    "sessions": part(THIS_BROWSER),
 }
-token_full = {
+
+
+def token_row(**changes):
+    facts = {
+        "id": "a1",
+        "note": "Backup script",
+        "is_whole": True,
+        "scopes": [{"raw": "inherit", "words": "Everything that you may do."}],
+        "created": WAS,
+        "last_activity": WAS,
+        "expires_at": "2127-03-14T09:26:53.000000Z",
+    }
+    return facts | changes
+
+
+NARROW_SCOPES = [
+    {"raw": "read:users!user=alice", "words": "Read users. (alice)"},
+    {"raw": "servers!user=alice", "words": "Start and stop servers. (alice)"},
+    {"raw": "custom:gone", "words": ""},
+]
+token_full = token | {
     "tokens": part(
-        {
-            "id": "a1",
-            "note": "Backup script",
-            "scopes": ["read:users!user=alice", "servers!user=alice"],
-            "created": WAS,
-            "last_activity": WAS,
-            "expires_at": "2127-03-14T09:26:53.000000Z",
-        },
-        {
-            "id": "a2",
-            "note": "",
-            "scopes": ["a", "b", "c", "d", "e"],
-            "created": WAS,
-            "last_activity": None,
-            "expires_at": None,
-        },
+        token_row(is_whole=False, scopes=NARROW_SCOPES),
+        token_row(id="a2", note="", last_activity=None, expires_at=None),
         offset=50,
         total=102,
         newer_url="/hub/token?offset=0#tokens",
         older_url="/hub/token?offset=100#tokens",
+    ),
+    "server_tokens": part(
+        token_row(id="a3", note="Server at /user/alice/", is_whole=False, scopes=NARROW_SCOPES, expires_at=None)
     ),
     "applications": part(
         {
@@ -373,23 +394,32 @@ token_full = {
         },
         {"client_id": "service-grades", "description": "", "tokens": 1, "last_activity": None},
     ),
-    "sessions": part(
-        THIS_BROWSER,
-        {
-            "id": "s2",
-            "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
-            "Mobile/15E148 Safari/604.1",
-            "created": WAS,
-            "is_this": False,
-        },
-        {"id": "s3", "agent": "", "created": WAS, "is_this": False},
-        total=10,
-        older_url="/hub/token?sessions=3#sessions",
-    ),
     "new_token": "c0ffee0123456789abcdef0123456789",
-    "max_lifetime": 1_209_600,
-    "error": None,
+    "other_choices": [{"scope": "list:users", "words": "List users by name."}],
+    "last_day": "2026-03-28",
+    "chosen_day": "2026-03-28",
 }
+TOKEN_REFUSED = {
+    "is_narrow": True,
+    "note": "Backup",
+    "chosen": ["servers!user"],
+    "scopes": "no:scope",
+    "other_choices": [{"scope": "list:users", "words": "List users by name."}],
+    "error": "No such scope: 'no:scope'",
+}
+SESSIONS = part(
+    THIS_BROWSER,
+    {
+        "id": "s2",
+        "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
+        "Mobile/15E148 Safari/604.1",
+        "created": WAS,
+        "is_this": False,
+    },
+    {"id": "s3", "agent": "", "created": WAS, "is_this": False},
+    total=10,
+    older_url="/hub/account?sessions=3#sessions",
+)
 admin = {
     "users": [],
     "total": 0,
@@ -528,6 +558,7 @@ account = {
     "has_passwords": True,
     "sends_mail": True,
     "has_second_factors": True,
+    "sessions": part(THIS_BROWSER),
     "error": None,
 }
 
@@ -550,6 +581,7 @@ MANY_IDENTITIES = {
         },
     ],
     "providers": [{"name": f"p{number}", "label": label} for number, label in enumerate(LONG_NAMES)],
+    "sessions": SESSIONS,
 }
 
 PAGES = {
@@ -784,7 +816,7 @@ PAGES = {
     ),
     "token_first": ("token.html", frame(ALICE) | token),
     "token_full": ("token.html", frame(ALICE) | token_full),
-    "token_refused": ("token.html", frame(ALICE) | token | {"error": "No such scope: 'everything'"}),
+    "token_refused": ("token.html", frame(ALICE) | token | TOKEN_REFUSED),
     "admin_empty": ("admin.html", frame(ROOT) | admin | {"name_filter": "x", "error": "Invalid username: '' is empty"}),
     "admin_full": (
         "admin.html",

@@ -32,6 +32,7 @@ FRAGMENTS = {
     "page.html",
     "parts.html",
     "account_identities.html",
+    "account_sessions.html",
     "factor_forms.html",
     "login_passkey.html",
     "profile_option.html",
@@ -421,13 +422,23 @@ def test_a_server_that_one_may_not_start_is_not_offered():
     assert "/hub/spawn" not in html
 
 
-def test_token_lifetimes_stay_below_the_hubs():
-    def offered(html):
-        return re.findall(r'<option value="(\d*)"', html)
+def test_a_tokens_last_day_stays_within_the_hubs():
+    def days(html):
+        field = next(one for one in Page(html).all("input") if one.get("type") == "date")
+        return field.get("min"), field.get("max"), field["value"], "required" in field
 
-    assert offered(render("token_first")) == ["3600", "86400", "604800", "2592000", ""]
-    assert offered(render("token_full")) == ["3600", "86400", "604800", "1209600"]
-    assert offered(render("token_first", max_lifetime=86400)) == ["3600", "86400"]
+    assert days(render("token_first")) == ("2026-03-14", None, "2026-04-13", False)
+    assert days(render("token_full")) == ("2026-03-14", "2026-03-28", "2026-03-28", True)
+
+
+def test_a_refused_token_form_keeps_what_was_chosen():
+    fields = Page(render("token_refused")).all("input")
+
+    assert [one["value"] for one in fields if "checked" in one] == ["some", "servers!user"]
+    assert {one["name"]: one["value"] for one in fields if one["name"] in {"note", "scopes"}} == {
+        "note": "Backup",
+        "scopes": "no:scope",
+    }
 
 
 def test_a_new_token_is_shown():
@@ -435,7 +446,7 @@ def test_a_new_token_is_shown():
 
 
 def test_browsers_are_called_by_their_names():
-    html = render("token_full")
+    html = render("account_with_many_logins")
 
     assert "Firefox on Linux" in html
     assert "Safari on iPhone" in html
