@@ -15,7 +15,9 @@ from functions.api.auth.visitors import LoginRequired, to_login
 from functions.api.middleware import HubMiddleware
 from functions.api.pages import (
     account,
+    account_data,
     account_factors,
+    account_shares,
     admin,
     admin_logins,
     email_addresses,
@@ -89,9 +91,11 @@ PAGES = (
     admin,
     admin_logins,
     account,
+    account_data,
     passwords,
     second_factor,
     account_factors,
+    account_shares,
     email_addresses,
     forgotten,
     providers,

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
     from hubless.services.moving import Moving
+    from hubless.services.own_data import OwnData
     from hubless.services.pacing import Pacing
     from hubless.services.passkeys import Passkeys
     from hubless.services.password_changes import PasswordChanges
@@ -634,6 +635,23 @@ class Hub(ABC):
             for role in self.settings.roles
         )
         return Exporting(stores, tuple(self.settings.services), roles)
+
+    @cached_property
+    def own_data(self) -> "OwnData":
+        from hubless.services.own_data import OwnData
+
+        return OwnData(
+            self.servers,
+            self.token_store,
+            self.sessions,
+            self.sharing,
+            self.usage,
+            self.external_identities,
+            self.email_addresses,
+            self.factor_store,
+            self.home_usage,
+            self.clock,
+        )
 
     @cached_property
     def moving(self) -> "Moving":

@@ -77,7 +77,7 @@ class People:
         browser = self.logged_in(name)
         app, form = offered(browser.get(FACTORS))
         answer = browser.submit(f"{FACTORS}/app", **form, code=app.at(self.clock.now()))
-        return browser, app, recovery_codes(answer)
+        return browser, app, shown_codes(browser, answer)
 
     def add_passkey(self, name="alice", phone=None, called="Phone"):
         phone = phone or Authenticator(ORIGIN)
@@ -101,6 +101,11 @@ def offered(page):
 def options(page, kind):
     found = re.search(rf'data-passkey="{kind}" data-options="([^"]+)"', page.text)
     return unescape(found[1]) if found else None
+
+
+def shown_codes(browser, answer):
+    """The codes on the page to which the answer to a form redirects."""
+    return recovery_codes(browser.get(answer.headers["location"]))
 
 
 def recovery_codes(page):
@@ -329,8 +334,10 @@ def test_who_must_have_a_factor_adds_one_first_and_can_do_nothing_else(strict):
     assert offered(wrong)[0].secret == app.secret
     right = browser.submit("/hub/second-factor/app?next=/hub/token", **form, code=app.at(strict.clock.now()))
 
-    assert len(recovery_codes(right)) == RECOVERY_CODES
-    assert 'href="/hub/token"' in right.text
+    page = browser.get(right.headers["location"])
+    assert len(recovery_codes(page)) == RECOVERY_CODES
+    assert 'href="/hub/token"' in page.text
+    assert browser.get(right.headers["location"]).headers["location"] == "/hub/token"
     assert is_logged_in(browser)
     assert strict.state() is FactorState.SET_UP
 
@@ -342,7 +349,7 @@ def test_who_must_have_a_factor_may_add_a_passkey(strict):
 
     done = browser.submit("/hub/second-factor/passkey", answer=answer, name="Phone")
 
-    assert recovery_codes(done)
+    assert shown_codes(browser, done)
     assert is_logged_in(browser)
 
 
@@ -351,7 +358,7 @@ def test_a_password_alone_adds_no_factor_beside_others(strict):
     log_in(browser)
     app, form = offered(browser.get("/hub/second-factor"))
     code = app.at(strict.clock.now())
-    assert recovery_codes(browser.submit("/hub/second-factor/app", **form, code=code))
+    assert shown_codes(browser, browser.submit("/hub/second-factor/app", **form, code=code))
     thief = strict.browser()
     log_in(thief)
     _, other_form = offered_by(strict, "alice")
@@ -799,6 +806,15 @@ def test_an_admin_resets_the_factors_of_others_on_the_admin_page(people):
     assert people.state() is FactorState.RESET
     browser.submit("/hub/admin/users/alice/reset-factors")
     assert "alice has no second factor<" in browser.get("/hub/admin").text
+
+
+def test_who_downloads_their_data_shows_a_factor_first(people):
+    browser, app, _ = people.add_app()
+    people.pass_time(minutes=11)
+
+    assert browser.get("/hub/account/data").headers["location"] == f"{CONFIRM}?next=%2Fhub%2Faccount"
+    assert browser.submit(f"{CONFIRM}?next=/hub/account", code=people.code(app)).headers["location"] == "/hub/account"
+    assert browser.get("/hub/account/data").json()["logins"]["app_added_at"]
 
 
 # --- what a login costs ---

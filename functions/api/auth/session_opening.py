@@ -154,6 +154,14 @@ def has_shown_factor(request: Request, hub: Hub, session: Session) -> bool:
     return any(fresh_factors.is_fresh(hub.key, session.sha256, one, now) for one in proofs)
 
 
+def is_surely_there(request: Request, hub: Hub, user: User, session: Session) -> bool:
+    """Say whether it is sure that *user* is there: a factor was shown just now, or a login just now without any."""
+    if has_shown_factor(request, hub, session):
+        return True
+    has_factors = hub.second_factors.are_offered and hub.second_factors.of(user).is_set_up
+    return not has_factors and fresh_factors.is_recent(session.created_at, hub.clock.now())
+
+
 def _ask_for_factor(request: Request, hub: Hub, half: HalfLogin, following: str | None) -> Response:
     response = RedirectResponse(with_next(SECOND_FACTOR_PAGE, following), 302)
     response.set_cookie(

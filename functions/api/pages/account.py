@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
 from functions.api.flashes import flash
+from functions.api.pages.account_shares import shares_of
 from functions.api.pages.lists import Lists, lists_of
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -26,6 +27,7 @@ from hubless.services.identity import Actor
 
 router = page_router()
 PAGE = "/hub/account"
+_OFFSETS = {kind: kind for kind in ("sessions", "received", "given")}  # the query's name by list
 
 
 @value
@@ -53,6 +55,7 @@ class _AccountPage:
             sends_mail=self.hub.settings.mail.is_on,
             has_second_factors=self.hub.second_factors.are_offered,
             sessions=self.lists.part("sessions", sessions, self._session_view),
+            **shares_of(self.hub.sharing, self.hub.origins, user_of(self.who), self.lists),
             error=error,
         )
 
@@ -83,7 +86,7 @@ def identity_view(linked: LinkedIdentity, labels: dict[str, str]) -> dict[str, A
 
 
 async def _page(request: Request, who: Person, hub: dependencies.WholeHub, render: Render) -> _AccountPage:
-    return _AccountPage(request, who, hub, render, lists_of(request, PAGE, {"sessions": "sessions"}))
+    return _AccountPage(request, who, hub, render, lists_of(request, PAGE, _OFFSETS))
 
 
 AccountPage = Annotated[_AccountPage, Depends(_page)]

@@ -10,24 +10,26 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.relying_party import relying_party
-from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, note_factor
+from functions.api.auth.session_opening import CONFIRM_PAGE, is_surely_there, note_factor
 from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.second_factor import (
+    RECOVERY_CODES_PAGE,
     add_app,
     add_passkey,
     check_factor,
-    recovery_codes_page,
     set_up_context,
+    to_recovery_codes,
 )
 from functions.api.pages.sessions import TOO_MANY, SessionPages
 from functions.api.redirects import with_next
 from functions.api.routers import page_router
 from functions.api.serializers import instant
-from hubless.domain import fresh_factors
+from functions.api.shown_once import forget_shown, shown_once
 from hubless.domain.errors import InvalidRequestError, StoreConflictError
 from hubless.domain.second_factors import Factors
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -61,9 +63,7 @@ class _FactorPages:
     @property
     def was_asked(self) -> bool:
         """Say whether the person has shown a factor just now; or has logged in just now, without any factor."""
-        if has_shown_factor(self.pages.request, self.hub, self.session):
-            return True
-        return not self.factors.is_set_up and fresh_factors.is_recent(self.session.created_at, self.hub.clock.now())
+        return is_surely_there(self.pages.request, self.hub, self.user, self.session)
 
     def page(
         self, *, error: str | None = None, message: str | None = None, status: int = 200, offer: str = ""
@@ -98,7 +98,8 @@ class _FactorPages:
         following = self.pages.redirects.next or PAGE
         if not self.factors.is_set_up:
             again = with_next("/hub/login", following) + "&again=1"
-            return self.pages.render("log_in_again.html", again=again)
+            why = _("Second factors can be added only shortly after a login.")
+            return self.pages.render("log_in_again.html", again=again, why=why)
         party = relying_party(self.pages.request, self.hub)
         binding = self.session.sha256
         return self.pages.render(
@@ -116,11 +117,13 @@ class _FactorPages:
         )
 
     def changed(self, codes: tuple[str, ...] = ()) -> Response:
-        """Return the answer to a change: the page again, after new recovery codes if there are any.
+        """Return the answer to a change: a redirect to the page, by way of new recovery codes if there are any.
 
         The person was asked just now, and stays so: the first factor would make this page ask again at once.
         """
-        answer = recovery_codes_page(self.pages.render, codes, PAGE) if codes else RedirectResponse(PAGE, 302)
+        answer = RedirectResponse(PAGE, 302)
+        if codes:
+            to_recovery_codes(self.pages.request, answer, self.user, codes)
         note_factor(self.pages.request, self.hub, self.session, answer)
         return answer
 
@@ -142,6 +145,19 @@ def _to_confirm() -> Response:
 async def show_factors(pages: FactorPages) -> Response:
     """Show the factors of who was asked just now; ask others."""
     return pages.page() if pages.was_asked else _to_confirm()
+
+
+@router.get("/account/recovery-codes")
+async def show_recovery_codes(pages: FactorPages) -> Response:
+    """Show the recovery codes that a form has just made, once; later lead to where the form led."""
+    following = pages.hub.origins.link_to(pages.pages.redirects.next or PAGE)
+    request = pages.pages.request
+    codes = shown_once(request, pages.user, RECOVERY_CODES_PAGE)
+    if not codes:
+        return RedirectResponse(following, 302)
+    page = pages.pages.render("recovery_codes.html", codes=codes, following=following)
+    forget_shown(request, page, RECOVERY_CODES_PAGE)
+    return page
 
 
 @router.get("/account/confirm")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.visitors import OwnForm, Person
+from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import server_view
@@ -19,6 +19,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.routes.users import users_in_reach
 from functions.api.serializers import instant
+from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
@@ -32,7 +33,11 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
+<<<<<<< HEAD
 _LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the page lists
+=======
+PAGE = "/hub/admin"
+>>>>>>> b12154fb (pages: show recovery codes and password links once, after a redirect)
 _STATES = frozenset({"active", "ready", "inactive"})
 
 
@@ -54,10 +59,9 @@ class _Admin:
     home_usage: dependencies.HomeUsage
     sign_ups: dependencies.SignUps
 
-    def page(
-        self, *, message: str | None = None, error: str | None = None, link: str | None = None, status: int = 200
-    ) -> Response:
-        """Return the page."""
+    def page(self, *, message: str | None = None, error: str | None = None, status: int = 200) -> Response:
+        """Return the page, with the one-time link that a form has just made, once."""
+        links = shown_once(self.request, user_of(self.who), PAGE)
         query, offset = self.request.query_params, self.part.offset
         state = query.get("state") if query.get("state") in _STATES else None
         limit = min(self.part.limit, self.settings.servers.api_page_limit)
@@ -74,7 +78,7 @@ class _Admin:
             servers.setdefault(server.owner_id, []).append(server)
         sizes = self.home_usage.get_many([u.id for u in found]) if found else {}
         kept = {k: v for k, v in query.items() if k in {"name_filter", "state", "limit"} and v}
-        return self.render(
+        response = self.render(
             "admin.html",
             status_code=status,
             users=[self._view(user, servers.get(user.id, []), sizes.get(user.id)) for user in found],
@@ -88,7 +92,7 @@ class _Admin:
             running=self.servers.count([State.READY]),
             message=message,
             error=error,
-            password_link=link,
+            password_link=links[0] if links else None,
             sign_ups=self._sign_ups(),
             isolation=self.settings.chosen_isolation,
             edit_url=edit_url,
@@ -96,6 +100,8 @@ class _Admin:
             links_logins=bool(self.settings.providers),
             can_set_passwords=self.settings.login.kind == "password",
         )
+        forget_shown(self.request, response, PAGE)
+        return response
 
     def done(self, said: Message) -> Response:
         """Redirect to the page, which says what was done: a reload does not repeat it."""
@@ -316,11 +322,14 @@ async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: de
 
 @router.post("/admin/users/{name:segment}/password-link")
 async def password_link(request: Request, name: str, _form: OwnForm, admin: Admin) -> Response:
-    """Make a one-time link with which the user sets a password."""
+    """Make a one-time link with which the user sets a password, and have the page show it once."""
     user = admin.subject(name, "admin:users")
     admin.privileges.require_may_act_as(admin.who, user)
     path = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
-    return admin.page(link=(admin.settings.hub.public_url or str(request.base_url)).rstrip("/") + path)
+    link = (admin.settings.hub.public_url or str(request.base_url)).rstrip("/") + path
+    response = RedirectResponse(PAGE, 303)
+    show_once(request, response, user_of(admin.who), PAGE, (link,))
+    return response
 
 
 @router.post("/admin/users/{name:segment}/reset-factors")

@@ -24,13 +24,18 @@ class Lists:
     def part(self, kind: str, things: Sequence[T], view: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
         """Return the part of *things* that this page shows, and the addresses of the parts beside it."""
         offset = self.offsets[kind]
+        return self.shown(kind, [view(thing) for thing in things[offset : offset + PART]], len(things))
+
+    def shown(self, kind: str, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+        """Return the part of a list of *total* things whose rows are known, and the addresses of those beside it."""
+        offset = self.offsets[kind]
         before, after = max(0, offset - PART), offset + PART
         return {
-            "rows": [view(thing) for thing in things[offset:after]],
+            "rows": rows,
             "offset": offset,
-            "total": len(things),
+            "total": total,
             "newer_url": self._url(kind, before) if offset else None,
-            "older_url": self._url(kind, after) if after < len(things) else None,
+            "older_url": self._url(kind, after) if after < total else None,
         }
 
     def _url(self, kind: str, offset: int) -> str:

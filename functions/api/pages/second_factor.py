@@ -21,6 +21,7 @@ from functions.api.rendering import Render
 from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
 from functions.api.serializers import instant
+from functions.api.shown_once import show_once
 from hubless.domain import half_logins
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.half_logins import HalfLogin
@@ -33,6 +34,7 @@ from hubless.services.second_factors import Accepted, CodesLocked, WrongCode
 
 router = page_router()
 PASSKEY_LOGIN = "/hub/passkey/login"
+RECOVERY_CODES_PAGE = "/hub/account/recovery-codes"
 ASK_ANEW = _("This login took too long, or belongs to another tab. Log in again.")
 
 
@@ -96,7 +98,7 @@ class _HalfDone:
         return with_next(SECOND_FACTOR_PAGE + more, self.pages.redirects.next)
 
     def opened(self, recovery_codes: tuple[str, ...] = (), *, shown: Shown = Shown.NOW) -> Response:
-        """Return the session; with new recovery codes, first the page that shows them.
+        """Return the session, and the redirect to where the login ends; new recovery codes are shown on the way.
 
         Raises:
             NotFoundError: when the user was removed meanwhile.
@@ -110,11 +112,9 @@ class _HalfDone:
             provider_session=self.half.provider_session,
             shown=shown,
         )
-        if not recovery_codes:
-            return session
-        page = recovery_codes_page(self.pages.render, recovery_codes, session.headers["location"])
-        page.raw_headers.extend((name, cookie) for name, cookie in session.raw_headers if name == b"set-cookie")
-        return page
+        if recovery_codes:
+            to_recovery_codes(self.pages.request, session, self.user, recovery_codes)
+        return session
 
 
 def set_up_context(pages: SessionPages, user: User, factors: Factors, binding: str, offer: str = "") -> dict[str, Any]:
@@ -132,9 +132,10 @@ def set_up_context(pages: SessionPages, user: User, factors: Factors, binding: s
     }
 
 
-def recovery_codes_page(render: Render, codes: tuple[str, ...], following: str) -> Response:
-    """Return the page that shows recovery codes, once."""
-    return render("recovery_codes.html", codes=codes, following=following)
+def to_recovery_codes(request: Request, response: Response, user: User, codes: tuple[str, ...]) -> None:
+    """Have *response*, a redirect, lead to the page that shows *codes* once, and from there to where it leads now."""
+    response.headers["location"] = with_next(RECOVERY_CODES_PAGE, response.headers["location"])
+    show_once(request, response, user, RECOVERY_CODES_PAGE, codes)
 
 
 async def _half_done(request: Request, pages: SessionPages) -> _HalfDone | None:

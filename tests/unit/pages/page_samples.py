@@ -559,8 +559,24 @@ account = {
     "sends_mail": True,
     "has_second_factors": True,
     "sessions": part(THIS_BROWSER),
+    "received": part(),
+    "given": part(),
     "error": None,
 }
+
+
+def share_row(**changes):
+    facts = {
+        "server_id": "s7",
+        "owner": "eve",
+        "server": "",
+        "url": "/user/eve/",
+        "user": None,
+        "group": None,
+        "created": WAS,
+    }
+    return facts | changes
+
 
 MANY_IDENTITIES = {
     "identities": [
@@ -582,6 +598,8 @@ MANY_IDENTITIES = {
     ],
     "providers": [{"name": f"p{number}", "label": label} for number, label in enumerate(LONG_NAMES)],
     "sessions": SESSIONS,
+    "received": part(share_row(owner="bob"), share_row(server="Thesis", group="staff"), total=60, offset=0),
+    "given": part(share_row(user="bob"), share_row(server="lab", group="staff")),
 }
 
 PAGES = {
@@ -618,7 +636,10 @@ PAGES = {
     "second_factors_set_up": ("second_factors.html", frame(ALICE) | second_factors | WITH_FACTORS),
     "recovery_codes": ("recovery_codes.html", frame(ALICE) | recovery_codes),
     "second_factors_reset": ("second_factors_reset.html", frame(ALICE) | second_factors_reset),
-    "log_in_again": ("log_in_again.html", frame(ALICE, again="/hub/login?next=%2Fhub%2Fhome&again=1")),
+    "log_in_again": (
+        "log_in_again.html",
+        frame(ALICE, again="/hub/login?next=%2Fhub%2Fhome&again=1", why="Only then."),
+    ),
     "login_with_providers": ("login.html", frame() | login | {"providers": login_providers}),
     "login_at_providers_only": ("login.html", frame() | login | {"providers": login_providers, "has_form": False}),
     "login_with_many_providers": (

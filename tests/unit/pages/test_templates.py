@@ -33,6 +33,7 @@ FRAGMENTS = {
     "parts.html",
     "account_identities.html",
     "account_sessions.html",
+    "account_shares.html",
     "factor_forms.html",
     "login_passkey.html",
     "profile_option.html",
