@@ -33,11 +33,8 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
-<<<<<<< HEAD
 _LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the page lists
-=======
 PAGE = "/hub/admin"
->>>>>>> b12154fb (pages: show recovery codes and password links once, after a redirect)
 _STATES = frozenset({"active", "ready", "inactive"})
 
 
