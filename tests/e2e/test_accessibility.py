@@ -9,14 +9,24 @@ from urllib.parse import urlsplit
 import pytest
 
 from functions.api import rendering
-from tests.unit.pages.page_samples import PAGES
+from functions.api.translations import speaking
+from tests.unit.pages.page_samples import PAGES, Person
 
 AXE = Path(__file__).parents[2] / ".venv-axe/node_modules/axe-core/axe.min.js"
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
+PHONE, ZOOMED = {"width": 390, "height": 844}, {"width": 320, "height": 256}  # 1280 px at 400 % (WCAG 2.2, 1.4.10)
 VIEWS = [(NARROW, "light"), (NARROW, "dark"), (WIDE, "light"), (WIDE, "dark")]
 LEAVE = {"lti_opening", "not_running_starts", "stop_pending"}  # load something else before one has looked
 FOREIGN = {"api_docs"}  # is of Swagger UI, apart from its frame
 SHOWN = sorted(PAGES.keys() - LEAVE - FOREIGN)
+LONG_NAME = "bartholomaeus_von_hohenlohe-waldenburg@informatik.universitaet.example.org"
+LONG = {
+    "language": "de",
+    "hub_name": "Rechenzentrum der Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+    "hub_contact": "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetzbeauftragte@example.org",
+}
+WITH_NAMES = ("login", "home_first", "spawn", "token", "admin")  # where names and long sentences meet
+TOUCHED = 40  # px that a finger hits
 OPEN_ALL = "for (const details of document.querySelectorAll('details')) details.open = true"
 IS_CUT = "document.documentElement.scrollWidth > innerWidth"
 FAULTS = """async () => {
@@ -40,9 +50,12 @@ def _answer(route):
     path = urlsplit(route.request.url).path
     if path.startswith("/hub/static/"):
         route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
-    elif (name := path.removeprefix("/")) in PAGES:
+    elif (name := path.removeprefix("/").removeprefix("de/")) in PAGES:
         template, context = PAGES[name]
-        html = rendering._environment().get_template(template).render(context)
+        if path.startswith("/de/"):
+            context = context | LONG | ({"user": Person(LONG_NAME, admin=True)} if context["user"] else {})
+        with speaking(context["language"]):
+            html = rendering._environment().get_template(template).render(context)
         route.fulfill(content_type="text/html; charset=utf-8", body=html)
     else:
         route.abort()
@@ -63,12 +76,73 @@ def look(page, name):
             if page.evaluate(IS_CUT):
                 wrong.append(f"{where}: wider than the window")
         wrong += [f"{where}: {fault}" for fault in page.evaluate(FAULTS)]
+    return wrong + cut(page)
+
+
+def cut(page):
+    """Return the other sizes at which the page is wider than the window, with all that opens open."""
+    wrong = []
+    page.evaluate(OPEN_ALL)
+    for size in (PHONE, ZOOMED):
+        page.set_viewport_size(size)
+        if page.evaluate(IS_CUT):
+            wrong.append(f"{size['width']} px: wider than the window")
     return wrong
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_page_fits_and_is_accessible(page, name):
     assert look(page, name) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SHOWN if name.startswith(WITH_NAMES)])
+def test_long_words_and_names_fit(page, name):
+    page.set_viewport_size(WIDE)
+    page.goto(f"https://hub.test/de/{name}", wait_until="load")
+
+    assert cut(page) == []
+
+
+def test_the_menu_is_used_by_keyboard(page):
+    page.set_viewport_size(NARROW)
+    page.goto("https://hub.test/home_first", wait_until="load")
+    summary = page.locator(".frame-menu > summary")
+
+    reached = []
+    while "SUMMARY" not in reached:
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.tagName"))
+        assert len(reached) < 10, reached
+    page.keyboard.press("Enter")
+    assert page.locator(".menu-panel").is_visible()
+    inside = []
+    for _ in range(page.locator(".menu-panel").locator("a:visible, button:visible").count()):
+        page.keyboard.press("Tab")
+        inside.append(page.evaluate("document.activeElement.innerText"))
+        box = page.locator(":focus").bounding_box()
+        assert box["x"] >= 0, inside
+        assert box["x"] + box["width"] <= NARROW["width"], inside
+        assert box["height"] >= TOUCHED, inside
+    page.keyboard.press("Escape")
+
+    assert inside[0] == "Home"
+    assert inside[-1] == "Log out"
+    assert not page.locator(".menu-panel").is_visible()
+    assert summary.evaluate("one => one === document.activeElement")
+
+
+def test_what_is_chosen_is_seen_in_forced_colours(page):
+    page.set_viewport_size(NARROW)
+    page.goto("https://hub.test/home_first", wait_until="load")
+    page.emulate_media(forced_colors="active")
+    page.locator(".frame-menu > summary").click()
+    buttons = page.locator("button[name=theme]")
+
+    outlines = [one.evaluate("one => getComputedStyle(one).outlineStyle") for one in buttons.all()]
+    page.emulate_media(forced_colors="none")
+
+    assert [one.get_attribute("aria-pressed") for one in buttons.all()] == ["true", "false", "false"]
+    assert outlines == ["solid", "none", "none"]
 
 
 def test_a_bad_page_is_noticed(page, monkeypatch):
