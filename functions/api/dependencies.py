@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import hubless.services.stopping
     import hubless.services.tokens
     import hubless.services.user_removal
+    import hubless.services.visits
     import hubless.settings
     from hubless.bootstrap.hub import Hub
 
@@ -110,5 +111,6 @@ Spawning = Annotated["hubless.services.spawning.Spawning", _part("spawning")]
 Stopping = Annotated["hubless.services.stopping.Stopping", _part("stopping")]
 Tokens = Annotated["hubless.services.tokens.Tokens", _part("tokens")]
 TokenStore = Annotated["hubless.ports.tokens.TokenStore", _part("token_store")]
+Visits = Annotated["hubless.services.visits.Visits", _part("visits")]
 Users = Annotated["hubless.ports.users.UserStore", _part("users")]
 EdgeAutosuspend = Annotated["hubless.services.edge_autosuspend.EdgeAutosuspend", _part("edge_autosuspend")]

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
+    from hubless.ports.visits import VisitStore
 
 T = TypeVar("T")
 SHORTEST_KEY = 32  # characters
@@ -315,6 +316,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
 
         return DynamoPendingLoginStore(self._database)
+
+    @cached_property
+    def visit_store(self) -> "VisitStore":
+        from hubless.adapters.dynamodb.visits import DynamoVisitStore
+
+        return DynamoVisitStore(self._database)
 
     @cached_property
     def single_use(self) -> "SingleUseStore":

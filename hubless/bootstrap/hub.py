@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
+    from hubless.ports.visits import VisitStore
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.auth_refreshing import AuthRefreshing
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from hubless.services.tokens import Tokens
     from hubless.services.unused_secrets import UnusedSecrets
     from hubless.services.user_removal import UserRemoval
+    from hubless.services.visits import Visits
     from hubless.settings.mail import MailSettings
 
 
@@ -258,6 +260,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def pending_logins(self) -> "PendingLoginStore": ...
+
+    @property
+    @abstractmethod
+    def visit_store(self) -> "VisitStore": ...
 
     @property
     @abstractmethod
@@ -902,7 +908,13 @@ class Hub(ABC):
     def authorizations(self) -> "Authorizations":
         from hubless.services.authorizations import Authorizations
 
-        return Authorizations(self.clients, self.token_store, self.identities, self.clock)
+        return Authorizations(self.clients, self.token_store, self.identities, self.clock, self.visits)
+
+    @cached_property
+    def visits(self) -> "Visits":
+        from hubless.services.visits import Visits
+
+        return Visits(self.visit_store, self.servers, self.users, self.clock)
 
     @cached_property
     def credentials(self) -> "Credentials":
@@ -1134,6 +1146,7 @@ class Hub(ABC):
             self.groups,
             self.clock,
             self.imported_secret_checks,
+            key=lambda: self.key,
         )
 
     @cached_property

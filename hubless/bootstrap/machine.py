@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
+    from hubless.ports.visits import VisitStore
     from hubless.services.activity import Activity
     from hubless.services.home_measuring import HomeMeasuring
 
@@ -207,6 +208,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
 
         return SqlitePendingLoginStore(self._database)
+
+    @cached_property
+    def visit_store(self) -> "VisitStore":
+        from hubless.adapters.sqlite.visits import SqliteVisitStore
+
+        return SqliteVisitStore(self._database)
 
     @cached_property
     def single_use(self) -> "SingleUseStore":

@@ -176,6 +176,7 @@ class ArchivedShareCode:
     exchange_count: int = 0
     last_exchanged_at: datetime | None = None
     id: str = ""  # of a hub of ours
+    max_uses: int = 0
 
 
 @value

@@ -30,6 +30,7 @@ SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)  # of a code's lif
 A_DAY = timedelta(days=1)
 MAX_SHARES = 1000  # of one server, and with one user or group, who reads all of them with each request
 MAX_CODES = 100  # of one server, without expired ones
+MAX_USES = 10_000  # that a code may allow
 
 
 @value
@@ -46,7 +47,7 @@ class Share:
 
 @value
 class ShareCode:
-    """A secret that grants its server's share to every user who redeems it, until it expires."""
+    """A secret that grants its server's share to users who redeem it, until it expires or is used up."""
 
     id: str
     sha256: str
@@ -56,6 +57,12 @@ class ShareCode:
     expires_at: datetime
     exchange_count: int = 0
     last_exchanged_at: datetime | None = None
+    max_uses: int = 0  # exchanges; 0 for no limit, as in JupyterHub
+
+    @property
+    def is_used_up(self) -> bool:
+        """Say whether as many users as allowed have redeemed the code."""
+        return 0 < self.max_uses <= self.exchange_count
 
     def is_expired(self, now: datetime) -> bool:
         """Say whether the code has expired at *now*. Check it at every read: stores delete expired codes late."""

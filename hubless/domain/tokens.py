@@ -123,6 +123,11 @@ def launch_secret(key: bytes, launch_id: str) -> str:
     return hmac.new(key, f"launch:{launch_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def link_secret(key: bytes, code_id: str) -> str:
+    """Return the secret of a link to share a server, by the id of its share code: the hub stores no secret of it."""
+    return hmac.new(key, f"link to share:{code_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def is_same(expected_sha256: str, secret: str) -> bool:
     """Say whether *secret* has this digest, in constant time."""
     return hmac.compare_digest(expected_sha256, sha256(secret))

@@ -100,7 +100,8 @@ class ShareCodeStore(Protocol):
     def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         """Grant *share* as `ShareStore.grant` does and count the exchange, in one transaction.
 
-        Return None and write nothing if the code was revoked meanwhile.
+        Return None and write nothing if the code was revoked meanwhile, or has had `max_uses` exchanges. Concurrent
+        calls never exceed that number.
 
         Raises:
             NotFoundError: when the user does not exist.

@@ -14,6 +14,7 @@ from hubless.ports.clock import Clock
 from hubless.ports.tokens import ClientStore, TokenStore
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Identities
+from hubless.services.visits import Visits
 
 logger = logging.getLogger(__name__)
 CODE_LIFETIME = timedelta(minutes=5)  # as in JupyterHub
@@ -40,6 +41,7 @@ class Authorizations:
     tokens: TokenStore
     identities: Identities
     clock: Clock
+    visits: Visits
 
     def may_request(self, client: Client, wanted: Iterable[str]) -> bool:
         """Say whether *client* may request these scopes: access, the user's identity, and its allowed scopes."""
@@ -83,6 +85,10 @@ class Authorizations:
         }
         return not before.issuperset(wanted)
 
+    def opens_only(self, client: Client, wanted: tuple[str, ...]) -> bool:
+        """Say whether these scopes let *client* identify its visitor and let the visitor in, and nothing else."""
+        return client.server_id is not None and set(wanted) <= {*IDENTIFY, *client.access_scopes}
+
     def store_code(self, code: str, grant: Grant, *, challenge: str | None, challenge_method: str | None) -> None:
         """Store an authorization code, which is valid for five minutes."""
         self.clients.add_code(
@@ -114,6 +120,7 @@ class Authorizations:
         The session keeps the newest few tokens of the client, so that a browser that logs in again and again piles up
         none.
         """
+        self.visits.note(grant.user, grant.client)  # first: nobody gets in unrecorded
         now = self.clock.now()
         token = Token(
             id=new_id("a", now),

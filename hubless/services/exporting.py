@@ -238,6 +238,7 @@ class Exporting:
                 one.exchange_count,
                 one.last_exchanged_at,
                 one.id,
+                one.max_uses,
             )
 
 

@@ -395,6 +395,7 @@ class ImportWriting:
                 record.expires_at,
                 record.exchange_count,
                 record.last_exchanged_at,
+                record.max_uses,
             )
         )
 

@@ -1,6 +1,6 @@
 """Sharing of servers: granting and revoking shares, share codes, and lists of both."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
 
@@ -8,8 +8,8 @@ from hubless.domain import imported_secrets
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SECRET_LENGTH
 from hubless.domain.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.lifecycle import Server
-from hubless.domain.shares import MAX_CODES, MAX_SHARES, Share, ShareCode
-from hubless.domain.tokens import sha256
+from hubless.domain.shares import ACCESS, LONGEST, MAX_CODES, MAX_SHARES, MAX_USES, SHORTEST, Share, ShareCode
+from hubless.domain.tokens import is_same, link_secret, sha256
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
@@ -58,6 +58,7 @@ class Sharing:
     groups: GroupStore
     clock: Clock
     imported_secret_checks: ImportedSecretChecks = field(default_factory=ImportedSecretChecks)
+    key: Callable[[], bytes] = bytes  # derives the secrets of links
 
     def grant(self, server: Server, to: User | Group, scopes: tuple[str, ...]) -> Share:
         """Share *server* with *to*; the scopes are added to those of an existing share.
@@ -144,7 +145,37 @@ class Sharing:
             QuotaExceededError: when the server has the maximum number of codes.
         """
         now, secret = self.clock.now(), new_secret()
-        code = ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
+        return self._created(
+            ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
+        ), secret
+
+    def create_link(self, server: Server, lifetime: timedelta, max_uses: int) -> ShareCode:
+        """Create a code that lets users open *server*; `link_secret` returns its secret at any time.
+
+        Args:
+            server: the server.
+            lifetime: how long the link works.
+            max_uses: how many users may use it; 0 for no limit.
+
+        Raises:
+            InvalidRequestError: when the lifetime or the number is out of range.
+            QuotaExceededError: when the server has the maximum number of codes.
+        """
+        if not SHORTEST <= lifetime <= LONGEST:
+            raise InvalidRequestError("A link works for a minute at least and a year at most")
+        if not 0 <= max_uses <= MAX_USES:
+            raise InvalidRequestError(_("A link works for at most %(max_uses)s people", max_uses=MAX_USES))
+        now = self.clock.now()
+        code_id = new_id("sc_", now)
+        hashed = sha256(link_secret(self.key(), code_id))
+        return self._created(ShareCode(code_id, hashed, server.id, ACCESS, now, now + lifetime, max_uses=max_uses))
+
+    def link_secret(self, code: ShareCode) -> str | None:
+        """Return the secret of a code that is a link's; None for those whose secret was shown only once."""
+        secret = link_secret(self.key(), code.id)
+        return secret if is_same(code.sha256, secret) else None
+
+    def _created(self, code: ShareCode) -> ShareCode:
         try:
             self.codes.create(code, limit=MAX_CODES)
         except QuotaExceededError as reached:
@@ -156,10 +187,12 @@ class Sharing:
                 ),
                 limit=MAX_CODES,
             ) from reached
-        return code, secret
+        return code
 
     def find_code(self, secret: str, user: User) -> ShareCodeDetails:
         """Return the unexpired code of that secret, with its server, to *user*.
+
+        A code that is used up is still valid for a user who has its share.
 
         Raises:
             NotFoundError: when no valid code has that secret.
@@ -168,12 +201,16 @@ class Sharing:
         code = self._code_of(secret, user.id) if 0 < len(secret) <= MAX_SECRET_LENGTH else None
         if code is None or code.is_expired(self.clock.now()):
             raise NotFoundError("Share code", "")
+        if code.is_used_up and not self._has(user, code):
+            raise NotFoundError("Share code", "")
         for offered in self.shown_codes([code]):
             return offered
         raise NotFoundError("Share code", "")
 
     def accept(self, secret: str, user: User) -> ShareCodeDetails:
         """Redeem the code for *user*, and return it with its server.
+
+        A code whose uses are limited counts each user once, however often the same one follows the link.
 
         Raises:
             NotFoundError: when no valid code has that secret.
@@ -183,6 +220,8 @@ class Sharing:
         offered = self.find_code(secret, user)
         if offered.of.owner.id == user.id:
             raise InvalidRequestError("You can't share with yourself!")
+        if offered.code.max_uses and self._has(user, offered.code):
+            return offered
         share = self._share(offered.code.server_id, user, offered.code.scopes)
         try:
             granted = self.codes.exchange(offered.code, share, self.clock.now(), limit=MAX_SHARES)
@@ -191,6 +230,11 @@ class Sharing:
         if granted is None:
             raise NotFoundError("Share code", "")
         return offered
+
+    def _has(self, user: User, code: ShareCode) -> bool:
+        """Say whether *user* has all that the code gives."""
+        there = self.shares.find(code.server_id, user_id=user.id)
+        return there is not None and set(code.scopes) <= set(there.scopes)
 
     def delete_codes(self, server: Server, *, secret: str | None = None, code_id: str | None = None) -> int:
         """Remove the server's code of that secret or id, or all its codes; return how many were removed."""

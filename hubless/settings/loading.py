@@ -50,6 +50,7 @@ from hubless.settings.sections import (
     ServiceSettings,
     TokensSettings,
 )
+from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings, check_sign_up, join_codes_of
 from hubless.settings.types import SettingsError
 from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
@@ -85,6 +86,7 @@ class Settings:
     servers: ServersSettings = field(default_factory=ServersSettings)
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
+    sharing: SharingSettings = field(default_factory=SharingSettings)
     providers: tuple[Provider, ...] = ()
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
@@ -276,6 +278,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
+        sharing=read["sharing"],
         providers=providers,
         profiles=profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment),
         services=_services(services, secrets),

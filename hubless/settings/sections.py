@@ -14,6 +14,7 @@ from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings
 from hubless.settings.profiles import ProfileSettings
 from hubless.settings.providers import ProviderSettings
+from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings
 from hubless.settings.types import (
     DURATION,
@@ -357,6 +358,7 @@ TABLES: dict[str, type] = {
     "servers": ServersSettings,
     "culling": CullingSettings,
     "tokens": TokensSettings,
+    "sharing": SharingSettings,
 }
 LISTS: dict[str, type] = {
     "providers": ProviderSettings,

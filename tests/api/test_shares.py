@@ -149,7 +149,10 @@ def test_a_code_opens_for_many_and_counts(hub, owner):
     code = code_of(owner)
     for name in ("bob", "carol"):
         browser = hub.browser(name)
-        assert "olga shares a server" in browser.get(f"/hub/accept-share?code={code}").text
+        assert (
+            "<strong>olga</strong> shares the server “lab” with you"
+            in browser.get(f"/hub/accept-share?code={code}").text
+        )
         assert browser.submit("/hub/accept-share", code=code).headers["location"] == "/user/olga/lab/"
     listed = owner.get("/share-codes/olga/lab").json()["items"][0]
     assert listed["exchange_count"] == 2

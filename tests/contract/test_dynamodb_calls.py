@@ -25,6 +25,7 @@ from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
+from hubless.domain.visits import Visit
 from hubless.ports.auth_state import AuthStateStore
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
@@ -45,6 +46,7 @@ from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
+from hubless.ports.visits import VisitStore
 from hubless.services.activity import Activity
 from tests.support.builders import (
     NOW,
@@ -74,6 +76,7 @@ PORTS = {
     "services": ServiceStore,
     "lti": LtiStore,
     "passwords": PasswordStore,
+    "visits": VisitStore,
     "factors": FactorStore,
     "attempts": AttemptStore,
     "password_logins": PasswordLoginStore,
@@ -101,6 +104,7 @@ WAITING = a_server("lab", state=State.REQUESTED, launch_id="l2")
 IDLE = a_server("idle")
 SHARE = Share("h1", READY.id, ("access:servers",), NOW, user_id=BOB.id)
 TO_GROUP = Share("h2", READY.id, ("access:servers",), NOW, group_id="g1")
+VISIT = Visit("u-alice", READY.id, "lab", BOB.id, "bob", by_role=False, at=NOW)
 A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NOW, LATER)
 AN_IMPORTED_TOKEN = a_token("imported", sha256=an_imported_hash("imported"))
 AN_IMPORTED_CODE = replace(A_SHARE_CODE, id="sc9", sha256=an_imported_hash("imported"))
@@ -337,6 +341,9 @@ USUAL = {
     "pending_logins.add": lambda s: s.pending_logins.add(a_pending_login("new")),
     "pending_logins.take": lambda s: s.pending_logins.take(a_pending_login().state_sha256, NOW),
     "pending_logins.delete_expired": lambda s: s.pending_logins.delete_expired(NOW, 500),
+    "visits.put": lambda s: s.visits.put(VISIT),
+    "visits.by_role": lambda s: s.visits.by_role("u-alice", NOW, limit=9),
+    "visits.by_share": lambda s: s.visits.by_share("u-alice", "s-alice-lab", NOW, limit=9),
     "single_use.use": lambda s: s.single_use.use("jti#1", LATER),
     "single_use.delete_expired": lambda s: s.single_use.delete_expired(NOW, 500),
     "auth_states.get": lambda s: s.auth_states.get(ALICE.id),

@@ -262,3 +262,29 @@ def test_a_server_has_so_many_codes_that_are_valid(stores, lab):
     assert sum(isinstance(o, QuotaExceededError) for o in outcomes) == MANY - 3
     stores.codes.delete("s-alice-lab", sha256=a_code(f"c{outcomes.index(None)}").sha256)
     stores.codes.create(a_code("later"), limit=3)
+
+
+# --- links that some may use -----------------------------------------------------------------------------------------
+
+
+def test_a_code_of_two_uses_gives_no_third(stores, lab):
+    stores.users.create([a_user("carol"), a_user("dan")])
+    stores.codes.create(a_code(max_uses=2))
+    given = [
+        stores.codes.exchange(a_code(max_uses=2), a_share(f"h{who}", user_id=f"u-{who}"), NOW)
+        for who in ("bob", "carol", "dan")
+    ]
+    assert [share and share.user_id for share in given] == ["u-bob", "u-carol", None]
+    assert stores.codes.find(sha256("one")) == a_code(max_uses=2, exchange_count=2, last_exchanged_at=NOW)
+    assert stores.codes.find(sha256("one")).is_used_up
+    assert stores.shares.find(lab.id, user_id="u-dan") is None
+
+
+def test_of_many_who_take_the_last_use_at_once_one_gets_it(stores, lab):
+    stores.users.create([a_user(f"user{n}") for n in range(MANY)])
+    code = a_code(max_uses=1)
+    stores.codes.create(code)
+    given = concurrently(lambda n: stores.codes.exchange(code, a_share(f"h{n}", user_id=f"u-user{n}"), NOW))
+    assert sum(share is not None for share in given) == 1
+    assert stores.codes.find(code.sha256).exchange_count == 1
+    assert stores.shares.page(offset=0, limit=9, server_id=lab.id)[1] == 1

@@ -219,12 +219,11 @@ def test_a_server_is_shared_by_a_code_until_it_is_taken_back(hub, maria, new_pag
     guest.goto(f"{hub.url}/user/maria/lab")
     expect(guest.get_by_text("do not have permission")).to_be_visible()
 
-    # With it one is asked twice: whether to take it, and whether the server may know who one is.
+    # With it one is asked once: the button is also the consent that the server may know who one is.
     guest.goto(hub.url + code["accept_url"])
-    expect(guest.get_by_role("heading", name="maria shares a server")).to_be_visible()
+    expect(guest.get_by_role("heading", name="maria\u2019s server")).to_be_visible()
     shot(guest, "accept_share")
-    guest.get_by_role("button", name="Accept").click()
-    guest.get_by_role("button", name="Allow").click()
+    guest.get_by_role("button", name="Accept and open").click()
     guest.wait_for_url("**/user/maria/lab**")
     expect(guest.locator("#jp-top-panel")).to_be_visible()
     guest.goto(f"{hub.url}/hub/home")

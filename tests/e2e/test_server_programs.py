@@ -118,8 +118,7 @@ def test_two_users_write_one_document_by_a_share(new_page):
         editor_of(ada).get_by_text("the plan:").wait_for()
         ben.goto(f"{hub.url}/hub/accept-share?code={code}")
         log_in(ben, "ben")
-        ben.get_by_role("button", name="Accept").click()
-        ben.get_by_role("button", name="Allow").click()  # for ada's server learns who ben is
+        ben.get_by_role("button", name="Accept and open").click()
         ben.wait_for_url(f"{hub.url}/user/ada/**")
         ben.goto(document)
         editor_of(ben).get_by_text("the plan:").wait_for()

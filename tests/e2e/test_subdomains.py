@@ -126,7 +126,7 @@ def bob(hub, chromium):
     assert page.evaluate(RUN, "/user/bob/") == "42"
     hub.admin.post("/shares/alice/", json={"user": "bob"}).raise_for_status()
     page.goto(f"{hub.at('alice')}/user/alice/lab")
-    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("button", name="Open the server").click()
     page.wait_for_url(f"{hub.at('alice')}/user/alice/lab*")
     yield page
     page.context.close()

@@ -44,6 +44,7 @@ from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
+from hubless.adapters.dynamodb.visits import DynamoVisitStore
 from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 from tests.support.free_port import free_port
@@ -81,6 +82,7 @@ def stores_of(database, close=lambda: None):
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
         single_use=DynamoSingleUseStore(database),
+        visits=DynamoVisitStore(database),
         email_addresses=DynamoEmailAddressStore(database),
         sign_ups=DynamoSignUpStore(database),
         join_codes=DynamoJoinCodeStore(database),

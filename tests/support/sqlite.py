@@ -25,6 +25,7 @@ from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
+from hubless.adapters.sqlite.visits import SqliteVisitStore
 
 
 def stores_of(database):
@@ -54,6 +55,7 @@ def stores_of(database):
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
         single_use=SqliteSingleUseStore(database),
+        visits=SqliteVisitStore(database),
         email_addresses=SqliteEmailAddressStore(database),
         sign_ups=SqliteSignUpStore(database),
         join_codes=SqliteJoinCodeStore(database),

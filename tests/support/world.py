@@ -37,6 +37,7 @@ from hubless.services.sharing import Sharing
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
+from hubless.services.visits import Visits
 from tests.support.builders import NOW
 from tests.support.fakes import (
     InstantEdge,
@@ -140,7 +141,8 @@ class World:
             max_sessions,
         )
         self.issuing = Tokens(self.tokens, self.accounts, self.groups, self.identities, self.clock)
-        self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock)
+        self.visits = Visits(self.stores.visits, self.servers, self.users, self.clock)
+        self.authorizations = Authorizations(self.clients, self.tokens, self.identities, self.clock, self.visits)
         self.pacing = Pacing(self.stores.leases, self.clock)
         self.idle_policies = IdlePolicies(idle_policy or IdlePolicy(), by_user or {}, offered)
         self.credentials = Credentials(

@@ -24,6 +24,7 @@ HALF_LOGIN_COOKIE = "jupyterhub-hub-second-factor"  # a login that waits for a s
 FACTOR_COOKIE = "jupyterhub-hub-factor"  # the proof that a second factor was shown just now
 
 LANGUAGE_COOKIE = "jupyterhub-hub-language"  # what its reader chose on a page
+OPENING_COOKIE = "jupyterhub-hub-opening"  # a consent to log in at one server, given on a page of ours
 THEME_COOKIE = "jupyterhub-hub-theme"
 FLASH_COOKIE = "jupyterhub-hub-flash"  # what the next page says about a form
 ONCE_COOKIE = "jupyterhub-hub-once"  # a secret that the next page shows, sealed

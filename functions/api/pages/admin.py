@@ -12,7 +12,7 @@ from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.pages.home_notices import size_in_words
-from functions.api.pages.views import server_view
+from functions.api.pages.views import server_view, url_part
 from functions.api.paging import Part, Window
 from functions.api.provider_pool import in_provider_pool
 from functions.api.rendering import Render
@@ -25,7 +25,7 @@ from hubless.domain import names
 from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError
 from hubless.domain.home_usage import HomeUsage
-from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, Server, State
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
@@ -174,6 +174,8 @@ class _Admin:
                     "failure": None,
                 },
             )
+        if self.who.user is None or self.who.user.id != user.id:
+            shown = [self._opened_in_place(user, view) for view in shown]
         return {
             "name": name,
             "admin": user.admin,
@@ -191,6 +193,14 @@ class _Admin:
         shown = server_view(self.spawning, self.origins, user, server)
         may_start = self.who.scopes.covers_server("start:servers", user.name, server.name, user.groups)
         return shown if may_start else shown | {"failure": None}
+
+    def _opened_in_place(self, owner: User, view: dict[str, Any]) -> dict[str, Any]:
+        """Return the view of somebody else's server with the page that asks once, starts the server and opens it."""
+        if not self.who.scopes.covers_server("access:servers", owner.name, view["name"], owner.groups):
+            return view
+        opens = f"/hub/open/{url_part(owner, view['name'])}"
+        starts = view["state"] in INACTIVE
+        return view | {"url": opens, "spawn_url": opens if starts else view["spawn_url"]}
 
 
 async def _admin(

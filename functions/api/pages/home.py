@@ -50,6 +50,8 @@ class _Home:
     render: Render
     home_notice: HomeNotice
     keeping: dependencies.Keeping
+    visits: dependencies.Visits
+    settings: dependencies.Settings
 
     def page(self, *, error: str | None = None, status: int = 200, needs: Iterable[dict[str, Any]] = ()) -> Response:
         """Return the page; *needs* are what its visitor should know beyond the state of servers."""
@@ -79,6 +81,11 @@ class _Home:
             needs=needs,
             keep_for=self._keep_for(),
             refreshes=any(server.state in PENDING for server in servers),
+            may_share=self.settings.sharing.users_may_share,
+            visits=[
+                {"name": one.visitor_name, "server": one.server_name, "at": instant(one.at)}
+                for one in self.visits.by_role(user)
+            ],
             error=error,
         )
 
@@ -150,6 +157,8 @@ async def _home(
     render: Render,
     home_notice: HomeNotice,
     keeping: dependencies.Keeping,
+    visits: dependencies.Visits,
+    settings: dependencies.Settings,
 ) -> _Home:
     return _Home(
         who,
@@ -164,6 +173,8 @@ async def _home(
         render,
         home_notice,
         keeping,
+        visits,
+        settings,
     )
 
 

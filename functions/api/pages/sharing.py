@@ -7,14 +7,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.auth import opening_consents
+from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
 from functions.api.dependencies import Origins, Sharing
+from functions.api.opening_views import opening_view
 from functions.api.redirects import RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
-from hubless.domain import names, scopes
+from hubless.domain import names, scopes, shares
 from hubless.domain.errors import NotFoundError
-from hubless.domain.lifecycle import State
 from hubless.domain.users import User
 from hubless.services.sharing import ShareCodeDetails, SharedServer
 
@@ -30,14 +31,14 @@ async def ask(request: Request, who: Person, sharing: Sharing, redirects: Reques
     offered = _offered(sharing, secret, user_of(who), 404)
     if offered.of.owner.id == user_of(who).id:
         raise HTTPException(403, "You can't share with yourself!")
+    more = () if offered.code.scopes == shares.ACCESS else offered.code.scopes
+    view = opening_view(user_of(who), offered.of.owner, offered.of.server, starts=False)
     return render(
-        "accept_share.html",
-        owner=offered.of.owner.name,
-        server=_title(offered.of),
-        is_ready=offered.of.server.state is State.READY,
-        code=secret,
-        next=redirects.next or "",
-        scopes=[{"raw": name, "description": scopes.described(name)} for name in offered.code.scopes],
+        "open_server.html",
+        **view
+        | {"is_offered": True, "scopes": [{"raw": name, "description": scopes.described(name)} for name in more]},
+        action="/hub/accept-share",
+        fields=[("code", secret), ("next", redirects.next or "")],
     )
 
 
@@ -51,14 +52,22 @@ async def accept(
     taken = sharing.accept(secret, user_of(who))
     following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
     target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
-    return RedirectResponse(redirects.link_to(target), 302)
+    response = RedirectResponse(redirects.link_to(target), 302)
+    opening_consents.agree(request, response, session_of(who), taken.of.server.id)
+    return response
 
 
 def _offered(sharing: Sharing, secret: str, user: User, status: int) -> ShareCodeDetails:
     try:
         return sharing.find_code(secret, user)
     except NotFoundError:
-        raise HTTPException(status, "Share not found or expired. Ask for a new link.") from None
+        raise HTTPException(
+            status,
+            (
+                "This link does not work any more. It has expired, was used as often as allowed, or was ended. Ask the"
+                " person who sent it for a new one."
+            ),
+        ) from None
 
 
 def _title(of: SharedServer) -> str:

@@ -32,6 +32,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",
         "failure": failure_view(server),
+        "share_url": f"/hub/share/{where}",
         "limits_reached": [
             {
                 "resource": one.resource.value,

@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth import opening_consents
 from functions.api.auth.refreshing import require_fresh_login
-from functions.api.auth.visitors import Form, MaybePerson, OwnForm, person_of, to_login, user_of
+from functions.api.auth.visitors import Form, MaybePerson, OwnForm, person_of, session_of, to_login, user_of
 from functions.api.error_handlers import answer, seconds_to_wait
 from functions.api.json_codec import JSONResponse
 from functions.api.oauth_clients import ClientLookup, OAuthClients
+from functions.api.opening_views import opening_view
 from functions.api.rendering import Renderer
 from functions.api.response_schemas import OAuthProblem
 from functions.api.routers import api_router, problems
@@ -23,6 +25,7 @@ from hubless.domain import scopes
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import NotFoundError, QuotaExceededError
 from hubless.domain.tokens import Client
+from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
 
@@ -67,6 +70,7 @@ class _Authorizing:
     authorizations: dependencies.Authorizations
     clients: ClientLookup
     users: dependencies.Users
+    servers: dependencies.Servers
     origins: dependencies.Origins
 
     def authorize(self, actor: Actor, form: Form | None) -> Response:
@@ -79,8 +83,8 @@ class _Authorizing:
                 return answer(as_page(request), 403, f"You do not have permission to access {client.description}")
             chosen = wanted if form is None else self._agreed(client, form)
             granted = self.authorizations.granted(user, client, chosen)
-            if form is None and self.authorizations.needs_consent(user, client, granted):
-                return self._question(client, granted)
+            if form is None and not self._is_agreed(actor, client, granted):
+                return self._question(user, client, granted)
             return self._redirect(credentials, actor, granted)
         except NotFoundError:  # the session ended meanwhile
             return to_login(request)
@@ -90,6 +94,13 @@ class _Authorizing:
         except provider.Error as error:
             back = error.in_uri(error.redirect_uri or self._client_uri())
             return RedirectResponse(self._located(back), 302)
+
+    def _is_agreed(self, actor: Actor, client: Client, granted: tuple[str, ...]) -> bool:
+        """Say whether the visitor need not be asked, or has agreed on the hub's own page for this server."""
+        if not self.authorizations.needs_consent(user_of(actor), client, granted):
+            return True
+        only_opens = self.authorizations.opens_only(client, granted)
+        return only_opens and opening_consents.take(self.request, session_of(actor), client)
 
     def _client_uri(self) -> str:
         """Return the registered address of the client in the request; earlier checks refuse unknown clients."""
@@ -119,8 +130,15 @@ class _Authorizing:
         """Return *uri* at its owner's host if it is a path, as with servers from before each had a host."""
         return self.origins.link_to(uri) if uri.startswith("/") else uri
 
-    def _question(self, client: Client, granted: tuple[str, ...]) -> Response:
+    def _question(self, user: User, client: Client, granted: tuple[str, ...]) -> Response:
         owner = self.users.get(client.owner_id) if client.owner_id else None
+        action = "/hub/api/oauth2/authorize?" + urlencode(list(self.request.query_params.multi_items()))
+        server = self.servers.get(client.server_id or "") if owner and client.server_id else None
+        if owner is not None and server is not None and self.authorizations.opens_only(client, granted):
+            view = opening_view(user, owner, server, starts=False)
+            return Renderer(self.request)(
+                "open_server.html", **view, action=action, fields=[("scopes", raw) for raw in granted]
+            )
         return Renderer(self.request)(
             "oauth.html",
             client_description=client.description,
@@ -128,7 +146,7 @@ class _Authorizing:
             scopes=[{"raw": raw, "description": scopes.described(raw)} for raw in granted],
             scope_list=list(granted),
             for_owner=owner.name if owner else None,
-            action="/hub/api/oauth2/authorize?" + urlencode(list(self.request.query_params.multi_items())),
+            action=action,
         )
 
 
@@ -138,9 +156,10 @@ async def _authorizing(
     authorizations: dependencies.Authorizations,
     clients: OAuthClients,
     users: dependencies.Users,
+    servers: dependencies.Servers,
     origins: dependencies.Origins,
 ) -> _Authorizing:
-    return _Authorizing(request, provider, authorizations, clients, users, origins)
+    return _Authorizing(request, provider, authorizations, clients, users, servers, origins)
 
 
 Authorizing = Annotated[_Authorizing, Depends(_authorizing)]

@@ -71,6 +71,16 @@ def email(user_id: str) -> Key:
     return Key(user(user_id), "EMAIL")
 
 
+def visits(*, by_role: bool, server_id: str = "") -> str:
+    """Return with what the sort keys of visits begin, in their owner's partition."""
+    return f"VISIT#{'ROLE' if by_role else 'SHARE'}#{server_id}{'#' if server_id else ''}"
+
+
+def visit(owner_id: str, server_id: str, visitor_id: str, *, by_role: bool) -> Key:
+    """Return the key of a visit."""
+    return Key(user(owner_id), f"{visits(by_role=by_role, server_id=server_id)}{visitor_id}")
+
+
 def email_users(folded: str) -> str:
     """Return the partition of the users of an e-mail address, which is *folded* to lower case."""
     return f"EMAIL#{digest(folded)}"

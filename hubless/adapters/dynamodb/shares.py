@@ -154,6 +154,7 @@ class DynamoShareCodeStore:
             ttl=code.expires_at,
             expiry=expiry.SHARE_CODE,
             exchange_count=code.exchange_count,
+            max_uses=code.max_uses or None,
             **{name: getattr(code, name) for name in _CODE},
         )
         pointer = Pointer(
@@ -206,8 +207,8 @@ class DynamoShareCodeStore:
         counted = Update(
             keys.share_code(code.server_id, code.id),
             [ShareCodeItem.exchange_count.add(1), ShareCodeItem.last_exchanged_at.set(at)],
-            ShareCodeItem.pk.exists(),
-            StoreConflictError(f"Share code {code.id} was revoked"),
+            _has_uses_left(code),
+            StoreConflictError(f"Share code {code.id} was revoked or is used up"),
         )
         try:
             return self._database.retry(lambda: grant(self._database, share, [counted], limit))
@@ -328,6 +329,11 @@ def _as_read(item: ShareItem) -> Condition:
     return as_read
 
 
+def _has_uses_left(code: ShareCode) -> Condition:
+    there: Condition = ShareCodeItem.pk.exists()
+    return there & (ShareCodeItem.exchange_count < code.max_uses) if code.max_uses else there
+
+
 def _item(share: Share, owner_id: str) -> ShareItem:
     return ShareItem(
         *keys.share(share.server_id, user_id=share.user_id, group_id=share.group_id),
@@ -346,4 +352,4 @@ def _share(item: ShareItem) -> Share:
 
 def _code(item: ShareCodeItem) -> ShareCode:
     facts: dict[str, Any] = {name: getattr(item, name) for name in _CODE}
-    return ShareCode(**facts, exchange_count=int(item.exchange_count))
+    return ShareCode(**facts, exchange_count=int(item.exchange_count), max_uses=int(item.max_uses or 0))

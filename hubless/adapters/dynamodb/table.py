@@ -358,6 +358,17 @@ class ShareItem(Item):
     group_id = Text()
 
 
+class VisitItem(Item):
+    """A person's latest login at somebody else's server."""
+
+    server_id = UnicodeAttribute()
+    server_name = UnicodeAttribute()
+    visitor_id = UnicodeAttribute()
+    visitor_name = UnicodeAttribute()
+    by_role = BooleanAttribute(default=False)
+    at = Instant()
+
+
 class Expiring(Item):
     """An item that may expire; in the expiry index if it does."""
 
@@ -375,6 +386,7 @@ class ShareCodeItem(Expiring):
     created_at = Instant()
     exchange_count = NumberAttribute(default=0)
     last_exchanged_at = Instant(null=True)
+    max_uses = NumberAttribute(null=True)  # none: any number
 
 
 class TokenItem(Expiring):

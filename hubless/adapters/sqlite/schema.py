@@ -412,6 +412,21 @@ _REHASHED_PASSWORDS = """
 ALTER TABLE passwords ADD COLUMN rehashed TEXT;
 """
 
+# How often a share code may be used, and who logged in at somebody else's server.
+_VISITS = """
+ALTER TABLE share_codes ADD COLUMN max_uses INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE visits (
+    owner_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    by_role INTEGER NOT NULL,
+    server_id TEXT NOT NULL,          -- it outlives the server
+    visitor_id TEXT NOT NULL,         -- and the visitor
+    server_name TEXT NOT NULL,
+    visitor_name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (owner_id, by_role, server_id, visitor_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -437,5 +452,6 @@ STEPS = (
     _IMPORT_MARKS,
     _AWAITED_LOGINS,
     _REHASHED_PASSWORDS,
+    _VISITS,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -13,7 +13,10 @@ from hubless.domain.imported_secrets import prefix_in
 from hubless.domain.shares import Share, ShareCode
 
 _SHARE = "h.id, h.server_id, h.scopes, h.created_at, h.user_id, h.group_id"
-_CODE = "c.id, c.sha256, c.server_id, c.scopes, c.created_at, c.expires_at, c.exchange_count, c.last_exchanged_at"
+_CODE = (
+    "c.id, c.sha256, c.server_id, c.scopes, c.created_at, c.expires_at, c.exchange_count,"
+    " c.last_exchanged_at, c.max_uses"
+)
 _OF_OWNER = "server_id IN (SELECT s.id FROM servers s WHERE s.owner_id = ?)"
 
 
@@ -137,7 +140,7 @@ class SqliteShareCodeStore:
         try:
             self._database.write(
                 "INSERT INTO share_codes (id, sha256, server_id, scopes, created_at, expires_at, exchange_count,"
-                " last_exchanged_at, imported_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " last_exchanged_at, max_uses, imported_prefix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     code.id,
                     code.sha256,
@@ -147,6 +150,7 @@ class SqliteShareCodeStore:
                     to_number(code.expires_at),
                     code.exchange_count,
                     to_number(code.last_exchanged_at),
+                    code.max_uses,
                     prefix_in(code.sha256),
                 ),
             )
@@ -169,7 +173,8 @@ class SqliteShareCodeStore:
     def exchange(self, code: ShareCode, share: Share, at: datetime, *, limit: int = 0) -> Share | None:
         with self._database.transaction():
             counted = self._database.write(
-                "UPDATE share_codes SET exchange_count = exchange_count + 1, last_exchanged_at = ? WHERE id = ?",
+                "UPDATE share_codes SET exchange_count = exchange_count + 1, last_exchanged_at = ?"
+                " WHERE id = ? AND (max_uses = 0 OR exchange_count < max_uses)",
                 (to_number(at), code.id),
             )
             return self._shares.grant(share, limit=limit) if counted else None
@@ -207,10 +212,10 @@ def _share(row: Sequence[Any]) -> Share:
 
 
 def _code(row: Sequence[Any]) -> ShareCode:
-    code_id, sha256, server_id, scopes, created, expires, count, last = row
+    code_id, sha256, server_id, scopes, created, expires, count, last, max_uses = row
     created_at, expires_at = to_instant(created), to_instant(expires)
     assert created_at is not None  # noqa: S101 the column is NOT NULL
     assert expires_at is not None  # noqa: S101 the column is NOT NULL
     return ShareCode(
-        code_id, sha256, server_id, tuple(json.loads(scopes)), created_at, expires_at, count, to_instant(last)
+        code_id, sha256, server_id, tuple(json.loads(scopes)), created_at, expires_at, count, to_instant(last), max_uses
     )

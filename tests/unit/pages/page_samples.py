@@ -72,6 +72,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "spawn_url": f"/hub/spawn/{where}",
         "stop_url": f"/hub/stop/{where}",
         "delete_url": f"/hub/delete/{where}",
+        "share_url": f"/hub/share/{where}",
         "failure": None,
         "limits_reached": [],
         "other_version": "",
@@ -225,6 +226,8 @@ home = {
     "named_shown": 8,
     "longest_name": 255,
     "refreshes": False,
+    "may_share": True,
+    "visits": [],
 }
 confirm_start = {
     "for_user": None,
@@ -532,14 +535,70 @@ FULL_HOME = {
     "error": "Invalid server name: 'X' must begin with a letter",
 }
 
-accept_share = {
+open_server = {
     "owner": "bob",
-    "server": "Thesis",
-    "is_ready": False,
-    "code": "0123456789abcdef",
-    "next": "",
-    "scopes": [{"raw": "access:servers", "description": "Use servers, in a browser and by API."}],
+    "title": "Thesis",
+    "is_shared": True,
+    "is_offered": False,
+    "scopes": [],
+    "starts": False,
+    "is_running": True,
+    "may_open": True,
+    "action": "/hub/open/bob/thesis",
+    "fields": [],
 }
+accept_share = open_server | {
+    "is_shared": False,
+    "is_offered": True,
+    "action": "/hub/accept-share",
+    "fields": [("code", "0123456789abcdef"), ("next", "")],
+}
+share = {
+    "owner": "alice",
+    "is_own": True,
+    "title": "Thesis",
+    "action": "/hub/share/alice/thesis",
+    "shares": [],
+    "more_shares": 0,
+    "links": [],
+    "others": [],
+    "search": "",
+    "found": [],
+    "hours": {1: "1 hour", 168: "1 week"},
+    "default_hours": 168,
+    "uses": {0: "everybody who has it", 1: "1 person"},
+    "error": None,
+}
+LINK = "https://hub.example.org/hub/accept-share?code=0123456789abcdef0123456789abcdef"
+FULL_SHARE = {
+    "shares": [
+        {"id": "sh1", "user": "bob", "group": None, "since": WAS, "entered": WAS},
+        {
+            "id": "sh2",
+            "user": "eve-with-a-long-name@students.example.org",
+            "group": None,
+            "since": WAS,
+            "entered": None,
+        },
+        {"id": "sh3", "user": None, "group": "physics", "since": WAS, "entered": None},
+    ],
+    "more_shares": 3,
+    "links": [
+        {"id": "sc_1", "url": LINK, "expires": WAS, "used": 0, "max_uses": 5, "is_used_up": False},
+        {"id": "sc_2", "url": LINK, "expires": WAS, "used": 1, "max_uses": 1, "is_used_up": True},
+        {"id": "sc_3", "url": "", "expires": WAS, "used": 2, "max_uses": 0, "is_used_up": False},
+    ],
+    "others": [{"name": "carol", "at": WAS}],
+    "search": "ph",
+    "found": [
+        {"kind": "group", "name": "physics", "has": True},
+        {"kind": "user", "name": "phil", "has": False},
+    ],
+}
+VISITS = [
+    {"name": "ada", "server": "Thesis", "at": WAS},
+    {"name": "ada", "server": "", "at": WAS},
+]
 SHARED = [
     {"owner": "bob", "title": "Thesis", "url": "/user/bob/thesis/", "state": "ready", "through": "staff"},
     {"owner": "eve", "title": "", "url": "/user/eve/", "state": "stopped", "through": None},
@@ -768,8 +827,32 @@ PAGES = {
         | {"named": [server("dask", limits_reached=REACHED[:1])]},
     ),
     "home_shared": ("home.html", frame(ALICE) | home | {"shared": SHARED}),
-    "accept_share": ("accept_share.html", frame(ALICE) | accept_share),
-    "accept_share_default": ("accept_share.html", frame(ALICE) | accept_share | {"server": "", "is_ready": True}),
+    "home_visited": ("home.html", frame(ALICE) | home | {"default": server(), "visits": VISITS}),
+    "accept_share": ("open_server.html", frame(ALICE) | accept_share),
+    "accept_share_default": ("open_server.html", frame(ALICE) | accept_share | {"title": "", "is_running": False}),
+    "accept_share_scopes": (
+        "open_server.html",
+        frame(ALICE) | accept_share | {"scopes": [{"raw": "start:servers", "description": "Start servers."}]},
+    ),
+    "open_server": ("open_server.html", frame(ALICE) | open_server),
+    "open_server_stopped": (
+        "open_server.html",
+        frame(ALICE) | open_server | {"title": "", "is_running": False, "may_open": False},
+    ),
+    "open_server_admin": (
+        "open_server.html",
+        frame(ROOT) | open_server | {"is_shared": False, "is_running": False, "starts": True},
+    ),
+    "share": ("share.html", frame(ALICE) | share),
+    "share_full": ("share.html", frame(ALICE) | share | FULL_SHARE),
+    "share_nobody": (
+        "share.html",
+        frame(ALICE)
+        | share
+        | {"title": "", "search": "x", "error": "There is no user “x”. Is the name spelled right?"},
+    ),
+    "share_admin": ("share.html", frame(ROOT) | share | {"is_own": False}),
+    "share_admin_default": ("share.html", frame(ROOT) | share | {"is_own": False, "title": ""}),
     "home_measured": ("home.html", frame(ALICE) | home | {"home_notice": LARGE_HOME | {"is_over": False}}),
     "spawn_large_home": ("spawn.html", frame(ALICE) | spawn | {"home_notice": LARGE_HOME}),
     "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),
