@@ -491,6 +491,8 @@ class TestDocumentation:
         text = (ROOT / "docs" / "settings.md").read_text()
 
         assert re.findall(r"^## (.*)", text, re.MULTILINE) == [heading(n) for n in (*TABLES, *LISTS, *NAMED)]
+        parts = re.findall(r"^### .*", text, re.MULTILINE)
+        assert sorted(parts) == sorted(set(parts))
 
 
 def heading(name: str) -> str:
