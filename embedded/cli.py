@@ -127,6 +127,7 @@ def check(data: Path, file: Path | None) -> None:
         if (facts := data_folder.running_hub(settings.data)) is not None:
             preflight.check_programs(settings)
             preflight.check_pictures(settings)
+            preflight.check_theme(settings)
             click.echo(f"Everything is fine. A hub already runs in {settings.data}: {facts.get('url')}")
             return
         preflight.check(settings, data_folder.run_folder_path(settings.data))

@@ -12,6 +12,7 @@ from hubless.bootstrap import plugin
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 from hubless.settings.pictures import MAX_PICTURE, picture_file
+from hubless.settings.theme import theme_files
 
 
 class PreflightError(HublessError):
@@ -29,6 +30,7 @@ def check(settings: Settings, run_folder: Path) -> None:
     """
     check_programs(settings)
     check_pictures(settings)
+    check_theme(settings)
     plugin.check(settings)
     find_haproxy()
     if not haproxy_is_running(settings, run_folder):
@@ -76,6 +78,24 @@ def check_pictures(settings: Settings) -> None:
                 f"{file}, the picture of the profile {profile.name!r}, has more than {MAX_PICTURE:,} bytes."
                 " Make it smaller."
             )
+
+
+def check_theme(settings: Settings) -> None:
+    """Check that the files of the theme are there, and that its templates can be read.
+
+    Raises:
+        SettingsError: naming a file or a folder that is not there, or too large.
+        PreflightError: naming the template and the line that is wrong.
+    """
+    if settings.file is None:
+        return
+    theme_files(settings.theme, settings.file.parent)
+    if not settings.theme.templates:
+        return
+    from functions.api.rendering import template_fault  # noqa: PLC0415 large, and few hubs have templates
+
+    if fault := template_fault(settings.file.parent / settings.theme.templates):
+        raise PreflightError(f"A template of theme.templates cannot be used: {fault}. Mend it, or remove it.")
 
 
 def check_port(settings: Settings) -> None:

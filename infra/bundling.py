@@ -15,13 +15,17 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
+
+from hubless.settings import SettingsError
+from hubless.settings.reading import read_section
+from hubless.settings.theme import ThemeSettings, theme_files
 
 TOP = Path(__file__).parents[1]
 PYTHON = "3.13"  # the default version of functions
@@ -122,7 +126,9 @@ def bundle(
     target = _Target(_platform(architecture), python, _interpreter(python) if compiled else None)
     wanted = _requirements(part.groups)
     needed = _digest([wanted, repr(target), *sorted(part.services)], [Path(__file__)])
-    files = [*_sources(part), *([settings_file, *pictures_of(settings_file)] if settings_file else [])]
+    beside = files_beside(settings_file) if settings_file else []
+    files = [*_sources(part), *([settings_file] if settings_file else []), *beside]
+    places = [_place_of(file, settings_file, beside) for file in files]
     into.mkdir(parents=True, exist_ok=True)
 
     def install(folder: Path) -> None:
@@ -134,8 +140,8 @@ def bundle(
         shutil.copytree(
             build_once(into / f".needed-{needed}", install), folder
         )  # copied, because assembling changes files
-        for file in files:
-            to = folder / _place_of(file, settings_file)
+        for file, place in zip(files, places, strict=True):
+            to = folder / place
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, to)
         _check_size(function, part, folder)
@@ -143,9 +149,8 @@ def bundle(
             _compile(folder / package, target, within=folder)
         _normalize_metadata(folder)
 
-    return build_once(
-        into.absolute() / f"{function}-{architecture}-{python}-{_digest([needed, function], files)}", assemble
-    )
+    name = f"{function}-{architecture}-{python}-{_digest([needed, function, *map(str, places)], files)}"
+    return build_once(into.absolute() / name, assemble)
 
 
 def build_once(made: Path, build: Callable[[Path], None]) -> Path:
@@ -283,25 +288,30 @@ def _is_excluded(path: Path, services: frozenset[str]) -> bool:
     )
 
 
-def pictures_of(settings_file: Path) -> list[Path]:
-    """Return the pictures of profiles that *settings_file* names.
+def files_beside(settings_file: Path) -> list[Path]:
+    """Return the pictures of profiles and the files of the theme that *settings_file* names.
 
     Raises:
-        BundlingError: naming a picture that is not there.
+        BundlingError: naming a file that is not there.
     """
-    profiles = tomllib.loads(settings_file.read_text(encoding="utf-8")).get("profiles", [])
-    found = [settings_file.parent / str(name) for one in profiles if (name := one.get("picture"))]
+    toml = tomllib.loads(settings_file.read_text(encoding="utf-8"))
+    found = [settings_file.parent / str(name) for one in toml.get("profiles", []) if (name := one.get("picture"))]
     for file in found:
         if not file.is_file():
             raise BundlingError(f"{settings_file.name} names the picture {file.name}, which is not at {file}")
+    try:
+        theme = read_section(ThemeSettings, toml.get("theme", {}), "theme")
+        found += theme_files(theme, settings_file.parent)
+    except SettingsError as error:
+        raise BundlingError(f"{settings_file.name}: {error}") from None
     return sorted(set(found))
 
 
-def _place_of(file: Path, settings_file: Path | None) -> Path:
-    """Return where *file* lies in the bundle: pictures lie beside the settings, as here."""
+def _place_of(file: Path, settings_file: Path | None, beside: Container[Path]) -> Path:
+    """Return where *file* lies in the bundle: what settings name, *beside* them, lies there as here."""
     if file == settings_file:
         return Path("hubless.toml")
-    if settings_file and file in pictures_of(settings_file):
+    if settings_file and file in beside:
         return file.relative_to(settings_file.parent)
     return file.relative_to(TOP)
 

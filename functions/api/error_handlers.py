@@ -50,8 +50,18 @@ STATUSES: dict[type[errors.HublessError], int] = {
 RETRY_AFTER = 30  # seconds, where waiting helps
 
 
-def answer(request: Request, status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer to a failed request: JSON below /hub/api and at hosts that are not the hub's, else a page."""
+def answer(
+    request: Request,
+    status: int,
+    message: str | None,
+    headers: dict[str, str] | None = None,
+    *,
+    mark: str | None = None,
+) -> Response:
+    """Return the answer to a failed request: JSON below /hub/api and at hosts that are not the hub's, else a page.
+
+    A page leads with the *message*, says what to do, and shows the *mark* by which an operator finds it in the log.
+    """
     if not _gets_page(request):
         return JSONResponse({"status": status, "message": message}, status, headers)
     return Renderer(request)(
@@ -60,9 +70,9 @@ def answer(request: Request, status: int, message: str | None, headers: dict[str
         headers=headers,
         status=status,
         title=_TITLES.get(status, HTTPStatus(status).phrase),
-        message=message or _PLAIN.get(status, _("The request failed.")),
-        detail=None,
-        correlation_id=None,
+        message=_FAILED if mark else message or PLAIN.get(status, _("The request failed.")),
+        detail=None if message and ". " in message and not mark else ADVICE.get(status),  # some say what to do
+        correlation_id=mark,
     )
 
 
@@ -82,17 +92,38 @@ _TITLES = {
     403: _("Forbidden"),
     404: _("Not Found"),
     405: _("Method Not Allowed"),
+    408: _("Request Timeout"),
     409: _("Conflict"),
+    413: _("Content Too Large"),
     429: _("Too Many Requests"),
     500: _("Internal Server Error"),
+    502: _("Bad Gateway"),
     503: _("Service Unavailable"),
 }
-_PLAIN = {
+PLAIN = {
     403: _("You may not do this."),
     404: _("There is nothing here."),
     405: _("This cannot be done here."),
-    503: _("The hub cannot answer just now. Try again in a moment."),
+    408: _("The request did not arrive in time."),
+    413: _("This is more than the hub takes."),
+    429: _("You did this too often."),
+    503: _("The hub cannot answer just now."),
 }
+ADVICE = {
+    400: _("Go back, check what you entered, and try again."),
+    403: _("If you need this, ask the people who run this hub."),
+    404: _("Check the address. What you look for may have been removed."),
+    405: _("Go home and begin again there."),
+    408: _("Your connection may be slow. Go back and try again."),
+    409: _("Somebody may have changed it meanwhile. Load the page again, then try again."),
+    413: _("Send a smaller file, or less text."),
+    429: _("Wait a moment, then try again."),
+    500: _("Try again. If it happens again, tell the people who run this hub."),
+    502: _("Try again in a moment."),
+    503: _("Try again in a moment."),
+    504: _("Try again in a moment."),
+}
+_FAILED = _("Something went wrong in the hub.")
 
 
 async def _anticipated(request: Request, error: Exception) -> Response:
@@ -131,7 +162,8 @@ async def _unanticipated(request: Request, error: Exception) -> Response:
     # The route, not the path: paths may hold secrets (/authorizations/token/…).
     route = getattr(request.scope.get("endpoint"), "__qualname__", "?")
     logger.error("unexpected error %s in %s %s", mark, request.method, route, exc_info=error)
-    return answer(request, 500, _("Something went wrong in the hub. Its log has more under %(mark)s.", mark=mark))
+    message = f"{_FAILED} Its log has more under {mark}."
+    return answer(request, 500, message, mark=mark)
 
 
 async def _invalid(request: Request, _error: Exception) -> Response:

@@ -1,13 +1,15 @@
 """Pages: Jinja2 templates with what every page shows."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -17,24 +19,39 @@ from functions.api.dependencies import hub_of
 from functions.api.flashes import flash_of, forget_flash
 from functions.api.languages import language_of, note_language
 from functions.api.markdown_text import markdown
+from functions.api.themes import FILES, Theme, look_of, theme_of
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
 from hubless.domain.languages import NAMES
+from hubless.settings.theme import TEMPLATES, folder_files
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+ERROR_PAGES = frozenset({"error.html", "denied.html", "login_failed.html"})
+PREFIX = "templates"  # JupyterHub's: a template of a theme extends ours by `templates/page.html`
 THEMES = frozenset({"light", "dark"})  # what a reader may choose instead of their system's
 
 
-@lru_cache(maxsize=1)
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # noqa: PLC0415 pages only
+@lru_cache(maxsize=4)
+def environment(templates: Path | None = None) -> "Environment":
+    """Return what renders our templates, or first those in the folder *templates*, which may extend ours."""
+    from jinja2 import (  # noqa: PLC0415 pages only
+        ChoiceLoader,
+        Environment,
+        FileSystemLoader,
+        PrefixLoader,
+        StrictUndefined,
+        select_autoescape,
+    )
 
+    own = FileSystemLoader(HERE / "templates")
+    theirs = [FileSystemLoader(templates)] if templates else []
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=ChoiceLoader([*theirs, PrefixLoader({PREFIX: own}), own]),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -44,8 +61,37 @@ def _environment() -> "Environment":
     )
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(find, find_plural, newstyle=True)  # type: ignore[attr-defined] # the extension's
+    # The extension formats every text, and most have nothing to fill in: that was half the time of a page.
+    made.globals["gettext"] = made.globals["_"] = _text
     made.filters["translated"] = translated
     return made
+
+
+def _text(msgid: str, /, **parameters: Any) -> Markup:
+    """Return the text of *msgid* in the present language, with its *parameters* escaped and filled in."""
+    text = find(msgid)
+    return Markup(text) % parameters if parameters else Markup(text.replace("%%", "%"))  # noqa: S704 of templates
+
+
+def template_fault(templates: Path) -> str:
+    """Return what is wrong with the templates in a folder, with file and line; "" if each can be compiled."""
+    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 pages only
+    from jinja2.meta import find_referenced_templates  # noqa: PLC0415 only for this check
+
+    made = environment(templates)
+    for file in folder_files(templates, TEMPLATES):
+        name = file.relative_to(templates).as_posix()
+        try:
+            parsed = made.parse(file.read_text(encoding="utf-8"), name)
+            made.compile(parsed, name)
+        except TemplateSyntaxError as error:
+            return f"{file}, line {error.lineno}: {error.message}"
+        except UnicodeDecodeError:
+            return f"{file} is not UTF-8 text"
+        known = set(made.list_templates())
+        if missing := [one for one in find_referenced_templates(parsed) if one and one not in known]:
+            return f"{file} names the template {missing[0]}, which is not there"
+    return ""
 
 
 @lru_cache(maxsize=64)
@@ -66,31 +112,30 @@ class Renderer:
     ) -> HTMLResponse:
         """Return *template* rendered with *context* and what every page shows."""
         who, language = visitor(self._request), language_of(self._request)
-        settings = hub_of(self._request).settings.hub
+        every = hub_of(self._request).settings
+        settings, theme = every.hub, theme_of(every)
+        facts = {
+            "hub_name": settings.name,
+            "user": who.user,
+            "xsrf": who.xsrf,
+            "base_url": "/hub/",
+            "static_url": static_url,
+            "theme_url": partial(_theme_url, theme),
+            "version": VERSION,
+            "may_admin": who.may_admin,
+            "services": who.services,
+            "language": language,
+            "languages": {one: NAMES[one] for one in sorted(settings.offered_languages)},
+            "theme": _theme(self._request),
+            "look": look_of(every),
+            "flash": flash_of(self._request),
+            "answers_form": self._request.method != "GET",
+            "help_url": settings.help_url,
+            "hub_contact": settings.contact,
+            "hub_announcement": markdown(settings.announcement),
+        }
         with speaking(language):
-            html = (
-                _environment()
-                .get_template(template)
-                .render(
-                    hub_name=settings.name,
-                    user=who.user,
-                    xsrf=who.xsrf,
-                    base_url="/hub/",
-                    static_url=static_url,
-                    version=VERSION,
-                    may_admin=who.may_admin,
-                    services=who.services,
-                    language=language,
-                    languages={one: NAMES[one] for one in sorted(settings.offered_languages)},
-                    theme=_theme(self._request),
-                    flash=flash_of(self._request),
-                    answers_form=self._request.method != "GET",
-                    help_url=settings.help_url,
-                    hub_contact=settings.contact,
-                    hub_announcement=markdown(settings.announcement),
-                    **context,
-                )
-            )
+            html = _html(theme.templates, template, facts | context)
         response = HTMLResponse(html, status_code, dict(headers or {}))
         response.headers["Cache-Control"] = "no-store"
         note_language(response, language)
@@ -99,6 +144,28 @@ class Renderer:
         if who.lacks_own_page:
             set_own_page_cookie(self._request, response)
         return response
+
+
+def _html(templates: Path | None, template: str, facts: Mapping[str, Any]) -> str:
+    """Return the page. A fault in an admin's template must not hide an error: its page comes from ours then."""
+    try:
+        return environment(templates).get_template(template).render(facts)
+    except Exception:
+        if templates is None or template not in ERROR_PAGES:
+            raise
+        logger.exception("the templates of %s cannot show %s, so hubless's own does", templates, template)
+        return environment().get_template(template).render(facts)
+
+
+def _theme_url(theme: Theme, path: str) -> str:
+    """Return the address of a file in the theme's folder `static`.
+
+    Raises:
+        LookupError: naming the file that is not there.
+    """
+    if not (url := theme.url(f"{FILES}{path}")):
+        raise LookupError(f"the folder of theme.static has no file {path}")
+    return url
 
 
 def _theme(request: Request) -> str:

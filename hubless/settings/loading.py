@@ -52,6 +52,7 @@ from hubless.settings.sections import (
 )
 from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings, check_sign_up, join_codes_of
+from hubless.settings.theme import ThemeSettings, checked_theme
 from hubless.settings.types import SettingsError
 from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
 
@@ -76,6 +77,7 @@ class Settings:
 
     data: Path
     hub: HubSettings = field(default_factory=HubSettings)
+    theme: ThemeSettings = field(default_factory=ThemeSettings)
     login: LoginSettings = field(default_factory=LoginSettings)
     passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
     mail: MailSettings = field(default_factory=MailSettings)
@@ -269,6 +271,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
     return Settings(
         data=data,
         hub=_hub(read["hub"]),
+        theme=checked_theme(read["theme"]),
         login=_login(read["login"], secrets),
         passwords=read["passwords"],
         mail=checked_mail(read["mail"], secrets),

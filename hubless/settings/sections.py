@@ -16,6 +16,7 @@ from hubless.settings.profiles import ProfileSettings
 from hubless.settings.providers import ProviderSettings
 from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings
+from hubless.settings.theme import ThemeSettings
 from hubless.settings.types import (
     DURATION,
     FLAG,
@@ -350,6 +351,7 @@ class CustomScopeSettings:
 
 TABLES: dict[str, type] = {
     "hub": HubSettings,
+    "theme": ThemeSettings,
     "login": LoginSettings,
     "passwords": PasswordsSettings,
     "mail": MailSettings,

@@ -56,7 +56,7 @@ def test_an_error_page_speaks_it_too(hub):
     page = hub.browser("alice").get("/hub/spawn/nobody", headers=GERMAN)
 
     assert page.status_code == 404
-    assert "<h1>Nicht gefunden</h1>" in page.text
+    assert "<title>Nicht gefunden ·" in page.text
     assert "Diese Person gibt es nicht, oder du hast keinen Zugriff auf sie" in page.text
 
 

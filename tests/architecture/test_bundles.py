@@ -138,6 +138,24 @@ def test_settings_lie_beside_the_code_and_are_part_of_what_is_deployed(made, tmp
     assert (changed / "hubless.toml").read_text() == "[servers]\n"
 
 
+def test_the_theme_lies_beside_the_settings(made, tmp_path):
+    settings, template = tmp_path / "school.toml", tmp_path / "own/page.html"
+    settings.write_text('[theme]\nlogo = "look/logo.svg"\ntemplates = "own"\n')
+    with pytest.raises(BundlingError, match=r"school\.toml: theme\.logo: there is no file"):
+        made("edge", settings_file=settings)
+    for file in (tmp_path / "look/logo.svg", template):
+        file.parent.mkdir()
+        file.write_text("<svg/>")
+    first = made("edge", settings_file=settings)
+    template.write_text("<p/>")
+    changed = made("edge", settings_file=settings)
+    template.rename(tmp_path / "own/home.html")
+    renamed = made("edge", settings_file=settings)
+
+    assert (first / "look/logo.svg").read_text() == (first / "own/page.html").read_text() == "<svg/>"
+    assert (changed / "own/page.html").read_text() == (renamed / "own/home.html").read_text() == "<p/>"
+
+
 def test_what_goes_in_decides_what_comes_out(made, tmp_path):
     shutil.copytree(made("edge"), tmp_path / "first")
 

@@ -55,7 +55,7 @@ def _answer(route):
         if path.startswith("/de/"):
             context = context | LONG | ({"user": Person(LONG_NAME, admin=True)} if context["user"] else {})
         with speaking(context["language"]):
-            html = rendering._environment().get_template(template).render(context)
+            html = rendering.environment().get_template(template).render(context)
         route.fulfill(content_type="text/html; charset=utf-8", body=html)
     else:
         route.abort()

@@ -336,7 +336,7 @@ def test_a_long_queue_is_one_line_that_changes(new_page):
         elif path.startswith("/hub/static/"):
             route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
         else:
-            html = rendering._environment().get_template(template).render(context | {"is_queued": True})
+            html = rendering.environment().get_template(template).render(context | {"is_queued": True})
             route.fulfill(content_type="text/html", body=html)
 
     page = new_page()

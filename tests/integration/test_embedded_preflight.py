@@ -1,6 +1,7 @@
 """What stops a start, in words."""
 
 import os
+import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from embedded import preflight
 from embedded.preflight import PreflightError
 from hubless.domain.profiles import Profile
-from hubless.settings import Settings
+from hubless.settings import Settings, SettingsError
+from hubless.settings.theme import ThemeSettings
 
 
 def settings(*, port: int = 1, host: str = "127.0.0.1") -> Settings:
@@ -59,6 +61,28 @@ def test_a_picture_that_is_missing_or_too_large_is_named(tmp_path: Path) -> None
         preflight.check_pictures(hub)
     (tmp_path / "small.png").write_bytes(bytes(200_000))
     preflight.check_pictures(hub)
+
+
+def test_what_is_wrong_with_a_theme_is_named(tmp_path: Path) -> None:
+    hub = replace(settings(), theme=ThemeSettings(templates="own"), file=tmp_path / "hubless.toml")
+
+    with pytest.raises(SettingsError, match=r"theme\.templates: there is no folder"):
+        preflight.check_theme(hub)
+    template = tmp_path / "own/login.html"
+    template.parent.mkdir()
+    template.write_text('{% extends "templates/login.html" %}\n{% block title %}Own{% endblock %}')
+    preflight.check_theme(hub)
+    for text, said in {
+        "<p>\n{% if user %}": "login.html, line 2: Unexpected end of template",
+        "{{ name|nofilter }}": "login.html, line 1: No filter named 'nofilter'",
+        '{% extends "templates/pages.html" %}': "names the template templates/pages.html, which is not there",
+    }.items():
+        template.write_text(text)
+        with pytest.raises(PreflightError, match=re.escape(said)):
+            preflight.check_theme(hub)
+    template.write_bytes(b"\xff")
+    with pytest.raises(PreflightError, match="is not UTF-8 text"):
+        preflight.check_theme(hub)
 
 
 def test_programs_are_searched_on_the_servers_path(tmp_path: Path) -> None:

@@ -12,41 +12,52 @@ from starlette.routing import Match
 from functions.api.auth.authentication import MaybeActor
 from functions.api.auth.cookies import remove_stale_state_cookies
 from functions.api.auth.visitors import MaybePerson
-from functions.api.dependencies import WholeHub
-from functions.api.error_handlers import answer
+from functions.api.dependencies import Settings, WholeHub
+from functions.api.error_handlers import ADVICE, PLAIN, answer
 from functions.api.rendering import STATIC, Render
 from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
 from functions.api.store_pool import has_long_store_calls
+from functions.api.themes import COLOURS, TYPES, theme_of
 from hubless.domain.histograms import CSP_REPORTS
 from hubless.domain.translatable import gettext as _
 
 pages, everywhere = page_router(), root_router()
 _YEAR, _DAY = 31_536_000, 86_400  # seconds
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @lru_cache(maxsize=1)
 def _files() -> dict[str, Path]:
     """Return the static files by path; a request can get nothing else."""
-    return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in _TYPES}
+    return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in TYPES}
 
 
 @pages.get("/static/{path:path}")
-async def static(request: Request, path: str) -> Response:
+async def static(request: Request, path: str, settings: Settings) -> Response:
     """Return a static file. A browser may cache it for a year if the address has the hash of its content."""
-    file = _files().get(path)
-    if file is None:
-        raise HTTPException(404)
     keep = f"public, max-age={_YEAR}, immutable" if "v" in request.query_params else "no-cache"
-    return FileResponse(file, media_type=_TYPES[file.suffix], headers={"Cache-Control": keep})
+    headers = {"Cache-Control": keep}
+    theme = theme_of(settings)
+    if path == COLOURS and theme.colours:
+        return Response(theme.colours, media_type=TYPES[".css"], headers=headers)
+    file = _files().get(path) or theme.files.get(path)
+    if file is None or not file.is_file():
+        raise HTTPException(404)
+    return FileResponse(file, media_type=TYPES[file.suffix.lower()], headers=headers)
 
 
 @pages.get("/logo")
-async def logo() -> Response:
+async def logo(settings: Settings) -> Response:
     """Return the logo."""
-    return FileResponse(STATIC / "logo.svg", media_type="image/svg+xml")
+    return _picture("logo", settings)
+
+
+def _picture(name: str, settings: Settings, headers: dict[str, str] | None = None) -> Response:
+    file = theme_of(settings).picture(name)
+    if file is None or not file.is_file():
+        file = STATIC / f"{name}.svg"
+    return FileResponse(file, media_type=TYPES[file.suffix.lower()], headers=headers)
 
 
 @pages.get("/health")
@@ -68,12 +79,12 @@ async def metrics(actor: MaybeActor, hub: WholeHub) -> Response:
 async def error(status: int, render: Render) -> Response:
     """Show the page of an error, for proxies that request it."""
     known = {
-        404: (_("Not Found"), _("There is nothing here.")),
+        404: (_("Not Found"), PLAIN[404]),
         503: (_("Service Unavailable"), _("The server does not answer.")),
     }
     title, message = known.get(status, (_("Error"), _("Something went wrong.")))
     status = status if status in known else 500  # an address puts no text of its own on a page, not even digits
-    return render("error.html", status=status, title=title, message=message, detail=None, correlation_id=None)
+    return render("error.html", status=status, title=title, message=message, detail=ADVICE[status], correlation_id=None)
 
 
 @pages.post("/security/csp-report")
@@ -87,11 +98,9 @@ async def policy_report(actor: MaybePerson, hub: WholeHub) -> Response:
 
 @pages.get("/favicon.ico")
 @everywhere.get("/favicon.ico")
-async def favicon() -> Response:
+async def favicon(settings: Settings) -> Response:
     """Return the icon at the path where browsers look for it where a page names none."""
-    return FileResponse(
-        STATIC / "favicon.svg", media_type="image/svg+xml", headers={"Cache-Control": f"public, max-age={_DAY}"}
-    )
+    return _picture("favicon", settings, {"Cache-Control": f"public, max-age={_DAY}"})
 
 
 @everywhere.get("/hub")

@@ -17,6 +17,7 @@ from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
+from functions.api.markdown_text import markdown
 from functions.api.password_pool import in_new_password_pool, in_password_pool
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
@@ -103,6 +104,7 @@ class _SessionPages:
 
     def login_page(self, *, username: str = "", error: str | None = None, status: int = 200) -> Response:
         """Return the page with the login form."""
+        theme = self.hub.settings.theme
         return self.render(
             "login.html",
             status_code=status,
@@ -111,6 +113,8 @@ class _SessionPages:
             username=username[:255],
             error=error,
             announcement=None,
+            heading=theme.login_heading,
+            intro=markdown(theme.login_text),
             sign_up=self.takes_sign_ups,
             resets_passwords=self.hub.resets_passwords,
             action="/hub/login",

@@ -5,8 +5,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from functions.api.markdown_text import markdown
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
+from functions.api.themes import Look
 from hubless.domain.limits import Resource
 from hubless.domain.profile_options import (
     Changes,
@@ -39,6 +41,17 @@ class Person:
 ALICE, ROOT = Person("alice"), Person("ada", admin=True)
 
 
+NO_LOOK = Look("", "", "", "", "", Markup())
+A_LOOK = Look(
+    "/hub/static/theme/logo.svg?v=1",
+    "/hub/static/theme/logo_dark.svg?v=1",
+    "/hub/static/theme/favicon.png?v=1",
+    "image/png",
+    "/hub/static/theme/colors.css?v=1",
+    markdown("University of Wherever · [Privacy](/services/privacy/)"),
+)
+
+
 def frame(user=None, **changes):
     """What every page gets."""
     facts = {
@@ -52,6 +65,7 @@ def frame(user=None, **changes):
         "flash": None,
         "answers_form": False,
         "hub_announcement": "",
+        "look": NO_LOOK,
         "help_url": "/services/help/" if user else "",
         "hub_contact": "it@example.org" if user else "",
         "base_url": "/hub/",
@@ -119,6 +133,8 @@ login = {
     "passkey_action": "/hub/passkey/login",
     "providers": [],
     "has_form": True,
+    "heading": "",
+    "intro": "",
 }
 PASSKEY = '{"challenge": "YQ", "rpId": "hub.example", "allowCredentials": []}'
 second_factor = {
@@ -518,7 +534,7 @@ error = {
     "status": 404,
     "title": "Not Found",
     "message": "There is nothing here.",
-    "detail": None,
+    "detail": "Check the address. What you look for may have been removed.",
     "correlation_id": None,
 }
 
@@ -676,6 +692,13 @@ PAGES = {
         | {"next": "/user/a/lab?x=1&y=2#z", "username": "alice", "error": "Invalid username or password."}
         | {"announcement": "The hub rests on Sunday from 8 to 9.", "sign_up": True, "resets_passwords": True},
     ),
+    "login_with_a_theme": (
+        "login.html",
+        frame(look=A_LOOK)
+        | login
+        | {"heading": "Welcome to data science", "intro": markdown("Use your **university** account.\n\n- No VPN")},
+    ),
+    "home_with_a_theme": ("home.html", frame(ALICE, look=A_LOOK, theme="dark") | home | {"default": server()}),
     "login_passkey": ("login.html", frame() | login | {"passkey_options": PASSKEY}),
     "second_factor": ("second_factor.html", frame() | second_factor),
     "second_factor_wrong": ("second_factor.html", frame() | second_factor | {"error": "This code is not right."}),
@@ -957,7 +980,7 @@ PAGES = {
             "status": 500,
             "title": "Internal Server Error",
             "message": "Something went wrong in the hub.",
-            "detail": "The store did not answer.",
+            "detail": "Try again. If it happens again, tell the people who run this hub.",
             "correlation_id": "4f9ac0de",
         },
     ),

@@ -12,6 +12,7 @@ from page_samples import PAGES
 from functions.api import rendering
 
 TEMPLATES = Path(rendering.__file__).parent / "templates"
+DOCUMENTED = Path(__file__).parents[3] / "docs/theming.md"
 VOID = {
     "area",
     "base",
@@ -68,7 +69,7 @@ class Page(HTMLParser):
 
 def render(name, **changes):
     template, context = PAGES[name]
-    return rendering._environment().get_template(template).render(context | changes)
+    return rendering.environment().get_template(template).render(context | changes)
 
 
 def forms(html):
@@ -99,7 +100,7 @@ def test_every_template_has_a_sample():
 
 
 def test_the_environment_escapes_and_knows_all_it_shows():
-    environment = rendering._environment()
+    environment = rendering.environment()
 
     assert environment.undefined is StrictUndefined
     assert environment.from_string("{{ text }}").render(text="<b>") == "&lt;b&gt;"
@@ -220,7 +221,7 @@ def test_no_text_becomes_markup(name):
     template, context = PAGES[name]
     facts = poisoned(context) | {"base_url": "/hub/", "static_url": context["static_url"]}
 
-    page = Page(rendering._environment().get_template(template).render(facts))
+    page = Page(rendering.environment().get_template(template).render(facts))
 
     assert page.faults == []
     scripts = [attributes.get("src") for attributes in page.all("script")]
@@ -246,7 +247,7 @@ def test_a_page_misses_no_fact_silently(name):
     template, context = PAGES[name]
 
     with pytest.raises(UndefinedError):
-        rendering._environment().get_template(template).render({k: v for k, v in context.items() if k != "xsrf"})
+        rendering.environment().get_template(template).render({k: v for k, v in context.items() if k != "xsrf"})
 
 
 @every_source
@@ -285,6 +286,25 @@ def test_what_pages_refer_to_is_there_and_of_this_host(path):
     assert rendering.static_url(path).startswith(f"/hub/static/{path}?v=")
     assert re.sub(r"http://www\.w3\.org/2000/svg", "", text).count("://") == 0
     assert "@import" not in text
+
+
+def test_the_documented_blocks_are_there():
+    documented = re.findall(r"^\| `(\w+\.html)` \| `(\w+)` \|", DOCUMENTED.read_text(), re.MULTILINE)
+    frame = re.findall(r"{% block (\w+) %}", (rendering.HERE / "templates/page.html").read_text())
+
+    assert sorted(block for template, block in documented if template == "page.html") == sorted(frame)
+    for template, block in documented:
+        assert f"{{% block {block} %}}" in (rendering.HERE / "templates" / template).read_text()
+
+
+MAX_OWN_CODE = 60 * 1024  # bytes, uncompressed: a phone on a slow line loads all of it at the first page
+
+
+def test_own_styles_and_scripts_stay_small():
+    sizes = {file.name: file.stat().st_size for file in rendering.STATIC.rglob("*") if file.suffix in {".css", ".js"}}
+
+    assert {"style.css", "hubless.js"} <= sizes.keys()
+    assert sum(sizes.values()) <= MAX_OWN_CODE, sizes
 
 
 # --- single pages ----------------------------------------------------------------------------------------------------
@@ -484,13 +504,14 @@ def test_consent_sends_every_scope_that_was_shown():
 def test_an_error_shows_its_number_and_its_mark():
     html = render("error_500")
 
-    assert ">500<" in html
+    assert "<h1>Something went wrong in the hub.</h1>" in html
+    assert "Error 500 · Internal Server Error" in html
     assert "4f9ac0de" in html
 
 
 @pytest.mark.parametrize("name", ["unreached", "unreached_edge_is_starting"])
 def test_a_page_that_waits_for_a_server_has_what_its_script_reads(name):
     template, context = PAGES[name]
-    page = Page(rendering._environment().get_template(template).render(context))
+    page = Page(rendering.environment().get_template(template).render(context))
     (found,) = [attributes for attributes in page.all("meta") if attributes.get("name") == "refresh"]
     assert (found["content"], found["data-url"]) == (str(context["seconds"]), context["url"])
