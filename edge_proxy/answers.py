@@ -13,6 +13,23 @@ MAX_HEADER_BYTES = 32_768  # of one request
 NO_STORE = "hdr Cache-Control no-store"
 _HTML = 'content-type "text/html; charset=utf-8"'
 _HOME = '<a href="/hub/home">Go home</a>'
+_FIRST_ERROR = 400
+# The colours and sizes of the hub's pages (functions/api/static/style.css), which may not answer now.
+_STYLE = (
+    "<style>"
+    ":root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--ink:#1c2430;--soft:#5a6677;--line:#dde2e9;"
+    "--accent:#1864ab;--on-accent:#fff}"
+    "@media(prefers-color-scheme:dark){:root{--ground:#14181f;--card:#1d232c;--ink:#e7ebf1;--soft:#9fabba;"
+    "--line:#333c49;--accent:#4dabf7;--on-accent:#08131f}}"
+    "body{margin:0 auto;max-width:40rem;padding:8vh 1rem;background:var(--ground);color:var(--ink);"
+    'font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;overflow-wrap:anywhere}'
+    "main{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:1.25rem;margin:0 0 1rem}"
+    "h1{font-size:1.6rem;line-height:1.2;margin:0 0 .75rem}a{color:var(--accent)}p{margin:.75rem 0 0}"
+    "footer{color:var(--soft);font-size:.875rem;padding:0 1.25rem}form{margin:.75rem 0}"
+    "button{font:inherit;min-height:44px;padding:.45rem .95rem;border:1px solid;border-radius:7px;"
+    "background:var(--accent);color:var(--on-accent);cursor:pointer}"
+    "</style>"
+)
 _RETRY_SCRIPT = "<script src=/hub/static/refresh.js></script>"  # the hub's: it keeps the part of an address after #
 
 
@@ -30,12 +47,11 @@ class Answer:
     @property
     def page(self) -> str:
         """Return the page."""
+        number = f"<footer>Error {self.status}</footer>" if self.status >= _FIRST_ERROR else ""
         return (
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"{self.head}<title>{self.title}</title>"
-            "<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;"
-            "padding:0 1rem;color-scheme:light dark}h1{font-size:1.6rem;line-height:1.25;text-wrap:balance}</style>"
-            f"<h1>{self.title}</h1><p>{self.text}</p></html>"
+            f"{self.head}<title>{self.title}</title>{_STYLE}"
+            f"<main><h1>{self.title}</h1><div>{self.text}</div></main>{number}</html>"
         )
 
     @property

@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from edge_proxy import answers
 from functions.api import rendering
+from functions.api.themes import colours_of
 from functions.api.translations import speaking
+from hubless.settings.theme import ThemeSettings
 from tests.unit.pages.page_samples import PAGES, Person
 
 AXE = Path(__file__).parents[2] / ".venv-axe/node_modules/axe-core/axe.min.js"
@@ -27,8 +30,41 @@ LONG = {
 }
 WITH_NAMES = ("login", "home_first", "spawn", "token", "admin")  # where names and long sentences meet
 TOUCHED = 40  # px that a finger hits
+COLOURS = ThemeSettings(color="#0b5394", color_dark="#9fc5e8")  # of the samples with a theme
+EDGE = {
+    answer.name: answer
+    for answer in (
+        *(one for one in vars(answers).values() if isinstance(one, answers.Answer)),
+        answers.too_large(has_api=True),
+    )
+}
 OPEN_ALL = "for (const details of document.querySelectorAll('details')) details.open = true"
 IS_CUT = "document.documentElement.scrollWidth > innerWidth"
+WITHOUT_AN_EDGE = """[...document.querySelectorAll("button, .button, input:not([type=hidden]), select, textarea")]
+  .filter((one) => one.checkVisibility() && !one.matches("[type=radio], [type=checkbox], .visually-hidden"))
+  .filter((one) => getComputedStyle(one).borderTopStyle === "none")
+  .map((one) => one.outerHTML)"""
+MOVES = """[...document.querySelectorAll("*")]
+  .filter((one) => ["animationDuration", "transitionDuration"].some((kind) => parseFloat(getComputedStyle(one)[kind])))
+  .map((one) => one.outerHTML)"""
+# One radio button of a group takes the focus for all.
+REACHABLE = """(() => {
+  const parts = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0'], iframe";
+  const found = [...document.querySelectorAll(parts)].filter(
+    (one) => one.checkVisibility() && !one.disabled && one.tabIndex >= 0
+      && !(one.type === "radio" && !one.checked && document.querySelector(`[name="${one.name}"]:checked`)));
+  return [found[0].className, found.length];
+})()"""
+NOTE_FOCUS = """() => {
+  window.focused = new Set(document.activeElement === document.body ? [] : [document.activeElement]);
+  window.stuck = [];
+  document.addEventListener("keydown", () => { window.before = document.activeElement; });
+  document.addEventListener("keyup", () => {
+    const now = document.activeElement;
+    if (now !== document.body) window.focused.add(now);
+    if (now === window.before && now !== document.body) window.stuck.push(now.outerHTML);
+  });
+}"""
 FAULTS = """async () => {
   const found = await axe.run({ resultTypes: ["violations"] });
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html}`));
@@ -46,10 +82,26 @@ def page(chromium):
     context.close()
 
 
+@pytest.fixture(scope="module")
+def quiet_page(chromium):
+    """A page without JavaScript."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.route("**/*", _answer)
+    yield page
+    context.close()
+
+
 def _answer(route):
     path = urlsplit(route.request.url).path
-    if path.startswith("/hub/static/"):
+    if path == "/hub/static/theme/colors.css":
+        route.fulfill(content_type="text/css", body=colours_of(COLOURS))
+    elif path.startswith("/hub/static/theme/"):
+        route.fulfill(path=rendering.STATIC / "logo.svg")
+    elif path.startswith("/hub/static/"):
         route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
+    elif (name := path.removeprefix("/edge/")) in EDGE:
+        route.fulfill(content_type="text/html; charset=utf-8", body=EDGE[name].page)
     elif (name := path.removeprefix("/").removeprefix("de/")) in PAGES:
         template, context = PAGES[name]
         if path.startswith("/de/"):
@@ -143,6 +195,73 @@ def test_what_is_chosen_is_seen_in_forced_colours(page):
 
     assert [one.get_attribute("aria-pressed") for one in buttons.all()] == ["true", "false", "false"]
     assert outlines == ["solid", "none", "none"]
+
+
+@pytest.mark.parametrize("name", EDGE)
+def test_an_answer_of_the_edge_fits_and_is_accessible(page, name):
+    assert look(page, f"edge/{name}") == []
+
+
+@pytest.mark.parametrize("name", ["login", "home_full", "spawn", "token_full", "admin_full", "error", "edge/cookies"])
+def test_focus_and_buttons_are_seen_in_forced_colours(page, name):
+    page.emulate_media(forced_colors="active", color_scheme="dark")
+    page.goto(f"https://hub.test/{name}", wait_until="load")
+    page.evaluate(OPEN_ALL)
+    bare = page.evaluate(WITHOUT_AN_EDGE)
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    page.emulate_media(forced_colors="none")
+
+    assert bare == []
+    assert outline != "none"
+
+
+@pytest.mark.parametrize("name", ["login", "home_full", "spawn", "token_full", "admin_full", "account", "error"])
+def test_nothing_moves_for_readers_who_ask_for_that(page, name):
+    page.goto(f"https://hub.test/{name}", wait_until="load")
+
+    assert page.evaluate(MOVES) == []
+
+
+REFUSED = sorted(name for name, (_, context) in PAGES.items() if context.get("error") and name in SHOWN)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_focus_is_at_what_was_refused_without_javascript(quiet_page, name):
+    quiet_page.goto(f"https://hub.test/{name}", wait_until="load")
+    focused = quiet_page.locator(":focus")
+
+    assert focused.count() == 1
+    described = (focused.get_attribute("aria-describedby") or "").split()
+    assert focused.get_attribute("id") == "error" or "error" in described
+    assert "none" not in focused.evaluate("(one) => getComputedStyle(one).outlineStyle")
+
+
+def test_times_are_dates_in_the_readers_zone_and_language(chromium):
+    context = chromium.new_context(timezone_id="Pacific/Auckland", bypass_csp=True)
+    page = context.new_page()
+    page.route("**/*", _answer)
+    page.goto("https://hub.test/token_full", wait_until="load")
+    time = page.locator("time[data-relative]").first
+    shown = [time.text_content(), time.get_attribute("title")]
+    context.close()
+
+    assert shown == ["Mar 14, 2026", "Saturday, March 14, 2026 at 10:26 PM"]  # 09:26 in UTC, which pages say at first
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_keyboard_can_skip_to_the_page_and_is_held_nowhere(page, name):
+    page.set_viewport_size(WIDE)
+    page.goto(f"https://hub.test/{name}", wait_until="load")
+    first, parts = page.evaluate(REACHABLE)
+    page.evaluate(NOTE_FOCUS)
+    for _ in range(parts + 3):  # past the end of the page, and to where it began
+        page.keyboard.press("Tab")
+    focused, stuck = page.evaluate("[window.focused.size, window.stuck]")
+
+    assert first == "skip"
+    assert stuck == []
+    assert focused == parts
 
 
 def test_a_bad_page_is_noticed(page, monkeypatch):

@@ -12,9 +12,11 @@ if (hash) {
   }
 }
 
-// Shows times relative to now, in the reader's language and time zone.
-const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
-const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+// Shows times in the reader's language and time zone: those within a week relative to now, others as dates.
+const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const language = document.documentElement.lang;
+const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const WEEK = 604_800_000; // milliseconds
 function relativeTime(at) {
   const seconds = (at - Date.now()) / 1000;
   const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", Infinity];
@@ -23,8 +25,9 @@ function relativeTime(at) {
 function showRelativeTimes() {
   for (const time of document.querySelectorAll("time[data-relative]")) {
     const at = new Date(time.dateTime);
-    time.title = at.toLocaleString();
-    time.textContent = relativeTime(at);
+    const isNear = Math.abs(at - Date.now()) < WEEK;
+    time.title = at.toLocaleString(language, { dateStyle: "full", timeStyle: "short" });
+    time.textContent = isNear ? relativeTime(at) : at.toLocaleDateString(language, { dateStyle: "medium" });
   }
 }
 showRelativeTimes();
