@@ -172,14 +172,14 @@ def fill(folder):
 
 
 class Hubless:
-    """The API process of a worktree by itself; the worktree's own code fills the store."""
+    """The API process of a worktree by itself, whose own code fills the store; *more* are lines of settings."""
 
-    def __init__(self, folder, tree=TOP):
+    def __init__(self, folder, tree=TOP, more=""):
         self.folder = folder / tree.name
         self.folder.mkdir()
         (self.folder / "secret").write_bytes(os.urandom(32))
         (self.folder / "hubless.toml").write_text(
-            "[login]\nkind = 'shared-password'\npassword = 'benchmark'\n"
+            f"[login]\nkind = 'shared-password'\npassword = 'benchmark'\n{more}"
             f"[[services]]\nname = 'benchmark'\nadmin = true\ntoken = '{TOKEN}'\n"
         )
         port = free_port()

@@ -68,16 +68,16 @@ def hub_program(folder):
 
 
 class JupyterHub:
-    """A running JupyterHub with that many users."""
+    """A running JupyterHub with that many users; *more* are lines of its configuration."""
 
-    def __init__(self, folder, *, users, token):
+    def __init__(self, folder, *, users, token, more=""):
         self.folder = folder / "peer"
         self.folder.mkdir()
         self.port, hub_port, proxy_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{hub_port}"
         program, chp = hub_program(folder), proxy_program(folder)
         (self.folder / "config.py").write_text(
-            CONFIGURATION.format(port=self.port, hub_port=hub_port, proxy_port=proxy_port, chp=chp, token=token)
+            CONFIGURATION.format(port=self.port, hub_port=hub_port, proxy_port=proxy_port, chp=chp, token=token) + more
         )
         path = os.pathsep.join([str(program.parent), str(Path(shutil.which("node")).parent), os.environ["PATH"]])
         environment = os.environ | {"PATH": path}
@@ -94,7 +94,7 @@ class JupyterHub:
         self._wait()
 
     def _wait(self):
-        for _ in range(1500):  # its first start with many users gives each of them a role, which takes minutes
+        for _ in range(6000):  # its first start with many users gives each of them a role, which takes minutes
             try:
                 urllib.request.urlopen(f"{self.url}/hub/api", timeout=2).close()
             except OSError:
@@ -106,6 +106,11 @@ class JupyterHub:
     def memory(self):
         """Return (PSS, RSS) of the hub and its proxy."""
         return memory(self.process.pid)
+
+    def cpu_seconds(self):
+        """Return the CPU time of the hub alone."""
+        used = psutil.Process(self.process.pid).cpu_times()
+        return used.user + used.system
 
     def close(self):
         self.process.terminate()
