@@ -61,7 +61,7 @@ class Home:
         elif path == "/hub/home":
             with rendering.speaking(self.language):
                 html = (
-                    rendering._environment()
+                    rendering.environment()
                     .get_template("home.html")
                     .render(frame(ALICE, language=self.language) | home | {"default": server(**self.facts)})
                 )
@@ -153,7 +153,7 @@ def test_the_time_of_a_stop_is_in_the_readers_language(new_page, language, words
 
 def open_sample(page, name):
     template, facts = PAGES[name]
-    html = rendering._environment().get_template(template).render(facts)
+    html = rendering.environment().get_template(template).render(facts)
     page.route("**/hub/static/*", lambda route: route.fulfill(path=_static(route)))
     page.route("**/hub/home", lambda route: route.fulfill(content_type="text/html; charset=utf-8", body=html))
     page.goto("https://hub.test/hub/home", wait_until="load")
