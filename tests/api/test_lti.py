@@ -91,7 +91,7 @@ class World:
 
 def said(answer):
     """Return the words of an error page."""
-    found = re.search(r"<h1>.*?</h1>\s*<p>(.*?)</p>", answer.text, re.DOTALL)
+    found = re.search(r"<h1>(.*?)</h1>", answer.text, re.DOTALL)
     return unescape(found[1]) if found else answer.text
 
 

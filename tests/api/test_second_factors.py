@@ -113,7 +113,7 @@ def recovery_codes(page):
 
 
 def words(page):
-    found = re.search(r'id="error">([^<]+)<', page.text)
+    found = re.search(r'id="error"[^>]*>([^<]+)<', page.text)
     return unescape(found[1]) if found else ""
 
 

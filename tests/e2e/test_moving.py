@@ -142,5 +142,5 @@ def test_the_idle_culler_goes_on_with_its_old_token(moved):
 
 
 def test_a_second_import_beside_the_hub_brings_nothing(moved):
-    assert "There is nothing to import: everything is here already." in moved.bring("--yes")
+    assert "There is nothing to import: what is not left out is here already." in moved.bring("--yes")
     assert status_of_login(moved, "bob", PASSWORDS["bob"]) == 302

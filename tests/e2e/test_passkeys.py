@@ -110,7 +110,7 @@ def add_passkey(page, hub, name):
 
 
 def is_logged_in_as(page, name):
-    expect(page.locator(".account .name")).to_contain_text(name)
+    expect(page.locator(".frame-menu > summary")).to_contain_text(name)
 
 
 def test_a_passkey_is_added_and_logs_in_without_a_password(hub, new_page):

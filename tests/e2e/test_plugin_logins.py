@@ -77,7 +77,7 @@ def test_native_on_a_phone_without_javascript(tmp_path, phones):
         expect(alice.get_by_text("User alice has not been authorized by an administrator yet.")).to_be_visible()
 
         log_in(boss, "boss", "a good password")
-        expect(boss.locator(".account .name")).to_contain_text("boss")
+        expect(boss.locator(".frame-menu > summary")).to_contain_text("boss")
         boss.goto(f"{hub.url}/hub/authorize")
         assert fits(boss)
         boss.get_by_role("row", name="alice").get_by_role("button", name="Authorize", exact=True).click()
@@ -98,7 +98,7 @@ def test_oauthenticator_in_a_browser(tmp_path, new_page, monkeypatch):
             page.get_by_role("link", name="Log in with the School").click()
 
             expect(page).to_have_url(f"{here}/hub/token")
-            expect(page.locator(".account .name")).to_contain_text("ada")
+            expect(page.locator(".frame-menu > summary")).to_contain_text("ada")
             page.locator(".frame-menu > summary").click()
             page.get_by_role("link", name="Log out").click()
             expect(page.get_by_role("link", name="Log in with the School")).to_be_visible()

@@ -25,6 +25,7 @@ from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group, Service
+from hubless.domain.visits import Visit
 from hubless.ports.lti import SealedKeys
 from tests.support.builders import (
     NOW,
@@ -110,6 +111,7 @@ def fill(stores):
     stores.sweeps.set_resume_point("", "s-alice-")
     stores.external_identities.link(an_identity())
     stores.auth_states.set("u-alice", "sealed")
+    stores.visits.put(Visit("u-alice", "s-alice-", "", "u-bob", "bob", by_role=False, at=NOW))
     stores.desired_edge_state.write(INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW))
 
 
@@ -183,6 +185,7 @@ def read(stores):
         ],
         "auth_state": [stores.auth_states.get("u-alice")],
         "place": stores.sweeps.resume_point(),
+        "visits": stores.visits.by_share("u-alice", "s-alice-", NOW - timedelta(days=1), limit=9),
         "wish": {"wanted": edge.power, "since": edge.since},  # as the code of version 1 called them
     }
     return _plain(received)
