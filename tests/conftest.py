@@ -22,7 +22,7 @@ FIRST = (
     "api",
 )
 
-# Where branch coverage is measured (`make test`): suites that call the code in this process. In the others it would
+# Where branch coverage is measured (`make coverage`): suites that call the code in this process. In the others it would
 # show little and cost much: they start programs, or live through thousands of histories.
 MEASURED = (
     "unit",
