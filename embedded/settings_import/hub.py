@@ -45,16 +45,16 @@ def put(draft: Draft, section: str, key: str, found: Found, convert: Callable[[A
 def _addresses(traits: Traits, draft: Draft) -> None:
     has_tls = traits.has(_HUB, "ssl_key", "ssl_cert")
     for trait, key in (("ip", "host"), ("port", "port")):
-        if (found := traits.take(trait, _HUB)) and found.value != "" and not _is_of_tls(found, has_tls, draft):
+        if (found := traits.take(trait, _HUB)) and found.value != "" and not _is_of_tls(found, draft, has_tls=has_tls):
             put(draft, "hub", key, found, lambda given: given)
     for trait in ("bind_url", "public_url", "subdomain_host"):
         if found := traits.take(trait, _HUB):
-            _address(trait, found, draft, has_tls)
+            _address(trait, found, draft, has_tls=has_tls)
     if (found := traits.take("base_url", _HUB)) and str(found.value).strip("/"):
         _say_base_url(found, draft)
 
 
-def _is_of_tls(found: Found, has_tls: bool, draft: Draft) -> bool:  # noqa: FBT001 a fact, no mode
+def _is_of_tls(found: Found, draft: Draft, *, has_tls: bool) -> bool:
     if not has_tls or found.value != _HTTPS:
         return False
     why = "a proxy in front of the hub does TLS, and listens there"
@@ -62,7 +62,7 @@ def _is_of_tls(found: Found, has_tls: bool, draft: Draft) -> bool:  # noqa: FBT0
     return True
 
 
-def _address(trait: str, found: Found, draft: Draft, has_tls: bool) -> None:  # noqa: FBT001 as above
+def _address(trait: str, found: Found, draft: Draft, *, has_tls: bool) -> None:
     try:
         parts = urlsplit(conversions.text(found.value))
         host, port, path = parts.hostname, parts.port, parts.path
@@ -73,7 +73,7 @@ def _address(trait: str, found: Found, draft: Draft, has_tls: bool) -> None:  # 
         _say_base_url(found, draft)
     if trait == "bind_url":
         draft.write("hub", "host", host or "0.0.0.0", found.label)  # noqa: S104 what the old hub listens on
-        if port and not _is_of_tls(Found(port, found.label), has_tls, draft):
+        if port and not _is_of_tls(Found(port, found.label), draft, has_tls=has_tls):
             draft.write("hub", "port", port, found.label)
         return
     if put(draft, "hub", "public_url", found, conversions.origin) and trait == "subdomain_host":
