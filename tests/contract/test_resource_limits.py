@@ -29,7 +29,7 @@ from hubless.domain.limits import Resource
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, TaskRunning, TaskStopped
 from tests.support.concurrency import eventually
-from tests.support.processes import KINDS, ProcessLaunchers, isolation, python_for_all
+from tests.support.processes import KINDS, ProcessLaunchers, is_alive, isolation, python_for_all
 
 MIB = 2**20
 PROFILE = Profile("small", memory_bytes=200 * MIB, cpus=0.5)
@@ -155,8 +155,7 @@ def groups(tmp_path):
 
 
 def children(server):
-    found = psutil.Process(server.pid).children(recursive=True)
-    return [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in psutil.Process(server.pid).children(recursive=True) if is_alive(one.pid)]
 
 
 # --- memory ---

@@ -22,6 +22,7 @@ from operations.trial import cdk, command, stage_steps
 from operations.trial.cdk import Cdk, CdkError
 from operations.trial.records import StateFile
 from tests.support.concurrency import eventually
+from tests.support.processes import is_alive
 from tests.support.trial import ACCOUNT, Wire, World
 
 EPOCH = 1_800_000_000.0
@@ -239,5 +240,5 @@ def test_a_cdk_that_outlived_its_trial_is_ended_before_the_next(program, tmp_pat
 
     program("").destroy(Path("first.toml"), time.sleep)
 
-    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: not is_alive(pid))
     assert not (tmp_path / "cdk.pid").exists()

@@ -3,7 +3,10 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from hubless.adapters.processes.accounts import OwnerUids
 from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX
@@ -18,6 +21,13 @@ from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 UIDS = (2_100_000_000, 2_100_000_099)
 # Root never runs a server, and only root can give servers other accounts.
 KINDS = (SANDBOX, ACCOUNTS) if os.geteuid() == 0 else (SANDBOX, NONE)
+
+
+def is_alive(pid):
+    """Say whether the process runs; one that ends while we look does not, and no zombie does."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def python_for_all():
