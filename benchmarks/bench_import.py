@@ -19,7 +19,7 @@ from hubless.adapters import archive_file
 from hubless.adapters.sqlite.database import Database
 from hubless.bootstrap import machine
 from hubless.domain.archive import Archive, ArchivedGroup, ArchivedServer, ArchivedToken, ArchivedUser
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.settings import parse
 

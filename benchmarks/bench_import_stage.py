@@ -21,7 +21,7 @@ from benchmarks.bench_import import NOW, many
 from hubless.adapters import archive_file
 from hubless.adapters.dynamodb.database import Database
 from hubless.domain.archive import ArchivedShare, ArchivedShareCode
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from hubless.domain.tokens import sha256
 from tests.support.dynamodb import REGION, in_new_table, ministack
 from tests.support.moving import MovingHub

@@ -143,7 +143,7 @@ def import_(
     `hubless export` wrote. The command says what it would do, and asks. Import again to bring what has changed since.
     """
     from embedded import import_report, import_sources
-    from hubless.domain.import_plan import Choices
+    from hubless.domain.import_choices import Choices
 
     if report_only and yes:
         raise click.UsageError("--report and --yes exclude each other")

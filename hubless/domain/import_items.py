@@ -110,6 +110,9 @@ def is_changing(mark: str) -> bool:
     return mark.startswith(_CHANGING)
 
 
+Marks = Mapping[str, str]  # the digest of each item as it was imported last, by `place_of`
+
+
 def place_of(item: Item) -> str:
     """Return by what a mark knows an item: a digest, so that marks hold no names of people."""
     return place(item.kind, *item.key)

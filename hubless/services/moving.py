@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hubless.domain.archive import Archive
+from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind
-from hubless.domain.import_plan import Choices, Plan, plan_of
+from hubless.domain.import_plan import Plan, plan_of
 from hubless.domain.values import value
 from hubless.services.exporting import Exporting, HubStores, Progress
 from hubless.services.import_writing import ImportWriting

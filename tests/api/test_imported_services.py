@@ -14,8 +14,9 @@ from jupyterhub.services.auth import HubOAuth
 from functions.api.app import create_app
 from hubless.adapters.jupyterhub_database.reading import read
 from hubless.domain.archive import Archive, ArchivedService, ArchivedToken
+from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind
-from hubless.domain.import_plan import Action, Choices
+from hubless.domain.import_plan import Action
 from hubless.domain.imported_secrets import ImportedHash
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.services.imported_secret_checks import AT_ONCE

@@ -11,7 +11,7 @@ from hubless.adapters.oidc.github_provider import GithubProvider
 from hubless.adapters.oidc.openid_provider import LOGOUT_EVENT, OpenIdProvider
 from hubless.domain.archive import Archive, ArchivedUser
 from hubless.domain.external_identities import ExternalId
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from hubless.services import login_beginnings, provider_logins
 from tests.api.hub import ADDRESS, build_hub
 from tests.doubles.openid import ISSUER, SECRET, DoubleFetcher, GithubDouble, OpenIdDouble

@@ -7,7 +7,7 @@ import pytest
 
 from hubless.domain.archive import Archive, ArchivedSignUp
 from hubless.domain.errors import MailFailedError, StoreUnavailableError
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from tests.api.hub import build_hub
 
 ADDRESS = "https://hub.example.org"

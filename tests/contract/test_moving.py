@@ -12,8 +12,9 @@ from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.archive import Archive, ArchivedGroup, ArchivedSignUp, ArchivedUser
 from hubless.domain.errors import HublessError
+from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind
-from hubless.domain.import_plan import Action, Choices
+from hubless.domain.import_plan import Action
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.users import Service
 from hubless.services.second_factors import Accepted, SecondFactors

@@ -14,7 +14,7 @@ import pytest
 from hubless.adapters.dynamodb import pace
 from hubless.domain.archive import ArchivedGroup, ArchivedServer, ArchivedShare, ArchivedToken, ArchivedUser
 from hubless.domain.errors import HublessError, StoreUnavailableError
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from hubless.domain.tokens import OwnerKind, sha256
 from tests.support.builders import NOW, an_imported_hash
 from tests.support.dynamodb import Contents, in_new_table, moto

@@ -19,7 +19,7 @@ from hubless.domain.archive import (
     ArchivedUser,
 )
 from hubless.domain.external_identities import AwaitedLogin, ExternalId
-from hubless.domain.import_plan import Choices
+from hubless.domain.import_choices import Choices
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.services.auth_states import AuthStates
 from hubless.services.exporting import Exporting, HubStores

@@ -30,8 +30,9 @@ from hubless.domain.bounds import (
     MAX_SCOPES,
 )
 from hubless.domain.external_identities import ExternalId
+from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind, place_of
-from hubless.domain.import_plan import Action, Choices, plan_of
+from hubless.domain.import_plan import Action, plan_of
 from hubless.domain.profile_options import Access, Choice, ChoiceOption
 from hubless.domain.profiles import Profile
 from hubless.domain.shares import MAX_CODES, MAX_SHARES

@@ -22,8 +22,9 @@ from hubless.domain.archive import (
 )
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.external_identities import AwaitedLogin, ExternalId
+from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind, items_of, place_of
-from hubless.domain.import_plan import Action, Choices, plan_of
+from hubless.domain.import_plan import Action, plan_of
 from hubless.domain.imported_secrets import MOST_OF_MANY_ROUNDS, MOST_OF_ONE_ROUND
 from hubless.domain.tokens import OwnerKind
 from tests.support.builders import NOW, an_imported_hash
