@@ -123,6 +123,7 @@ class Renderer:
             "theme_url": partial(_theme_url, theme),
             "version": VERSION,
             "may_admin": who.may_admin,
+            "admin_pages": who.admin_pages,
             "services": who.services,
             "language": language,
             "languages": {one: NAMES[one] for one in sorted(settings.offered_languages)},

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from functions.api.admin_pages import admin_pages
 from functions.api.auth import csrf
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import HUB_PATH, OWN_PAGE_COOKIE, XSRF_COOKIE, cookies, is_secure
@@ -39,6 +40,7 @@ class Visitor:
     may_admin: bool
     xsrf: str
     services: list[dict[str, str]] = field(default_factory=list)
+    admin_pages: list[dict[str, Any]] = field(default_factory=list)  # those that they may open
     fresh: str | None = None  # an anonymous token that is new with this page
     session_xsrf: bool = False
     lacks_own_page: bool = False  # whether the browser is logged in and sent no SameSite=Strict cookie
@@ -81,6 +83,7 @@ def _visitor(request: Request) -> Visitor:
             actor.scopes.has_everywhere("admin-ui"),
             token,
             _services(hub, actor),
+            admin_pages(actor.scopes),
             session_xsrf=True,
             lacks_own_page=not cookies(request, OWN_PAGE_COOKIE),
             secure=secure,

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from functions.api.admin_pages import admin_pages
 from functions.api.markdown_text import markdown
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
@@ -21,6 +22,7 @@ from hubless.domain.profile_options import (
     Unlisted,
 )
 from hubless.domain.profiles import Profile
+from hubless.domain.scopes import ADMIN_ROLE, Bearer, expand
 from hubless.domain.users import User
 
 WAS = "2026-03-14T09:26:53.589793Z"
@@ -52,12 +54,16 @@ A_LOOK = Look(
 )
 
 
+ADMIN_PAGES = admin_pages(expand(ADMIN_ROLE, Bearer("ada")))
+
+
 def frame(user=None, **changes):
     """What every page gets."""
     facts = {
         "hub_name": "hubless",
         "user": user,
         "may_admin": bool(user and user.admin),
+        "admin_pages": ADMIN_PAGES if user and user.admin else [],
         "xsrf": "2|token|of|the|form",
         "language": "en",
         "languages": {"de": "Deutsch", "en": "English"},

@@ -474,6 +474,24 @@ def test_browsers_are_called_by_their_names():
     assert "A browser" in html
 
 
+def test_the_admin_pages_that_one_may_open_are_in_a_navigation_of_their_own():
+    pages = [{"name": name, "title": name.title(), "url": f"/hub/{name}"} for name in ("users", "groups")]
+
+    html = render("admin_full", admin_pages=pages)
+
+    assert '<a href="/hub/users" aria-current="page">Users</a>' in html
+    assert '<a href="/hub/groups">Groups</a>' in html
+    assert "sections" not in render("admin_full", admin_pages=pages[:1])
+    assert "sections" not in render("home_full", admin_pages=pages)
+    assert 'href="/hub/groups" aria-current' in render("admin_full", admin_pages=pages, admin_page="groups")
+
+
+def test_the_way_to_the_admin_pages_leads_to_the_first_that_one_may_open():
+    groups = [{"name": "groups", "title": "Groups", "url": "/hub/admin/groups"}]
+
+    assert '<a href="/hub/admin/groups">Admin</a>' in render("home_first", admin_pages=groups)
+
+
 def test_admins_cannot_lock_themselves_out():
     html = render("admin_full")
 

@@ -1,0 +1,34 @@
+"""The admin pages, and who sees each of them in the navigation. A new page adds its line here, and only here.
+
+A page checks its scopes itself: the navigation only leaves out what the visitor could not open.
+"""
+
+from typing import Any
+
+from hubless.domain.scopes import Scopes
+from hubless.domain.translatable import gettext as _
+from hubless.domain.values import value
+
+
+@value
+class AdminPage:
+    """One of the pages with which people run the hub."""
+
+    name: str  # what its templates set as `admin_page`; each of them sets `here` to "admin" too
+    title: str  # a translatable text
+    path: str
+    scopes: tuple[str, ...]  # one of them, under any filter, is enough
+    everywhere: bool = False  # whether a filter is too little
+
+
+ADMIN_PAGES = (AdminPage("users", _("Users"), "/hub/admin", ("admin-ui",), everywhere=True),)
+
+
+def admin_pages(held: Scopes) -> list[dict[str, Any]]:
+    """Return those of the pages that a holder of these scopes may open, in the order of the navigation."""
+    return [{"name": one.name, "title": one.title, "url": one.path} for one in ADMIN_PAGES if _opens(one, held)]
+
+
+def _opens(page: AdminPage, held: Scopes) -> bool:
+    has = held.has_everywhere if page.everywhere else held.has
+    return any(map(has, page.scopes))
