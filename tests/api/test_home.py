@@ -1,10 +1,13 @@
 """Home: what a visitor should know, what was chosen, renaming, and long lists."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from hubless.domain.lifecycle import State
+from hubless.domain.shares import ACCESS
+from hubless.domain.sign_ups import SignUp
 from tests.api.hub import SETTINGS, build_hub
 from tests.support.builders import NOW, a_server
 from tests.support.fakes import StoppedClock
@@ -73,6 +76,101 @@ def test_home_names_no_tokens_of_applications_and_only_some_of_many(hub):
     page = home_of(hub)
     assert "of an application" not in page
     assert [page.count(f"“number {number}”") for number in range(9)] == [1] * 5 + [0] * 4
+
+
+def share(hub, to="alice", name="lab"):
+    """Let bob share a server."""
+    owner = hub.user("bob")
+    server = hub.hub.servers.find(owner.id, name)
+    if server is None:
+        server = a_server(name, owner_id=owner.id, display_name=name)
+        hub.hub.servers.create(server)
+    return hub.hub.sharing.grant(server, hub.user(to), ACCESS)
+
+
+def news_in(page):
+    return re.findall(r'name="seen" value="([^"]*)"', page)
+
+
+def test_home_tells_of_new_shares_until_its_reader_has_seen_them(hub):
+    share(hub)
+    alice = hub.browser("alice")
+    page = alice.get("/hub/home").text
+    assert 'bob shared <a href="/user/bob/lab/">lab</a> with you' in page
+    assert news_in(alice.get("/hub/home").text) == news_in(page)  # a look alone changes nothing
+
+    answer = alice.submit("/hub/home/seen", seen=news_in(page))
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/home")
+    assert "shared <a" not in alice.get("/hub/home").text
+    share(hub, name="thesis")
+    page = alice.get("/hub/home").text
+    assert ("shared <a" in page, ">thesis</a> with you" in page, ">lab</a> with you" in page) == (True, True, False)
+
+
+def test_a_share_is_news_for_two_weeks(hub, monkeypatch):
+    share(hub)
+    now = hub.hub.clock.now()
+    monkeypatch.setattr(hub.hub.clock.__class__, "now", lambda _: now + timedelta(days=13, hours=23))
+    assert news_in(home_of(hub))
+    monkeypatch.setattr(hub.hub.clock.__class__, "now", lambda _: now + timedelta(days=14, seconds=1))
+    assert "bob" in home_of(hub)
+    assert not news_in(home_of(hub))
+
+
+def test_what_one_reader_of_a_browser_has_seen_is_news_to_another(hub):
+    share(hub)
+    share(hub, to="carol")
+    alice = hub.browser("alice")
+    alice.submit("/hub/home/seen", seen=news_in(alice.get("/hub/home").text))
+    seen = alice.cookies.get("jupyterhub-hub-seen")
+    carol = hub.browser("carol")
+    carol.cookies.set("jupyterhub-hub-seen", seen, path="/hub/")
+    assert news_in(carol.get("/hub/home").text)
+
+
+@pytest.mark.parametrize("cookie", ["x", ".".join(["0" * 16] * 200), "0" * 17, "-1"])
+def test_an_odd_cookie_of_what_was_seen_is_no_error(hub, cookie):
+    share(hub)
+    alice = hub.browser("alice")
+    alice.cookies.set("jupyterhub-hub-seen", cookie, path="/hub/")
+    assert news_in(alice.get("/hub/home").text)
+
+
+def test_a_browser_remembers_a_bounded_number_of_shares(hub):
+    alice = hub.browser("alice")
+    alice.submit("/hub/home/seen", seen=[f"{number:016x}" for number in range(150)] + ["<x>", "0" * 17])
+    kept = alice.cookies.get("jupyterhub-hub-seen").split(".")
+    assert kept == [f"{number:016x}" for number in range(50, 150)]
+
+
+def test_a_share_that_one_accepted_is_no_news(hub):
+    bob, alice = hub.user("bob"), hub.browser("alice")
+    server = a_server("lab", owner_id=bob.id)
+    hub.hub.servers.create(server)
+    secret = hub.hub.sharing.create_code(server, ACCESS, DAY)[1]
+    assert alice.submit("/hub/accept-share", code=secret).status_code == 302
+    page = alice.get("/hub/home").text
+    assert ("Server of bob" in page or "of bob" in page, news_in(page)) == (True, [])
+
+
+def test_home_begins_with_a_start_that_failed(hub):
+    share(hub)
+    add(hub, "thesis", display_name="My <thesis>", state=State.FAILED, failure="No space left on device")
+    page = home_of(hub)
+    told = "“My &lt;thesis&gt;”: "
+    assert 0 < page.index(told) < page.index("shared <a") < page.index('id="default-server"')
+    assert 'href="#server-thesis"' in page
+    assert 'id="server-thesis"' in page
+
+
+def test_home_tells_who_may_add_users_that_sign_ups_wait(hub):
+    now = hub.hub.clock.now()
+    for number, facts in enumerate([{}, {"confirm_sha256": "0" * 64}, {"needs_approval": False}]):
+        waits = {"needs_approval": True} | facts
+        hub.hub.sign_up_store.add(SignUp(f"dora{number}", f"u{number}", "", now, now + DAY, **waits), now, most=None)
+    assert "1 person waits for an account" in hub.browser("root").get("/hub/home").text
+    assert "for an account" not in home_of(hub)
 
 
 def test_home_says_what_was_chosen(tmp_path):

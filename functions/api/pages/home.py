@@ -1,16 +1,18 @@
 """The home page: lists, starts, stops, adds and removes the visitor's servers. It works without JavaScript."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.pages.home_needs import needs_of, remember_seen, seen_in
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
 from functions.api.pages.views import server_view, url_part
@@ -29,15 +31,14 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 router = page_router()
-ENDS_SOON = timedelta(days=7)
 SHOWN_SERVERS = 8  # named ones, before stopped ones fold
-SHOWN_TOKENS, NOTE = 5, 60  # tokens that the page names, and characters of their notes
 
 
 @value
 class _Home:
     """The home page of one person."""
 
+    request: Request
     who: Actor
     users: dependencies.Users
     servers: dependencies.Servers
@@ -67,6 +68,7 @@ class _Home:
         # A long list begins with what runs, starts, stops or has failed.
         named = sorted((view for view in views if view["name"]), key=lambda view: view["state"] == State.STOPPED)
         limit = self.spawning.named_limit
+        shared, seen = self.shared(user), set(seen_in(self.request))
         return self.render(
             "home.html",
             status_code=status,
@@ -76,7 +78,8 @@ class _Home:
             longest_name=MAX_DISPLAY_NAME,
             named_limit=limit,
             named_left=max(0, limit - len(named)),
-            shared=self.shared(user),
+            shared=shared,
+            new_shares=[one for one in shared if one["is_news"] and one["mark"] not in seen],
             home_notice=self.home_notice(user),
             needs=needs,
             keep_for=self._keep_for(),
@@ -145,6 +148,7 @@ class _Home:
 
 
 async def _home(
+    request: Request,
     who: Person,
     users: dependencies.Users,
     servers: dependencies.Servers,
@@ -161,6 +165,7 @@ async def _home(
     settings: dependencies.Settings,
 ) -> _Home:
     return _Home(
+        request,
         who,
         users,
         servers,
@@ -192,21 +197,16 @@ async def home(page: Home, hub: dependencies.WholeHub) -> Response:
     """Show the visitor's servers."""
     user = user_of(page.who)
     await require_fresh_login(hub, page.who, user)
-    needs = await in_store_pool(_ending_tokens, {"tokens": hub.tokens, "user": user, "now": hub.clock.now()}, user.id)
+    needs = await in_store_pool(needs_of, {"hub": hub, "who": page.who, "user": user}, user.id)
     return page.page(needs=needs)
 
 
-async def _ending_tokens(tokens: dependencies.Tokens, user: User, now: datetime) -> list[dict[str, Any]]:
-    """Return the visitor's own tokens that end soon, the first to end first."""
-    ending = [
-        token
-        for token in tokens.of(user)
-        if token.client_id is None and token.expires_at is not None and token.expires_at - now <= ENDS_SOON
-    ]
-    return [
-        {"kind": "token", "note": token.note[:NOTE], "at": instant(token.expires_at)}
-        for token in sorted(ending, key=lambda token: token.expires_at or now)[:SHOWN_TOKENS]
-    ]
+@router.post("/home/seen")
+async def seen(request: Request, form: OwnForm, _who: Person) -> Response:
+    """Have the browser remember that its reader has seen what was newly shared with them."""
+    response = RedirectResponse("/hub/home", 303)
+    remember_seen(request, response, form.texts("seen"))
+    return response
 
 
 @router.post("/home/new-server")

@@ -9,11 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import opening_consents
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
-from functions.api.dependencies import Origins, Sharing
+from functions.api.dependencies import Clock, Origins, Sharing
 from functions.api.opening_views import opening_view
+from functions.api.pages.home_needs import is_news, mark_of, remember_seen
 from functions.api.redirects import RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from functions.api.serializers import instant
 from hubless.domain import names, scopes, shares
 from hubless.domain.errors import NotFoundError
 from hubless.domain.users import User
@@ -54,6 +56,8 @@ async def accept(
     target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
     response = RedirectResponse(redirects.link_to(target), 302)
     opening_consents.agree(request, response, session_of(who), taken.of.server.id)
+    if there := sharing.look_up(taken.of.server, user_of(who)):
+        remember_seen(request, response, [mark_of(user_of(who), there)])  # what one has accepted is no news
     return response
 
 
@@ -77,12 +81,13 @@ def _title(of: SharedServer) -> str:
 class SharedServersView:
     """Servers that others share with a user, as the home page shows them."""
 
-    def __init__(self, sharing: Sharing, origins: Origins) -> None:
-        self._sharing, self._origins = sharing, origins
+    def __init__(self, sharing: Sharing, origins: Origins, clock: Clock) -> None:
+        self._sharing, self._origins, self._clock = sharing, origins, clock
 
     def __call__(self, who: User) -> list[dict[str, Any]]:
         """Return a view of each server that others share with *who*."""
         found, _ = self._sharing.page(offset=0, limit=100, with_user=who)
+        now = self._clock.now()
         seen: dict[str, dict[str, Any]] = {
             granted.of.server.id: {
                 "owner": granted.of.owner.name,
@@ -90,6 +95,9 @@ class SharedServersView:
                 "url": self._origins.link_to(names.server_prefix(granted.of.owner.name, granted.of.server.name)),
                 "state": granted.of.server.state.value,
                 "through": granted.group,
+                "since": instant(granted.share.created_at),
+                "is_news": is_news(granted.share, now),
+                "mark": mark_of(who, granted.share),
             }
             for granted in found
             if granted.of.owner.id != who.id
@@ -97,8 +105,8 @@ class SharedServersView:
         return list(seen.values())
 
 
-async def _shared_servers(sharing: Sharing, origins: Origins) -> SharedServersView:
-    return SharedServersView(sharing, origins)
+async def _shared_servers(sharing: Sharing, origins: Origins, clock: Clock) -> SharedServersView:
+    return SharedServersView(sharing, origins, clock)
 
 
 SharedServers = Annotated[SharedServersView, Depends(_shared_servers)]

@@ -144,6 +144,10 @@ async function refreshServers(items) {
     if (isNews) news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
     item.replaceWith(after);
   }
+  const needs = document.getElementById("needs"), freshNeeds = page.getElementById("needs");
+  if (needs && freshNeeds && !needs.contains(document.activeElement) && !needs.querySelector("details[open]")) {
+    needs.replaceWith(freshNeeds);
+  }
   showRelativeTimes();
   document.dispatchEvent(new Event("servers-shown"));
   if (news.length) document.getElementById("live-news").textContent = news.join(". ");

@@ -241,6 +241,7 @@ home = {
     "named_limit": 5,
     "named_left": 5,
     "shared": [],
+    "new_shares": [],
     "error": None,
     "home_notice": None,
     "keep_for": "1 hour",
@@ -622,8 +623,26 @@ VISITS = [
     {"name": "ada", "server": "", "at": WAS},
 ]
 SHARED = [
-    {"owner": "bob", "title": "Thesis", "url": "/user/bob/thesis/", "state": "ready", "through": "staff"},
-    {"owner": "eve", "title": "", "url": "/user/eve/", "state": "stopped", "through": None},
+    {
+        "owner": "bob",
+        "title": "Thesis",
+        "url": "/user/bob/thesis/",
+        "state": "ready",
+        "through": "staff",
+        "since": WAS,
+        "is_news": True,
+        "mark": "0123456789abcdef",
+    },
+    {
+        "owner": "eve",
+        "title": "",
+        "url": "/user/eve/",
+        "state": "stopped",
+        "through": None,
+        "since": WAS,
+        "is_news": True,
+        "mark": "123456789abcdef0",
+    },
 ]
 account = {
     "identities": [
@@ -828,7 +847,8 @@ PAGES = {
             hub_announcement=Markup("<p>Closed on <strong>Friday</strong>. <a href='/hub/token'>More</a></p>"),
         )
         | home
-        | {"needs": [{"kind": "token", "note": "backup script", "at": WAS}]}
+        | {"needs": [{"kind": "sign_ups", "count": 2}, {"kind": "token", "note": "backup script", "at": WAS}]}
+        | {"named": [server("dask", state="failed", **FAILED)], "new_shares": SHARED * 3, "visits": VISITS}
         | {"default": server(state="ready", chosen=["Python: 3.13", "Memory: 8 GiB", "Course files"])},
     ),
     "home_many": (
