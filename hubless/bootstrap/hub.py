@@ -655,6 +655,7 @@ class Hub(ABC):
             self.external_identities,
             self.email_addresses,
             self.factor_store,
+            self.sign_up_store,
             self.home_usage,
             self.clock,
         )

@@ -23,6 +23,16 @@ def network_of(address: str) -> str:
     return f"{IPv6Address(int(known) >> HOST_BITS << HOST_BITS)}/64"
 
 
+def shown_address(address: str) -> str:
+    """Return the IP address in *address* as its owner reads it: without a port or a zone; "" if there is none."""
+    known = _parsed(address.strip()[:LONGEST_ADDRESS])
+    if known is None:
+        return ""
+    if isinstance(known, IPv6Address) and known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(known).partition("%")[0]
+
+
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address in *text*, which may have a port (`192.0.2.1:80`, `[2001:db8::1]:80`) or a zone."""
     if text.startswith("["):

@@ -33,6 +33,8 @@ class Token:
     note: str = ""
     expires_at: datetime | None = None
     last_activity_at: datetime | None = None
+    last_address: str = ""  # from where it was used then; "" if that is not known
+    last_agent: str = ""  # the User-Agent of the program that used it then
     session_id: str | None = None  # the browser session that ends it
     client_id: str | None = None  # the OAuth client that it was issued to
     server_id: str | None = None  # the server whose own token it is
@@ -90,6 +92,7 @@ class Session:
     agent: str = ""  # the browser's User-Agent, so that the user recognises it
     provider: str = ""  # the provider of the login, by its name in settings; "" if it was none
     provider_session: str = ""  # the provider's own session (`sid`), with which this one ends
+    address: str = ""  # from where the browser logged in; "" if that is not known
 
 
 def with_current_names(raw: Iterable[str], current: Mapping[str, str | None]) -> tuple[str, ...]:

@@ -97,8 +97,15 @@ class TokenStore(Protocol):
         """Remove every token that was issued to a browser session."""
         ...
 
-    def touch(self, token_id: str, at: datetime) -> None:
-        """Set the token's last activity to *at* if that is later, in one write."""
+    def touch(self, token_id: str, at: datetime, *, address: str = "", agent: str = "") -> None:
+        """Set the token's last activity to *at* if that is later, in one write, with who used it then.
+
+        Args:
+            token_id: the token's id.
+            at: when it was used.
+            address: from where; "" if that is not known.
+            agent: by which program, as it calls itself; "" if it does not.
+        """
         ...
 
     def delete_expired(self, now: datetime, limit: int) -> int:

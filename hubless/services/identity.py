@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from hubless.domain import imported_secrets, roles, scopes, tokens
 from hubless.domain.admission import AdmissionPolicy
-from hubless.domain.bounds import MAX_SECRET_LENGTH
-from hubless.domain.client_addresses import network_of
+from hubless.domain.bounds import MAX_AGENT, MAX_SECRET_LENGTH
+from hubless.domain.client_addresses import network_of, shown_address
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import OwnerKind, Session, Token
@@ -61,6 +61,14 @@ class Actor:
 
 
 @value
+class _Sender:
+    """Who sends a token: from where, and the name by which the program calls itself."""
+
+    address: str
+    agent: str
+
+
+@value
 class Identities:
     """Authenticates tokens and sessions."""
 
@@ -73,12 +81,14 @@ class Identities:
     admission: AdmissionPolicy = field(default_factory=AdmissionPolicy)
     imported_secret_checks: ImportedSecretChecks = field(default_factory=ImportedSecretChecks)
 
-    def of_token(self, secret: str, address: str = "") -> Actor | None:
+    def of_token(self, secret: str, address: str = "", agent: str = "") -> Actor | None:
         """Return the actor whose token is *secret*, or None if no valid token is.
 
         Args:
             secret: what was presented as a token.
-            address: the client's, by which wrong tokens are counted that begin like one of another hub.
+            address: the client's, by which wrong tokens are counted that begin like one of another hub. A right token
+                keeps it, so that its owner reads from where it was used last.
+            agent: the client's User-Agent, likewise.
 
         Raises:
             QuotaExceededError: when too many such ones came from there. The token may be right: the client must wait.
@@ -98,7 +108,9 @@ class Identities:
         token, user = found
         if token.is_expired(self.clock.now()):
             return None
-        return self._of_service_token(token) if token.owner_kind is OwnerKind.SERVICE else self._of_users(token, user)
+        by = _Sender(shown_address(address), agent[:MAX_AGENT])
+        is_services = token.owner_kind is OwnerKind.SERVICE
+        return self._of_service_token(token, by) if is_services else self._of_users(token, user, by)
 
     def of_session(self, secret: str) -> Actor | None:
         """Return the user of the valid browser session whose cookie has *secret*, or None."""
@@ -161,29 +173,29 @@ class Identities:
         held = self.of_service(service)
         return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
 
-    def _of_users(self, token: Token, user: User | None) -> Actor | None:
+    def _of_users(self, token: Token, user: User | None, by: _Sender) -> Actor | None:
         if user is None or self.admission.is_blocked(user.name):
             return None
-        self._note_activity(user, token)
+        self._note_activity(user, token, by)
         held = self.effective(token, user)
         return Actor(user.name, OwnerKind.USER, held, self.of_user(user), user=user, token=token)
 
-    def _of_service_token(self, token: Token) -> Actor | None:
+    def _of_service_token(self, token: Token, by: _Sender) -> Actor | None:
         """Return the service that owns *token*, with the scopes that both have now."""
         service = self.services.of_token_owner(token.owner_id)
         if service is None:
             return None
         if _is_stale(token.last_activity_at, now := self.clock.now()):
-            self.tokens.touch(token.id, now)
+            self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
         held = self.of_service(service)
         asked = held if "inherit" in token.scopes else scopes.expand(token.scopes, Bearer(service=service.name))
         own = asked.intersection(held, self.groups_of())
         return Actor(service.name, OwnerKind.SERVICE, own, held, service=service, token=token)
 
-    def _note_activity(self, user: User, token: Token | None) -> None:
+    def _note_activity(self, user: User, token: Token | None, by: _Sender | None = None) -> None:
         now = self.clock.now()
-        if token is not None and _is_stale(token.last_activity_at, now):
-            self.tokens.touch(token.id, now)
+        if token is not None and by is not None and _is_stale(token.last_activity_at, now):
+            self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
         # A server that uses its own token is not activity of its owner (JupyterHub).
         if (token is None or token.server_id is None) and _is_stale(user.last_activity_at, now):
             self.users.touch(user.id, now)

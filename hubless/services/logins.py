@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hubless.domain import tokens
 from hubless.domain.bounds import MAX_AGENT
+from hubless.domain.client_addresses import shown_address
 from hubless.domain.errors import NotAllowedError, NotFoundError
 from hubless.domain.tokens import Session
 from hubless.domain.translatable import gettext as _
@@ -87,7 +88,7 @@ class Logins:
         return None if said == [None, None] else any(said)
 
     def open_session(
-        self, user: User, agent: str, *, provider: str = "", provider_session: str = ""
+        self, user: User, agent: str, *, provider: str = "", provider_session: str = "", address: str = ""
     ) -> tuple[Session, str]:
         """Begin a browser session and return it with the secret of its cookie; end the oldest beyond the maximum.
 
@@ -96,17 +97,20 @@ class Logins:
             agent: the browser's User-Agent, so that the user recognises the session in a list.
             provider: the name of the provider that vouched for the user; "" if none did.
             provider_session: the provider's own session, with which this one ends.
+            address: the client's, which the user reads beside the browser.
 
         Raises:
             NotFoundError: when the user was removed meanwhile.
         """
-        session, secret = self.new_session(user, agent, provider=provider, provider_session=provider_session)
+        session, secret = self.new_session(
+            user, agent, provider=provider, provider_session=provider_session, address=address
+        )
         self.sessions.create(session)
         self.end_oldest(session)
         return session, secret
 
     def new_session(
-        self, user: User, agent: str, *, provider: str = "", provider_session: str = ""
+        self, user: User, agent: str, *, provider: str = "", provider_session: str = "", address: str = ""
     ) -> tuple[Session, str]:
         """Return a browser session that is not stored yet, with the secret of its cookie; see `open_session`."""
         secret, now = new_secret() + new_secret(), self.clock.now()
@@ -119,6 +123,7 @@ class Logins:
             agent=agent[:MAX_AGENT],
             provider=provider,
             provider_session=provider_session,
+            address=shown_address(address),
         )
         return session, secret
 

@@ -1,6 +1,7 @@
 """What the hub knows of one user, as the user may take it along: no files, and nothing that opens anything."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from hubless.domain.lifecycle import Server
@@ -14,6 +15,7 @@ from hubless.ports.external_identities import IdentityStore
 from hubless.ports.home_usage import HomeUsageStore
 from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
+from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.tokens import SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.services.sharing import ShareDetails, Sharing
@@ -36,6 +38,7 @@ class OwnData:
     identities: IdentityStore
     emails: EmailAddressStore
     factors: FactorStore
+    sign_ups: SignUpStore
     home_usage: HomeUsageStore
     clock: Clock
 
@@ -53,13 +56,20 @@ class OwnData:
             "version": VERSION,
             "made_at": now,
             "user": self._user(user),
+            "sign_up": self._sign_up(user, now),
             "logins": self._logins(user),
             "servers": [_server(server) for server in servers[:MOST]],
             "runs": self._runs(user, names),
             "tokens": [_token(token, names) for token in tokens[-MOST:]],
             "sessions": [
-                {"created_at": s.created_at, "expires_at": s.expires_at, "browser": s.agent, "provider": s.provider}
-                for s in sessions[-MOST:]
+                {
+                    "created_at": one.created_at,
+                    "expires_at": one.expires_at,
+                    "browser": one.agent,
+                    "address": one.address,
+                    "provider": one.provider,
+                }
+                for one in sessions[-MOST:]
             ],
             "shares": self._shares(user),
         }
@@ -75,6 +85,20 @@ class OwnData:
             "user_info": user.user_info,
             "email": {"address": email.address, "waiting_for": email.pending} if email else None,
             "home": {"bytes": home.size, "is_whole": home.is_whole, "measured_at": home.measured_at} if home else None,
+        }
+
+    def _sign_up(self, user: User, now: datetime) -> Record | None:
+        """Return the sign-up from which the account came, if it is still there; nobody else's of the same name."""
+        waiting = self.sign_ups.find(user.name, now)
+        if waiting is None or waiting.user_id != user.id:
+            return None
+        return {
+            "address": waiting.address,
+            "group": waiting.group,
+            "waits_for_mail": waiting.waits_for_mail,
+            "waits_for_admin": waiting.waits_for_admin,
+            "created_at": waiting.created_at,
+            "expires_at": waiting.expires_at,
         }
 
     def _logins(self, user: User) -> Record:
@@ -169,6 +193,8 @@ def _token(token: Token, names: dict[str, str]) -> Record:
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "last_activity_at": token.last_activity_at,
+        "last_address": token.last_address,
+        "last_program": token.last_agent,
         "application": token.client_id,
         "server": names.get(token.server_id) if token.server_id else None,
     }

@@ -78,7 +78,7 @@ class PasswordLogin:
         """
 
         def opened(user: User) -> tuple[Session, str] | None:
-            return None if waits(user) else self.logins.new_session(user, agent)
+            return None if waits(user) else self.logins.new_session(user, agent, address=address)
 
         found = self._check(user_name, password, address, device_cookie, opened)
         if isinstance(found, LoggedIn) and found.opened is not None:

@@ -269,3 +269,19 @@ def test_an_unlinked_login_is_told_once(own):
 
     assert "This login is no longer linked." in browser.get("/hub/account").text
     assert "This login is no longer linked." not in browser.get("/hub/account").text
+
+
+def test_the_account_page_says_which_browser_logged_in_and_from_where(hub):
+    agent = {"User-Agent": "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"}
+    phone = hub.browser()
+    phone.headers.update(agent)
+    phone.log_in("alice")
+    page = phone.get("/hub/account").text
+    assert ("Firefox on Android" in page, "from 127.0.0.1" in page) == (True, True)
+
+
+def test_a_session_from_nowhere_known_is_listed_without_an_address(own):
+    browser = with_password(own)
+    own.hub.logins.open_session(own.hub.users.find("ada"), "curl", address="unknown")
+    page = browser.get("/hub/account").text
+    assert ("curl" in page, "from unknown" in page) == (True, False)

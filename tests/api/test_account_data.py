@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hubless.domain.lifecycle import State
+from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.domain.usage import Usage
 from tests.api.hub import An, build_hub
@@ -53,7 +54,7 @@ class TestData:
         assert [(one["name"], one["state"]) for one in data["servers"]] == [("lab", State.STOPPED.value)]
         assert [(one["server"], one["seconds"]) for one in data["runs"]] == [("lab", 3600.0), (None, 60.0)]
         assert [(one["note"], one["scopes"]) for one in data["tokens"]] == [("Backup", ["read:users!user"])]
-        assert [one["browser"] for one in data["sessions"]] == ["a browser"]
+        assert [(one["browser"], one["address"]) for one in data["sessions"]] == [("a browser", "127.0.0.1")]
         shares = data["shares"]
         assert [(one["server"], one["user"]) for one in shares["given"]] == [("lab", "bob")]
         assert [(one["owner"], one["group"]) for one in shares["received"]] == [("bob", "physics")]
@@ -113,6 +114,14 @@ class TestData:
 
         assert len(data["tokens"]) == 1001
         assert [one["options"] for one in data["servers"]] == [options]
+
+    @pytest.mark.parametrize("is_own", [True, False])
+    def test_tells_of_ones_own_sign_up_and_of_no_other(self, hub, browser, is_own):
+        now, user_id = hub.hub.clock.now(), hub.user("alice").id if is_own else "another"
+        waiting = SignUp("alice", user_id, "h", now, now + timedelta(days=1), "a@example.org", needs_approval=True)
+        hub.hub.sign_up_store.add(waiting, now, most=None)
+        told = data_of(browser)["sign_up"]
+        assert told is None if not is_own else (told["address"], told["waits_for_admin"]) == ("a@example.org", True)
 
     def test_an_expired_token_is_left_out(self, hub, browser):
         owner, now = hub.user("alice"), hub.hub.clock.now()

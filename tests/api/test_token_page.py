@@ -223,3 +223,42 @@ class TestLists:
         browser.submit("/hub/token", access="some", allow="servers!user")
 
         assert "Server starten und stoppen." in browser.get("/hub/token", headers={"Accept-Language": "de"}).text
+
+
+class TestLastUse:
+    def use(self, hub, agent, secret="s-last"):
+        now = hub.hub.clock.now()
+        alice = hub.user("alice")
+        hub.hub.token_store.create(
+            Token("a-last", sha256(secret), OwnerKind.USER, alice.id, INHERIT, now, note="Backup")
+        )
+        client = hub.as_token(secret)
+        client.headers["User-Agent"] = agent
+        assert client.get("/user").status_code == 200
+
+    def test_says_which_program_used_a_token_and_from_where(self, hub, browser):
+        self.use(hub, "python-requests/2.32.3")
+        assert re.search(
+            r"Last used <time[^>]*>[^<]*</time> by python-requests from 127.0.0.1", browser.get("/hub/token").text
+        )
+
+    def test_is_told_in_the_readers_language(self, hub, browser):
+        self.use(hub, "curl/8.5.0")
+        page = browser.get("/hub/token", headers={"Accept-Language": "de"}).text
+        assert "mit curl von 127.0.0.1" in page
+
+    def test_names_are_bounded_and_never_markup(self, hub, browser):
+        self.use(hub, "<b>" + "x" * 5000)
+        page = browser.get("/hub/token").text
+        assert ("by &lt;b&gt;" + "x" * 57 + " from" in page, "<b>" in page) == (True, False)
+        (token,) = tokens_of(hub)
+        assert len(token.last_agent) == 200
+
+    def test_a_program_that_gives_no_name_is_left_out(self, hub, browser):
+        self.use(hub, "")
+        assert re.search(r"Last used <time[^>]*>[^<]*</time> from 127.0.0.1", browser.get("/hub/token").text)
+
+    def test_is_told_in_the_data_download(self, hub, browser):
+        self.use(hub, "curl/8.5.0")
+        (token,) = browser.get("/hub/account/data").json()["tokens"]
+        assert (token["last_address"], token["last_program"]) == ("127.0.0.1", "curl/8.5.0")

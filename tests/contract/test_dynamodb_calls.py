@@ -229,7 +229,7 @@ USUAL = {
     "tokens.delete": lambda s: s.tokens.delete([a_token().id, a_token("issued").id]),
     "tokens.delete_issued": lambda s: s.tokens.delete_issued(ALICE.id, "c1"),
     "tokens.delete_session": lambda s: s.tokens.delete_session("session-cookie"),
-    "tokens.touch": lambda s: s.tokens.touch(a_token().id, LATER),
+    "tokens.touch": lambda s: s.tokens.touch(a_token().id, LATER, address="192.0.2.7", agent="curl"),
     "tokens.delete_expired": lambda s: s.tokens.delete_expired(NOW, 500),
     "clients.get": lambda s: s.clients.get("c1"),
     "clients.put": lambda s: s.clients.put(

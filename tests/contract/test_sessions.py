@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("alice", "bob")
 
 def test_a_session_comes_back_with_its_user_and_groups(stores, alice):
     stores.groups.create(Group("g1", "staff", ("alice",)))
-    session = a_session(agent="Firefox Ä", provider="sso", provider_session="s-1")
+    session = a_session(agent="Firefox Ä", provider="sso", provider_session="s-1", address="192.0.2.7")
     stores.sessions.create(session)
     found, user = stores.sessions.find_with_user(session.sha256)
     assert found == session

@@ -262,9 +262,14 @@ def test_tokens_of_a_session_are_removed_with_it(stores):
 
 def test_activity_only_goes_forward(stores):
     stores.tokens.create(a_token())
-    stores.tokens.touch(a_token().id, LATER)
-    stores.tokens.touch(a_token().id, NOW)
-    assert stores.tokens.find(a_token().sha256) == a_token(last_activity_at=LATER)
+    stores.tokens.touch(a_token().id, LATER, address="192.0.2.7", agent="curl/8 ä")
+    stores.tokens.touch(a_token().id, NOW, address="192.0.2.8", agent="wget")
+    used = a_token(last_activity_at=LATER, last_address="192.0.2.7", last_agent="curl/8 ä")
+    assert stores.tokens.find(a_token().sha256) == used
+    assert stores.tokens.find_with_user(a_token().sha256)[0] == used
+    assert stores.tokens.of_owner(OwnerKind.USER, "u-alice") == [used]
+    stores.tokens.touch(a_token().id, LATER + timedelta(seconds=30))
+    assert stores.tokens.find(a_token().sha256).last_address == ""  # the use before is no longer the last
     stores.tokens.touch("a-none", NOW)
 
 

@@ -50,7 +50,9 @@ def _by_token(request: Request) -> Actor | None:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() not in {"token", "bearer"} or not secret:
         return None
-    return hub_of(request).identities.of_token(secret.strip(), address_of(request))
+    return hub_of(request).identities.of_token(
+        secret.strip(), address_of(request), request.headers.get("user-agent", "")
+    )
 
 
 def _by_cookie(request: Request) -> Actor | None:

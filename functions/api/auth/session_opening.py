@@ -86,7 +86,9 @@ def open_session(
         hub.logins.close_session(before.session)
     if opened is None:
         agent = request.headers.get("user-agent", "")
-        opened = hub.logins.open_session(user, agent, provider=provider, provider_session=provider_session)
+        opened = hub.logins.open_session(
+            user, agent, provider=provider, provider_session=provider_session, address=address_of(request)
+        )
     session, secret = opened
     note_login(request, succeeded=True)
     logger.info("user %s logged in from %s", user.name, address_of(request))

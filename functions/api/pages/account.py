@@ -17,6 +17,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
+from hubless.domain.browsers import browser_in_words
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
 from hubless.domain.tokens import Session
@@ -62,7 +63,8 @@ class _AccountPage:
     def _session_view(self, session: Session) -> dict[str, Any]:
         return {
             "id": session.id,
-            "agent": session.agent,
+            "browser": browser_in_words(session.agent),
+            "address": session.address,
             "created": instant(session.created_at),
             "is_this": session.id == self.who.session_id,
         }

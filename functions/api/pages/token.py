@@ -20,6 +20,7 @@ from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import scopes, token_choices
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
+from hubless.domain.browsers import program_in_words
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.tokens import Token
 from hubless.domain.translatable import gettext as _
@@ -210,6 +211,8 @@ def _token_view(token: Token) -> dict[str, Any]:
         "scopes": [{"raw": raw, "words": _words(raw)} for raw in token.scopes],
         "created": instant(token.created_at),
         "last_activity": instant(token.last_activity_at),
+        "last_address": token.last_address,
+        "last_program": program_in_words(token.last_agent),
         "expires_at": instant(token.expires_at),
     }
 

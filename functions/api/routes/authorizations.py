@@ -35,7 +35,8 @@ async def owner_of_token(
     actor: TokenActor, secret: str, request: Request, identities: Identities, roles: Roles, servers: Servers
 ) -> Response:
     """Return the owner of a token."""
-    return _owner(actor, identities.of_token(secret, address_of(request)), roles, servers)
+    agent = request.headers.get("user-agent", "")  # of who shows it to us
+    return _owner(actor, identities.of_token(secret, address_of(request), agent), roles, servers)
 
 
 @router.post("/token", status_code=404, response_model=schemas.Problem)

@@ -11,7 +11,7 @@ from hubless.domain.errors import StoreConflictError
 from hubless.domain.tokens import Session
 from hubless.domain.users import User
 
-_FIELDS = ("id", "sha256", "user_id", "created_at", "expires_at", "agent", "provider", "provider_session")
+_FIELDS = ("id", "sha256", "user_id", "created_at", "expires_at", "agent", "provider", "provider_session", "address")
 
 
 class DynamoSessionStore:

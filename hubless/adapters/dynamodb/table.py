@@ -401,6 +401,8 @@ class TokenItem(Expiring):
     created_at = Instant()
     note = UnicodeAttribute(default="")
     last_activity_at = Instant(null=True)
+    last_address = UnicodeAttribute(default="")
+    last_agent = UnicodeAttribute(default="")
     session_id = Text()
     client_id = Text()
     server_id = Text()
@@ -439,6 +441,7 @@ class SessionItem(Expiring):
     agent = UnicodeAttribute(default="")
     provider = UnicodeAttribute(default="")
     provider_session = UnicodeAttribute(default="")
+    address = UnicodeAttribute(default="")
 
 
 class ServiceItem(Item):

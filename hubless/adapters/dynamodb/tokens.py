@@ -131,7 +131,7 @@ class DynamoTokenStore:
         where = Pointer.sk.startswith("TOKEN#")
         self._remove(list(self._database.query(Pointer, keys.session(session_id), where)))
 
-    def touch(self, token_id: str, at: datetime) -> None:
+    def touch(self, token_id: str, at: datetime, *, address: str = "", agent: str = "") -> None:
         pointer = self._database.get(Pointer, keys.token_id(token_id))
         if pointer is None:
             return
@@ -140,7 +140,7 @@ class DynamoTokenStore:
             self._database.write(
                 Update(
                     keys.token(pointer.kind or "", pointer.owner or "", token_id),
-                    [known.set(at)],
+                    [known.set(at), TokenItem.last_address.set(address), TokenItem.last_agent.set(agent)],
                     TokenItem.pk.exists() & (known.does_not_exist() | (known < at)),
                 )
             )
@@ -295,6 +295,8 @@ _FIELDS = (
     "note",
     "expires_at",
     "last_activity_at",
+    "last_address",
+    "last_agent",
     "session_id",
     "client_id",
     "server_id",

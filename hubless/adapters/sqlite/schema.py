@@ -427,6 +427,13 @@ CREATE TABLE visits (
 ) STRICT, WITHOUT ROWID;
 """
 
+# From where browsers logged in, and who used a token last.
+_ADDRESSES = """
+ALTER TABLE sessions ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN last_address TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN last_agent TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -453,5 +460,6 @@ STEPS = (
     _AWAITED_LOGINS,
     _REHASHED_PASSWORDS,
     _VISITS,
+    _ADDRESSES,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -44,10 +44,10 @@ _NAMES = """CASE t.holds WHEN '{}' THEN '{}' ELSE (SELECT json_group_object(h.ke
 )) FROM json_each(t.holds) h) END"""
 _COLUMNS = (
     "t.id, t.sha256, t.owner_kind, t.owner_id, t.scopes, t.created_at, t.note, t.expires_at, t.last_activity_at,"
-    f" t.session_id, t.client_id, t.server_id, {_NAMES}"
+    f" t.last_address, t.last_agent, t.session_id, t.client_id, t.server_id, {_NAMES}"
 )
-_WIDTH = 13
-_SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent, s.provider, s.provider_session"
+_WIDTH = 15
+_SESSION = "s.id, s.sha256, s.user_id, s.created_at, s.expires_at, s.agent, s.provider, s.provider_session, s.address"
 
 
 class SqliteTokenStore:
@@ -131,10 +131,11 @@ class SqliteTokenStore:
     def delete_session(self, session_id: str) -> None:
         self._database.write("DELETE FROM tokens WHERE session_id = ?", (session_id,))
 
-    def touch(self, token_id: str, at: datetime) -> None:
+    def touch(self, token_id: str, at: datetime, *, address: str = "", agent: str = "") -> None:
         self._database.write(
-            "UPDATE tokens SET last_activity_at = ?1 WHERE id = ?2 AND coalesce(last_activity_at, -1) < ?1",
-            (to_number(at), token_id),
+            "UPDATE tokens SET last_activity_at = ?1, last_address = ?3, last_agent = ?4"
+            " WHERE id = ?2 AND coalesce(last_activity_at, -1) < ?1",
+            (to_number(at), token_id, address, agent),
         )
 
     def delete_expired(self, now: datetime, limit: int) -> int:
@@ -250,13 +251,13 @@ class SqliteSessionStore:
             f"SELECT {_SESSION}, {USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = ?",  # noqa: S608 constant
             (sha256,),
         )
-        return None if row is None else (_session(row[:8]), user_of(row[8:]))
+        return None if row is None else (_session(row[:9]), user_of(row[9:]))
 
     def create(self, session: Session) -> None:
         try:
             self._database.write(
-                "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent, provider, provider_session)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sessions (id, sha256, user_id, created_at, expires_at, agent, provider, provider_session,"
+                " address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     session.id,
                     session.sha256,
@@ -266,6 +267,7 @@ class SqliteSessionStore:
                     session.agent,
                     session.provider,
                     session.provider_session,
+                    session.address,
                 ),
             )
         except sqlite3.IntegrityError as gone:
@@ -317,8 +319,8 @@ def insert(database: Database, token: Token) -> None:
         # One statement checks and writes: a session that ends now ends before it, or also removes the token.
         added = database.write(
             "INSERT INTO tokens (id, sha256, owner_kind, owner_id, user_id, scopes, created_at, note, expires_at,"  # noqa: S608 constant
-            " last_activity_at, session_id, client_id, server_id, imported_prefix, holds)"
-            f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, {_HOLDS}"
+            " last_activity_at, session_id, client_id, server_id, imported_prefix, last_address, last_agent, holds)"
+            f" SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, {_HOLDS}"
             " WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM sessions WHERE id = ?11)",
             (
                 token.id,
@@ -335,6 +337,8 @@ def insert(database: Database, token: Token) -> None:
                 token.client_id,
                 token.server_id,
                 prefix_in(token.sha256),
+                token.last_address,
+                token.last_agent,
             ),
         )
     except sqlite3.IntegrityError as broken:
@@ -356,6 +360,8 @@ def _token(row: Sequence[Any]) -> Token:
         note,
         expires,
         active,
+        address,
+        agent,
         session_id,
         client_id,
         server_id,
@@ -373,6 +379,8 @@ def _token(row: Sequence[Any]) -> Token:
         note=note,
         expires_at=to_instant(expires),
         last_activity_at=to_instant(active),
+        last_address=address,
+        last_agent=agent,
         session_id=session_id,
         client_id=client_id,
         server_id=server_id,

@@ -10,6 +10,7 @@ from functions.api.markdown_text import markdown
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
 from functions.api.themes import Look
+from hubless.domain.browsers import browser_in_words, program_in_words
 from hubless.domain.limits import Resource
 from hubless.domain.profile_options import (
     Changes,
@@ -355,7 +356,8 @@ def part(*rows, offset=0, total=0, newer_url=None, older_url=None):
 
 THIS_BROWSER = {
     "id": "s1",
-    "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "browser": browser_in_words("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    "address": "2001:db8:1234:5678:9abc:def0:1234:5678",
     "created": WAS,
     "is_this": True,
 }
@@ -389,6 +391,8 @@ def token_row(**changes):
         "scopes": [{"raw": "inherit", "words": "Everything that you may do."}],
         "created": WAS,
         "last_activity": WAS,
+        "last_address": "192.0.2.7",
+        "last_program": program_in_words("python-requests/2.32.3"),
         "expires_at": "2127-03-14T09:26:53.000000Z",
     }
     return facts | changes
@@ -403,6 +407,9 @@ token_full = token | {
     "tokens": part(
         token_row(is_whole=False, scopes=NARROW_SCOPES),
         token_row(id="a2", note="", last_activity=None, expires_at=None),
+        token_row(id="a3", last_address=""),
+        token_row(id="a4", last_program=""),
+        token_row(id="a5", last_address="", last_program=""),
         offset=50,
         total=102,
         newer_url="/hub/token?offset=0#tokens",
@@ -437,12 +444,15 @@ SESSIONS = part(
     THIS_BROWSER,
     {
         "id": "s2",
-        "agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
-        "Mobile/15E148 Safari/604.1",
+        "browser": browser_in_words(
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 "
+            "Mobile/15E148 Safari/604.1"
+        ),
+        "address": "192.0.2.7",
         "created": WAS,
         "is_this": False,
     },
-    {"id": "s3", "agent": "", "created": WAS, "is_this": False},
+    {"id": "s3", "browser": "", "address": "", "created": WAS, "is_this": False},
     total=10,
     older_url="/hub/account?sessions=3#sessions",
 )
