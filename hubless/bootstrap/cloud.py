@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.config import EcsConfig
     from hubless.adapters.ssm.parameters import SsmParameters
+    from hubless.domain.profiles import Profile
+    from hubless.domain.tariffs import Meter
     from hubless.ports.archives import ImportMarkStore
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
@@ -272,6 +274,35 @@ class CloudHub(Hub):
             return wanted
         room = self._balancer.config.capacity
         return min(wanted or room, room)
+
+    @property
+    def currency(self) -> str:
+        """Return what stands before amounts of money: dollars, in which AWS has its prices, if nothing else is set."""
+        return super().currency or "$"
+
+    @cached_property
+    def meter(self) -> "Meter":
+        """Return what meters launches: the sizes that Fargate has, and its prices unless others are set."""
+        from hubless.adapters.ecs.prices import tariff_of
+        from hubless.adapters.ecs.sizes import MIB, UNITS, size_for
+        from hubless.domain.errors import LaunchFailedError
+        from hubless.domain.tariffs import Meter, own_size
+
+        config, own = self._ecs_config, self.settings.usage
+
+        def size_of(profile: "Profile") -> tuple[float, int]:
+            try:
+                size = size_for(
+                    cpus=profile.cpus or config.cpus,
+                    memory_bytes=profile.memory_bytes or config.memory_bytes,
+                    profile=profile.name,
+                )
+            except LaunchFailedError:  # the launch will say so
+                return own_size(profile)
+            return size.cpu / UNITS, size.memory * MIB
+
+        is_own = own.has_prices or self.currency != "$"
+        return Meter(own.tariff(self.currency) if is_own else tariff_of(config.architecture, self.currency), size_of)
 
     @cached_property
     def usage(self) -> "UsageLog":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hubless.domain.origins import Origins
     from hubless.domain.profiles import Profile
     from hubless.domain.roles import Role
+    from hubless.domain.tariffs import Meter
     from hubless.domain.users import User
     from hubless.ports.archives import ImportMarkStore
     from hubless.ports.auth_state import AuthStateStore
@@ -106,6 +107,7 @@ if TYPE_CHECKING:
     from hubless.services.token_exchange import TokenExchange
     from hubless.services.tokens import Tokens
     from hubless.services.unused_secrets import UnusedSecrets
+    from hubless.services.usage_reports import UsageReports
     from hubless.services.user_removal import UserRemoval
     from hubless.services.visits import Visits
     from hubless.settings.mail import MailSettings
@@ -661,6 +663,12 @@ class Hub(ABC):
         )
 
     @cached_property
+    def usage_reports(self) -> "UsageReports":
+        from hubless.services.usage_reports import UsageReports
+
+        return UsageReports(self.usage, self.servers, self.users, self.clock)
+
+    @cached_property
     def moving(self) -> "Moving":
         from hubless.services.moving import Moving
 
@@ -953,7 +961,20 @@ class Hub(ABC):
             servers.named_limit,
             self.active_limit,
             servers.starts_per_hour,
+            self.meter,
         )
+
+    @cached_property
+    def meter(self) -> "Meter":
+        """Return what meters launches."""
+        from hubless.domain.tariffs import Meter
+
+        return Meter(self.settings.usage.tariff(self.currency))
+
+    @property
+    def currency(self) -> str:
+        """Return what stands before amounts of money."""
+        return self.settings.hub.currency
 
     @cached_property
     def stopping(self) -> "Stopping":
@@ -971,6 +992,7 @@ class Hub(ABC):
             self.deadlines,
             self.metrics,
             self._after_stop if self.settings.plugin.is_set else None,
+            self.settings.usage.kept_for,
         )
 
     def _after_stop(self, owner: "User", server: "Server") -> None:
@@ -1105,6 +1127,7 @@ class Hub(ABC):
             self.single_use,
             self.sign_up_store,
             self.preparing_ahead,
+            self.usage,
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,

@@ -12,6 +12,7 @@ from typing import Any
 
 from hubless.domain.errors import IllegalTransitionError
 from hubless.domain.limits import LimitReached, noted
+from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopReason
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
@@ -95,6 +96,7 @@ class Server:
     kept_until: datetime | None = None  # the owner keeps it running until then, however idle it is
     times_kept: int = 0  # in the present or the last launch
     limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
+    metering: Metering | None = None  # of the present or the last launch; None if nobody noted it
     revision: int = 0  # +1 at every write except activity
 
 
@@ -140,6 +142,7 @@ def requested(
     user_options: Mapping[str, Any],
     now: datetime,
     deadlines: Deadlines,
+    metering: Metering | None = None,
 ) -> Server:
     """Return *server* with a new launch requested; nothing of the last launch is left."""
     state = after(server.state, Event.SPAWN)
@@ -162,6 +165,7 @@ def requested(
         kept_until=None,
         times_kept=0,
         limits_reached=(),
+        metering=metering,
         revision=server.revision + 1,
     )
 

@@ -33,6 +33,7 @@ from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
+from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.inspecting import Finding, Inspecting
@@ -122,6 +123,7 @@ class Reaping:
     single_use: SingleUseStore
     sign_ups: SignUpStore
     preparing_ahead: PreparingAhead
+    usage: UsageLog
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
@@ -339,6 +341,7 @@ class Reaping:
             "pending logins": self.pending_logins.delete_expired,
             "used keys": self.single_use.delete_expired,
             "sign-ups": self.sign_ups.delete_expired,
+            "usage of launches": self.usage.delete_expired,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

@@ -18,6 +18,7 @@ from hubless.domain.leases import Lease, NoLease
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Server
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile, check_options, choose
+from hubless.domain.tariffs import Meter
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
 from hubless.domain.users import User
@@ -48,6 +49,7 @@ class Spawning:
     named_limit: int = 0  # 0: named servers are off
     active_limit: int = 0  # 0: no limit
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
+    meter: Meter = Meter()
 
     def find(self, owner: User, name: str) -> Server:
         """Return the owner's server of that name, to read. The default server exists even before it is stored.
@@ -116,6 +118,7 @@ class Spawning:
             user_options=options,
             now=now,
             deadlines=self.deadlines,
+            metering=self.meter.of(profile, owner),
         )
         self._write_start(owner, server, asked)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))

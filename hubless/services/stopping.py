@@ -5,13 +5,14 @@ Each step is idempotent. The record stays `stopping` until nothing is left, so a
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from hubless.domain import histograms, lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
 from hubless.domain.lifecycle import Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.stop_reasons import StopReason
-from hubless.domain.usage import Usage
+from hubless.domain.usage import usage_of
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -42,6 +43,7 @@ class Stopping:
     deadlines: Deadlines
     metrics: Metrics
     after_stop: Callable[[User, Server], None] | None = None  # what a login plug-in cleans up
+    keep_launches: timedelta | None = None  # how long the usage of a launch is kept; None: for ever
 
     def request(self, server: Server, reason: StopReason | None = None) -> Server:
         """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
@@ -160,19 +162,9 @@ class Stopping:
             self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id)
 
     def _meter(self, server: Server) -> None:
-        if server.launch_id and server.task is not None:
-            began = server.started_at or server.requested_at or server.entered_at
-            self.usage.add(
-                Usage(
-                    launch_id=server.launch_id,
-                    server_id=server.id,
-                    owner_id=server.owner_id,
-                    profile=server.profile,
-                    started_at=began,
-                    ended_at=self.clock.now(),
-                    outcome=server.failure or "stopped",
-                )
-            )
+        now = self.clock.now()
+        if (used := usage_of(server, now)) is not None:
+            self.usage.add(used, expires_at=None if self.keep_launches is None else now + self.keep_launches)
 
 
 def _how_start_failed(*, ended: bool, timed_out: bool) -> tuple[str, str]:

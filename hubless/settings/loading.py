@@ -54,6 +54,7 @@ from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings, check_sign_up, join_codes_of
 from hubless.settings.theme import ThemeSettings, checked_theme
 from hubless.settings.types import SettingsError
+from hubless.settings.usage import UsageSettings
 from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
 
 DEFAULT_FILE = "hubless.toml"
@@ -89,6 +90,7 @@ class Settings:
     culling: CullingSettings = field(default_factory=CullingSettings)
     tokens: TokensSettings = field(default_factory=TokensSettings)
     sharing: SharingSettings = field(default_factory=SharingSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)
     providers: tuple[Provider, ...] = ()
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
@@ -282,6 +284,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
         sharing=read["sharing"],
+        usage=read["usage"],
         providers=providers,
         profiles=profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment),
         services=_services(services, secrets),

@@ -42,6 +42,7 @@ from hubless.settings.types import (
     count,
     setting,
 )
+from hubless.settings.usage import UsageSettings
 from hubless.settings.workloads import WorkloadSettings
 
 
@@ -361,6 +362,7 @@ TABLES: dict[str, type] = {
     "culling": CullingSettings,
     "tokens": TokensSettings,
     "sharing": SharingSettings,
+    "usage": UsageSettings,
 }
 LISTS: dict[str, type] = {
     "providers": ProviderSettings,

@@ -23,7 +23,7 @@ from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
-from hubless.domain.usage import Usage
+from hubless.domain.usage import TotalsOf, Usage
 from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
 from hubless.ports.auth_state import AuthStateStore
@@ -326,6 +326,9 @@ USUAL = {
     "desired_edge_state.write": lambda s: s.desired_edge_state.write(
         INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW)
     ),
+    "usage.of_month": lambda s: s.usage.of_month(TotalsOf.GROUP, "2026-11"),
+    "usage.of_days": lambda s: s.usage.of_days(TotalsOf.USER, ALICE.id, "2026-11"),
+    "usage.delete_expired": lambda s: s.usage.delete_expired(NOW, 50),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),
     "launch_rate_limiter.acquire": lambda s: s.launch_rate_limiter.acquire(),
     "external_identities.find_with_user": lambda s: s.external_identities.find_with_user(an_identity().id),

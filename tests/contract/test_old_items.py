@@ -158,7 +158,8 @@ def test_the_present_version_has_a_file():
 
 def _kinds_of_keys():
     once = {keys.ALL_SKELETONS}  # in the life of a table
-    held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith("ATTEMPTS#")}  # these expire
+    # Attempts expire; totals of usage outlive users, and older versions wrote none.
+    held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith(("ATTEMPTS#", "TOTALS#"))}
     return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in held}
 
 

@@ -17,6 +17,7 @@ from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.histograms import SPAWN_DURATION
 from hubless.domain.imported_secrets import prefix_of
 from hubless.domain.lifecycle import State
+from hubless.domain.metering import Metering
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.second_factors import AuthenticatorApp, Factors, Passkey
@@ -55,6 +56,7 @@ FULL = {
     "started_at": NOW,
     "deadline_at": LATER,
     "last_activity_at": NOW,
+    "metering": Metering(500, 2048, 0, 250_000, "$", ("class",)),
     "revision": 3,
 }
 ENDED = {"failure": "CannotPullContainerError: no", "log_tail": ("one", "two")}
@@ -106,7 +108,7 @@ def fill(stores):
     stores.factors.save(with_app, with_app.with_passkey(passkey, ()))
     stores.attempts.add("alice", NOW)
     stores.attempts.delete_before(NOW - timedelta(hours=1))
-    stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped"))
+    stores.usage.add(Usage("l0", "s-alice-", "u-alice", "lab", NOW, LATER, "stopped", FULL["metering"]))
     stores.launch_rate_limiter.acquire()
     stores.sweeps.set_resume_point("", "s-alice-")
     stores.external_identities.link(an_identity())

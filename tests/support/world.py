@@ -250,6 +250,7 @@ class World:
             self.stores.single_use,
             self.stores.sign_ups,
             self.preparing_ahead,
+            self.usage,
             active_limit=active_limit,
         )
         self.alice = self.accounts.add("alice")

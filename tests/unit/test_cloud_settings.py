@@ -12,9 +12,11 @@ from hubless.adapters.http_inspector import HttpInspector
 from hubless.adapters.no_inspector import NoInspector
 from hubless.bootstrap.cloud import CloudHub
 from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.metering import Metering
+from hubless.domain.profiles import Profile
 from hubless.settings import NEVER, SettingsError, parse
 from hubless.settings.cloud import DEFAULTS, CloudSettings, cloud_settings, load, to_environment
-from tests.support.builders import a_server
+from tests.support.builders import a_server, a_user
 
 CLOUD = CloudSettings(
     url="https://hub.example.org",
@@ -192,6 +194,20 @@ def test_the_document_lists_every_variable():
 def hub_of(cloud, text="", secrets=None):
     settings = parse(text, Path(), {}, defaults=DEFAULTS)
     return CloudHub(settings, cloud, "eu-central-1", {} if secrets is None else secrets)
+
+
+def test_launches_cost_what_fargate_asks_for_the_size_that_it_has():
+    owner, small = a_user(), Profile("small", cpus=0.3, memory_bytes=3 * 1024**3)
+    assert hub_of(CLOUD).meter.of(small, owner) == Metering(500, 3072, 0, 40_480 // 2 + 4_445 * 3, "$")
+    too_large = Profile("huge", cpus=300)
+    assert hub_of(CLOUD).meter.of(too_large, owner).cpu_millis == 300_000  # its launch fails, and says why
+
+
+@pytest.mark.parametrize("text", ["[usage]\nprice_per_cpu_hour = 1", '[hub]\ncurrency = "EUR "'])
+def test_prices_of_the_settings_replace_fargates(text):
+    metered = hub_of(CLOUD, text).meter.of(Profile("lab", cpus=2), a_user())
+    assert metered.price_micros in {0, 2_000_000}
+    assert metered.currency in {"EUR ", "$"}
 
 
 @pytest.mark.parametrize(("wanted", "limit"), [(0, 95 - SPARE), (20, 20), (500, 95 - SPARE)])

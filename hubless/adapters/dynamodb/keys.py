@@ -404,9 +404,37 @@ def import_mark_before(origin: str, place: str) -> Key:
     return Key(f"IMPORT#{digest(origin)}", f"{IMPORT_MARK}{place}")
 
 
+def usages(owner_id: str) -> str:
+    """Return the partition of the usage of an owner's launches; it outlives the owner."""
+    return f"USAGE#{owner_id}"
+
+
 def usage(owner_id: str, launch_id: str) -> Key:
-    """Return the key of a launch's usage; outside its owner's partition, because it outlives the owner."""
-    return Key(f"USAGE#{owner_id}", f"LAUNCH#{launch_id}")
+    """Return the key of a launch's usage."""
+    return Key(usages(owner_id), f"LAUNCH#{launch_id}")
+
+
+def usage_part(owner_id: str, launch_id: str, number: int) -> Key:
+    """Return the key of the mark that a part of a long launch was added to the totals."""
+    return Key(usages(owner_id), f"PART#{launch_id}#{number}")
+
+
+def totals(of: str, month: str) -> str:
+    """Return the partition of the totals of a month and its days."""
+    return f"TOTALS#{of}#{month}"
+
+
+def days_of_totals(subject: str) -> str:
+    """Return with what the sort keys of one subject's days begin: a digest, because names may have any characters."""
+    return f"DAY#{digest(subject)}#"
+
+
+def totals_row(of: str, subject: str, period: str, share: int) -> Key:
+    """Return the key of a share of the totals of a day (`2026-11-28`) or a month (`2026-11`)."""
+    month, day = period[:7], period[8:]
+    return Key(
+        totals(of, month), f"{days_of_totals(subject)}{day}#{share}" if day else f"MONTH#{digest(subject)}#{share}"
+    )
 
 
 def begun(kind: str, identifier: str) -> Key:

@@ -57,6 +57,7 @@ _FIELDS = (
     "log_tail",
     "stop_reason",
     "kept_until",
+    "metering",
     "revision",
 )
 # In the order of the lifecycle: a server that changes its state between two reads is seen twice, but never missed.

@@ -20,9 +20,10 @@ from pynamodb.models import Model
 
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
 from hubless.domain.limits import LimitReached, Resource
+from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 5  # of the items that this code writes
+VERSION = 6  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -135,6 +136,21 @@ class LimitsReached(Attribute[tuple[LimitReached, ...]]):
             LimitReached(Resource(resource), limit, count, None if at is None else to_instant(at))
             for resource, limit, count, at in json.loads(value)
         )
+
+
+class MeteringAttribute(Attribute[Metering]):
+    """What of a launch is metered."""
+
+    attr_type = "S"
+
+    def serialize(self, value: Metering) -> str:
+        return json.dumps(
+            [value.cpu_millis, value.memory_mib, value.gpus, value.price_micros, value.currency, value.groups]
+        )
+
+    def deserialize(self, value: str) -> Metering:
+        cpu_millis, memory_mib, gpus, price_micros, currency, groups = json.loads(value)
+        return Metering(cpu_millis, memory_mib, gpus, price_micros, currency, tuple(groups))
 
 
 # --- items ---
@@ -333,6 +349,7 @@ class ServerItem(Item):
     kept_until = Instant(null=True)
     times_kept = NumberAttribute(default=0)
     limits_reached = LimitsReached(null=True)
+    metering = MeteringAttribute(null=True)  # of the present or the last launch; older items have nothing
     revision = NumberAttribute(default=0)
 
 
@@ -532,6 +549,20 @@ class UsageItem(Item):
     started_at = Instant()
     ended_at = Instant()
     outcome = UnicodeAttribute()
+    metering = MeteringAttribute(null=True)  # older items have nothing
+
+
+class UsageTotalsItem(Item):
+    """A part of the totals of a day or a month."""
+
+    subject = UnicodeAttribute()
+    period = UnicodeAttribute()
+    launches = NumberAttribute(default=0)
+    seconds = NumberAttribute(default=0)
+    cpu_millis = NumberAttribute(default=0)
+    mib_seconds = NumberAttribute(default=0)
+    gpu_seconds = NumberAttribute(default=0)
+    cost_micros = NumberAttribute(default=0)
 
 
 class HistogramItem(Item):

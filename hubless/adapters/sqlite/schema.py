@@ -434,6 +434,24 @@ ALTER TABLE tokens ADD COLUMN last_address TEXT NOT NULL DEFAULT '';
 ALTER TABLE tokens ADD COLUMN last_agent TEXT NOT NULL DEFAULT '';
 """
 
+# Until when a launch's record is kept, and the totals of days and months, which outlive launches and users.
+_USAGE_TOTALS = """
+ALTER TABLE usage ADD COLUMN expires_at INTEGER;
+CREATE INDEX usage_by_expiry ON usage (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE usage_totals (
+    of TEXT NOT NULL,                 -- hub, profile, group or user
+    period TEXT NOT NULL,             -- a day or a month
+    subject TEXT NOT NULL,
+    launches INTEGER NOT NULL,
+    seconds INTEGER NOT NULL,
+    cpu_millis INTEGER NOT NULL,
+    mib_seconds INTEGER NOT NULL,
+    gpu_seconds INTEGER NOT NULL,
+    cost_micros INTEGER NOT NULL,
+    PRIMARY KEY (of, period, subject)
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -461,5 +479,6 @@ STEPS = (
     _REHASHED_PASSWORDS,
     _VISITS,
     _ADDRESSES,
+    _USAGE_TOTALS,
 )
 VERSION = len(STEPS)  # of a file with all steps

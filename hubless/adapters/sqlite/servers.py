@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.adapters.sqlite.usage import metering_as_json, metering_of_json
 from hubless.domain.errors import (
     NameTakenError,
     NotFoundError,
@@ -171,6 +172,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts["jupyterhub_version"] = server.jupyterhub_version
     facts |= {"stop_reason": _reason_in_row(server.stop_reason), "times_kept": server.times_kept}
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
+    facts["metering"] = None if server.metering is None else metering_as_json(server.metering)
     return (
         server.id,
         server.owner_id,
@@ -206,6 +208,7 @@ def _server(row: Sequence[Any]) -> Server:
         stop_reason=_stop_reason(known.get("stop_reason")),
         times_kept=known.get("times_kept", 0),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
+        metering=metering_of_json(known.get("metering")),
         **facts_of,
     )
 

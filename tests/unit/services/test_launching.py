@@ -19,6 +19,8 @@ from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profile_options import Access, Changes, Choice, ChoiceOption, TextOption
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import sha256
+from hubless.domain.usage import TotalsOf
+from hubless.domain.users import Group
 from hubless.ports.launcher import Preparation
 from tests.support.world import World
 
@@ -98,6 +100,32 @@ def test_usage_is_metered_to_the_second_and_once(world):
         world.stopping.reconcile(out)
 
     assert [u.seconds for u in world.usage.of_owner(world.alice.id)] == [90]
+
+
+def test_usage_counts_for_the_groups_at_the_request(world):
+    world.groups.create(Group("g1", "physics", users=("alice",)))
+    world.alice = world.users.get("u-alice") or world.users.find("alice")
+    server = world.running()
+    world.groups.remove_users("g1", ["alice"])
+    world.clock.advance(timedelta(hours=1))
+    world.stopping.request(server)
+    world.turn()
+
+    assert [row.subject for row in world.usage.of_month(TotalsOf.GROUP, "2026-11")] == ["physics"]
+    assert world.usage.of_month(TotalsOf.HUB, "2026-11")[0].totals.seconds == 3600
+
+
+def test_a_launch_expires_as_long_after_its_end_as_settings_say(world):
+    server = world.running()
+    stopping = replace(world.stopping, keep_launches=timedelta(days=30))
+    stopping.stop(stopping.request(server))
+    world.clock.advance(timedelta(days=29))
+    world.reaping.sweep()
+    assert len(world.usage.of_owner(world.alice.id)) == 1
+    world.clock.advance(timedelta(days=2))
+    world.reaping.sweep()
+    assert world.usage.of_owner(world.alice.id) == []
+    assert world.usage.of_month(TotalsOf.HUB, "2026-11")[0].totals.launches == 1
 
 
 def test_an_early_crash_fails_the_start_with_reason_and_log(world):

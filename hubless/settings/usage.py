@@ -1,0 +1,48 @@
+"""The section `[usage]`."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from hubless.domain.tariffs import Tariff, micros
+from hubless.domain.values import value
+from hubless.settings.profiles import PRICE
+from hubless.settings.types import LIMIT, NEVER, setting
+
+
+@value
+class UsageSettings:
+    """What servers cost, and how long the hub knows which launch ran when."""
+
+    price_per_cpu_hour: float | None = setting(
+        "", PRICE, "What an hour of a CPU costs in `hub.currency`, for profiles without a price of their own"
+    )
+    price_per_gb_hour: float | None = setting("", PRICE, "What an hour of a GiB of memory costs, likewise")
+    price_per_gpu_hour: float | None = setting("", PRICE, "What an hour of a GPU costs, likewise")
+    keep_launches: timedelta | None = setting(
+        "400d",
+        LIMIT,
+        "How long the hub keeps when each launch ran; `never` or empty for ever. Totals of days and months stay",
+    )
+
+    @property
+    def has_prices(self) -> bool:
+        """Say whether a price is set."""
+        return (self.price_per_cpu_hour, self.price_per_gb_hour, self.price_per_gpu_hour) != (None, None, None)
+
+    @property
+    def kept_for(self) -> timedelta | None:
+        """Return how long launches are kept; None for ever."""
+        return None if self.keep_launches == NEVER else self.keep_launches
+
+    def tariff(self, currency: str) -> Tariff:
+        """Return the prices, in *currency*."""
+        return Tariff(
+            _micros(self.price_per_cpu_hour),
+            _micros(self.price_per_gb_hour),
+            _micros(self.price_per_gpu_hour),
+            currency,
+        )
+
+
+def _micros(amount: float | None) -> int:
+    return 0 if amount is None else micros(Decimal(str(amount)))
