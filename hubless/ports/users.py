@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from hubless.domain.user_table import Sort, TableFilter, TablePage
 from hubless.domain.users import Group, User
 
 
@@ -92,6 +93,43 @@ class UserStore(Protocol):
             ids: only users with one of these ids, together with those of *groups*.
             groups: only users in one of these groups, together with those of *ids*.
         """
+        ...
+
+    def table(
+        self,
+        wanted: TableFilter,
+        sort: Sort,
+        *,
+        limit: int,
+        descending: bool = False,
+        cursor: str | None = None,
+        backwards: bool = False,
+    ) -> TablePage:
+        """Return one page of the users that *wanted* is true of, with their servers.
+
+        Of users who are there throughout, pages that follow one another show each once, whoever comes or goes. Where
+        the store would read all users, it looks through so many and then returns a page that says so.
+
+        Args:
+            wanted: whom to show.
+            sort: the order; where `sorts` has it not, the first one of those.
+            limit: the number of users to return at most.
+            descending: whether to reverse the order.
+            cursor: `after`, or with *backwards* `before`, of another page with the same *wanted*, *sort* and
+                *descending*; None for the first page, and with *backwards* the last.
+            backwards: whether to return the users before *cursor*, still in the order of *sort*.
+
+        Raises:
+            InvalidRequestError: when *cursor* is none of this order.
+        """
+        ...
+
+    def sorts(self, wanted: TableFilter) -> tuple[Sort, ...]:
+        """Return the orders in which `table` can show users of whom *wanted* is true, without reading them all."""
+        ...
+
+    def admins(self) -> list[User]:
+        """Return the users whose admin flag is set, in order of creation; the cost grows with the result."""
         ...
 
     def touch(self, user_id: str, at: datetime) -> None:

@@ -212,7 +212,7 @@ class Accounts:
 
     def has_admin(self) -> bool:
         """Say whether any admin has a password."""
-        return any(user.admin and self.passwords.get(user.id) for user in self.all())
+        return any(self.passwords.get(user.id) for user in self.users.admins())
 
     def first_admin_link(self) -> tuple[str, str] | None:
         """Return the first admin's name and the path at which it sets a password, or None if an admin has one.

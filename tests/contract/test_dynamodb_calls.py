@@ -24,6 +24,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import TotalsOf, Usage
+from hubless.domain.user_table import Sort, TableFilter
 from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
 from hubless.ports.auth_state import AuthStateStore
@@ -189,6 +190,9 @@ USUAL = {
     "users.delete": lambda s: s.users.delete(BOB.id),
     "users.count": lambda s: s.users.count(),
     "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),
+    "users.table": lambda s: s.users.table(TableFilter(), Sort.NAME, limit=20),
+    "users.sorts": lambda s: s.users.sorts(TableFilter()),
+    "users.admins": lambda s: s.users.admins(),
     "users.touch": lambda s: s.users.touch(ALICE.id, LATER),
     "users.seen_since": lambda s: s.users.seen_since(NOW),
     "groups.find": lambda s: s.groups.find("staff"),
@@ -353,6 +357,7 @@ USUAL = {
     "auth_states.set": lambda s: s.auth_states.set(ALICE.id, "sealed"),
 }
 PREPARED = {
+    "users.admins": lambda s: (s.users.change(BOB, replace(BOB, admin=True, revision=1)), s.users.admins()),
     "password_logins.read": lambda s: s.password_logins.read("alice", A_GUESS),
     "external_identities.create_user": lambda s: s.external_identities.create_user(
         a_user("first"), an_identity("3", "first")

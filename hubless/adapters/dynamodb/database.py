@@ -226,11 +226,19 @@ class Database:
         *,
         index: str | None = None,
         limit: int | None = None,
+        descending: bool = False,
     ) -> Iterator[M]:
         """Yield the items of a partition by sort key, at most *limit*; one request for each page (1 MB)."""
         start, left = None, limit
         while left is None or left > 0:
-            answer = self._query(partition, where, index_name=index, limit=left, exclusive_start_key=start)
+            answer = self._query(
+                partition,
+                where,
+                index_name=index,
+                limit=left,
+                exclusive_start_key=start,
+                scan_index_forward=not descending,
+            )
             yield from (model.from_raw_data(raw) for raw in answer["Items"])
             left = None if left is None else left - len(answer["Items"])
             start = answer.get("LastEvaluatedKey")

@@ -47,6 +47,15 @@ def name(kind: str, text: str) -> Key | None:
 ALL_SKELETONS = Key("SKELETONS", "ALL")  # there once users from before skeletons have theirs
 
 
+ADMINS = "ADMINS"  # the partition of the users whose admin flag is set
+ALL_ADMINS = Key("ADMINSLISTED", "ALL")  # there once admins from before this list are in it
+
+
+def admin(user_id: str) -> Key:
+    """Return the key of a user in the list of admins."""
+    return Key(ADMINS, user(user_id))
+
+
 def skeleton(name: str) -> Key | None:
     """Return the key of the skeleton of a user's *name*; None where that is the name itself, whose key counts."""
     text = names.skeleton(name)

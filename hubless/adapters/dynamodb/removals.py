@@ -124,7 +124,7 @@ def _sweep_user(database: Database, user_id: str) -> None:
         if any(item.key == keys.email(user_id) for item in rest):
             _sweep_email(database, user_id)
         database.transact_each([_ended_identity(item, user_id) for item in identities])
-        database.delete_many(_with_codes(rest))
+        database.delete_many([*_with_codes(rest), keys.admin(user_id)])
     database.transact([Delete(keys.account(user_id)), Delete(keys.begun("user", user_id))])
 
 

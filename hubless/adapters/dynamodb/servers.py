@@ -272,6 +272,17 @@ class DynamoServerStore:
         )
 
 
+def of_accounts(database: Database, found: Found, user_ids: Iterable[str]) -> dict[str, list[Server]]:
+    """Return the servers of users by owner's id, oldest first; *found* has what `user_records.keys_of` names."""
+    accounts = [account for one in user_ids if (account := user_records.account_of(found, one)) is not None]
+    pairs = [(account.id, server_id) for account in accounts for server_id in account.servers.values()]
+    items = database.get_many(keys.server_item(*pair) for pair in pairs) if pairs else Found()
+    servers: dict[str, list[Server]] = {}
+    for server in sorted(_servers(pairs, Found(found | items)).values(), key=lambda server: server.id):
+        servers.setdefault(server.owner_id, []).append(server)
+    return servers
+
+
 def _servers(pairs: Iterable[tuple[str, str]], found: Found) -> dict[str, Server]:
     """Return servers by id. *pairs* are the ids of their owners and their own."""
     return {

@@ -18,10 +18,12 @@ from hubless.adapters.dynamodb.database import (
 )
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
+from hubless.adapters.dynamodb.user_table import NAMES, DynamoUserTable
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.ids import created_at
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.names import skeleton
+from hubless.domain.user_table import Sort, TableFilter, TablePage
 from hubless.domain.users import User
 
 _STATES = {
@@ -30,7 +32,6 @@ _STATES = {
     "inactive": ACTIVE,
 }  # inactive: users without a server in these states
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-NAMES = "NAMES#user"  # the partition of all names: small items, so a listing needs few pages
 
 
 class DynamoUserStore:
@@ -38,7 +39,8 @@ class DynamoUserStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._knows_skeletons = False
+        self._table = DynamoUserTable(database)
+        self._knows_skeletons = self._knows_admins = False
 
     def get(self, user_id: str) -> User | None:
         return user_records.read(self._database, [user_id]).get(user_id)
@@ -137,6 +139,10 @@ class DynamoUserStore:
                 ),
             )
         ]
+        if after.admin:  # an older version may have added an admin without this
+            steps.append(Put(Pointer(*keys.admin(after.id), to=after.id)))
+        elif before.admin:
+            steps.append(Delete(keys.admin(after.id)))
         if after.name != before.name:
             self._know_all_skeletons()
             own = keys.skeleton(before.name)
@@ -168,20 +174,48 @@ class DynamoUserStore:
         ids: Iterable[str] | None = None,
         groups: Iterable[str] | None = None,
     ) -> tuple[list[User], int]:
-        # All names are read, because the total is needed; but only the users of the page.
-        known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, NAMES)}
+        known = self._candidates(state, ids, groups)
         if name_contains:
             part = name_contains.casefold()
             known = {user_id: name for user_id, name in known.items() if part in name.casefold()}
-        if ids is not None or groups is not None:
-            wanted = {*(ids or ()), *self._members(groups or ())}
-            known = {user_id: name for user_id, name in known.items() if user_id in wanted}
-        if state is not None:
-            running = self._owners(_STATES[state])
-            known = {user_id: name for user_id, name in known.items() if (user_id in running) != (state == "inactive")}
         page = self._sorted(known, sort, descending=descending)[offset : offset + limit]
         read = user_records.read(self._database, page)
         return [read[user_id] for user_id in page if user_id in read], len(known)
+
+    def table(
+        self,
+        wanted: TableFilter,
+        sort: Sort,
+        *,
+        limit: int,
+        descending: bool = False,
+        cursor: str | None = None,
+        backwards: bool = False,
+    ) -> TablePage:
+        if wanted.admin:
+            self._know_all_admins()
+        return self._table.page(wanted, sort, limit=limit, descending=descending, cursor=cursor, backwards=backwards)
+
+    def sorts(self, wanted: TableFilter) -> tuple[Sort, ...]:
+        return self._table.sorts(wanted)
+
+    def admins(self) -> list[User]:
+        self._know_all_admins()
+        users = user_records.read(self._database, map(_id, self._database.query(Pointer, keys.ADMINS)))
+        return sorted((user for user in users.values() if user.admin), key=lambda user: user.id)
+
+    def _know_all_admins(self) -> None:
+        """List the admins from before there was a list of them, once in the life of a table."""
+        if not self._knows_admins and self._database.get(Pointer, keys.ALL_ADMINS) is None:
+            ids = [_id(pointer) for pointer in self._database.query(Pointer, NAMES)]
+            found = self._database.get_many(keys.account(user_id) for user_id in ids)
+            for account in (user_records.account_of(found, user_id) for user_id in ids):
+                if account is not None and account.admin:
+                    is_admin = Check(account.key, (Account.admin == True) & Account.gone.does_not_exist())  # noqa: E712 a condition of PynamoDB
+                    with suppress(ConditionFailedError):  # no admin any more
+                        self._database.transact([is_admin, Put(Pointer(*keys.admin(account.id), to=account.id))])
+            self._database.write(Put(Pointer(*keys.ALL_ADMINS)))
+        self._knows_admins = True
 
     def touch(self, user_id: str, at: datetime) -> None:
         try:
@@ -212,14 +246,24 @@ class DynamoUserStore:
             seen.user_id: user_records.last_seen(seen) for seen in self._database.query(Seen, "user", index=ACTIVITY)
         }
 
-    def _members(self, groups: Iterable[str]) -> set[str]:
-        pointers = self._database.get_many(keys.name("group", name) for name in groups)
-        found = [pointer for key in pointers if (pointer := pointers.item(Pointer, key)) is not None]
-        return {
-            member.sk.removeprefix("MEMBER#")
-            for pointer in found
-            for member in self._database.query(Pointer, keys.group(_id(pointer)), Pointer.sk.startswith("MEMBER#"))
-        }
+    def _candidates(self, state: str | None, ids: Iterable[str] | None, groups: Iterable[str] | None) -> dict[str, str]:
+        """Return names by id of who is in reach and in *state*; all names are read only where nothing narrows them."""
+        wanted = None if ids is None and groups is None else {*(ids or ()), *self._table.members(groups or ())}
+        running = None if state is None else self._owners(_STATES[state])
+        if running is not None and state != "inactive":
+            wanted = running if wanted is None else wanted & running
+        if wanted is not None:
+            known = self._names_of(wanted)
+        else:
+            known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, NAMES)}
+        if state == "inactive":
+            known = {user_id: name for user_id, name in known.items() if user_id not in (running or ())}
+        return known
+
+    def _names_of(self, user_ids: set[str]) -> dict[str, str]:
+        found = self._database.get_many(keys.account(user_id) for user_id in user_ids)
+        accounts = [account for one in user_ids if (account := user_records.account_of(found, one)) is not None]
+        return {account.id: account.name for account in accounts}
 
     def _owners(self, states: Iterable[State]) -> set[str]:
         return {
@@ -272,6 +316,7 @@ def steps_of_creation(user: User, taken: NameTakenError | None = None, *, identi
         *_claimed(user.name, user.id, taken),
         Put(account, Account.pk.does_not_exist()),
         Put(Seen(*keys.seen(user.id), user_id=user.id, at=user.last_activity_at)),
+        *([Put(Pointer(*keys.admin(user.id), to=user.id))] if user.admin else []),
     ]
 
 

@@ -452,6 +452,30 @@ CREATE TABLE usage_totals (
 ) STRICT, WITHOUT ROWID;
 """
 
+# The orders of the table of users: a rank of each user's servers (domain/user_table.py), and when one started last.
+_USER_TABLE = """
+ALTER TABLE users ADD COLUMN standing INTEGER NOT NULL DEFAULT 8;
+ALTER TABLE users ADD COLUMN started_at INTEGER NOT NULL DEFAULT -1;
+CREATE TRIGGER server_added AFTER INSERT ON servers
+    BEGIN UPDATE users SET (standing, started_at) = (@STANDING@) WHERE id = new.owner_id; END;
+CREATE TRIGGER server_changed AFTER UPDATE OF state ON servers WHEN old.state != new.state
+    BEGIN UPDATE users SET (standing, started_at) = (@STANDING@) WHERE id = new.owner_id; END;
+CREATE TRIGGER server_removed AFTER DELETE ON servers
+    BEGIN UPDATE users SET (standing, started_at) = (@STANDING@) WHERE id = old.owner_id; END;
+UPDATE users SET (standing, started_at) = (@STANDING@) WHERE id IN (SELECT owner_id FROM servers);
+CREATE INDEX users_by_activity ON users (coalesce(last_activity_at, -1), name);
+CREATE INDEX users_by_start ON users (started_at, name);
+CREATE INDEX users_by_standing ON users (standing, name);
+CREATE INDEX admins ON users (id) WHERE admin = 1;
+CREATE INDEX failed_servers ON servers (owner_id) WHERE state = 'failed';
+""".replace(
+    "@STANDING@",
+    """SELECT coalesce(min(CASE s.state WHEN 'failed' THEN 0 WHEN 'requested' THEN 1 WHEN 'preparing' THEN 2
+        WHEN 'launching' THEN 3 WHEN 'starting' THEN 4 WHEN 'stopping' THEN 5 WHEN 'ready' THEN 6 ELSE 7 END), 8),
+        coalesce(max(CASE s.state WHEN 'ready' THEN json_extract(s.facts, '$.started_at') END), -1)
+        FROM servers s WHERE s.owner_id = users.id""",
+)
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -480,5 +504,6 @@ STEPS = (
     _VISITS,
     _ADDRESSES,
     _USAGE_TOTALS,
+    _USER_TABLE,
 )
 VERSION = len(STEPS)  # of a file with all steps

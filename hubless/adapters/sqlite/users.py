@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.adapters.sqlite.servers import SqliteServerStore
+from hubless.adapters.sqlite.user_table import page_of_ids
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AwaitedLogin
+from hubless.domain.lifecycle import Server
 from hubless.domain.names import skeleton
 from hubless.domain.shares import on_server
+from hubless.domain.user_table import Row, Sort, TableFilter, TablePage
 from hubless.domain.users import FactorState, Group, User
 
 COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision, u.factors, u.awaited,
@@ -206,6 +210,35 @@ class SqliteUserStore:
             found.sort(reverse=descending)
         page = self.get_many(found[offset : offset + limit])
         return [page[user_id] for user_id in found[offset : offset + limit] if user_id in page], len(found)
+
+    def table(
+        self,
+        wanted: TableFilter,
+        sort: Sort,
+        *,
+        limit: int,
+        descending: bool = False,
+        cursor: str | None = None,
+        backwards: bool = False,
+    ) -> TablePage:
+        ids, cursors, more, total = page_of_ids(
+            self._database, wanted, sort, limit=limit, descending=descending, cursor=cursor, backwards=backwards
+        )
+        users, servers = self.get_many(ids), dict[str, list[Server]]()
+        for server in SqliteServerStore(self._database).of_owners(ids):
+            servers.setdefault(server.owner_id, []).append(server)
+        rows = tuple(Row(users[i], tuple(servers.get(i, ()))) for i in ids if i in users)
+        behind = cursor is not None and bool(ids)
+        first, last = (cursors[ids[0]], cursors[ids[-1]]) if ids else (None, None)
+        has_before, has_after = (more, behind) if backwards else (behind, more)
+        return TablePage(rows, sort, first if has_before else None, last if has_after else None, total)
+
+    def sorts(self, wanted: TableFilter) -> tuple[Sort, ...]:  # noqa: ARG002 each filter has all
+        return tuple(Sort)
+
+    def admins(self) -> list[User]:
+        rows = self._database.read(f"SELECT {COLUMNS} FROM users u WHERE u.admin = 1 ORDER BY u.id")  # noqa: S608 constant
+        return [user_of(row) for row in rows]
 
     def touch(self, user_id: str, at: datetime) -> None:
         self._database.write(
