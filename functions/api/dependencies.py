@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import hubless.services.keeping
     import hubless.services.launching
     import hubless.services.logins
+    import hubless.services.name_lookups
     import hubless.services.password_changes
     import hubless.services.password_login
     import hubless.services.password_resets
@@ -92,6 +93,7 @@ Identities = Annotated["hubless.services.identity.Identities", _part("identities
 Keeping = Annotated["hubless.services.keeping.Keeping", _part("keeping")]
 Launching = Annotated["hubless.services.launching.Launching", _part("launching")]
 Logins = Annotated["hubless.services.logins.Logins", _part("logins")]
+NameLookups = Annotated["hubless.services.name_lookups.NameLookups", _part("name_lookups")]
 Origins = Annotated["hubless.domain.origins.Origins", _part("origins")]
 UserRemoval = Annotated["hubless.services.user_removal.UserRemoval", _part("user_removal")]
 PasswordChanges = Annotated["hubless.services.password_changes.PasswordChanges", _part("password_changes")]

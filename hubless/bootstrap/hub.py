@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
     from hubless.services.moving import Moving
+    from hubless.services.name_lookups import NameLookups
     from hubless.services.own_data import OwnData
     from hubless.services.pacing import Pacing
     from hubless.services.passkeys import Passkeys
@@ -1057,6 +1058,12 @@ class Hub(ABC):
         from hubless.services.pacing import Pacing
 
         return Pacing(self.leases, self.clock)
+
+    @cached_property
+    def name_lookups(self) -> "NameLookups":
+        from hubless.services.name_lookups import NameLookups
+
+        return NameLookups(self.leases, self.clock)
 
     @cached_property
     def following(self) -> "Following":

@@ -12,6 +12,7 @@ from hubless.domain.scopes import SERVER, is_custom, parse
 from hubless.domain.values import value
 
 ACCESS = ("access:servers",)
+START = "start:servers"  # what a share needs, beside access, to start a server that does not run
 # Scopes that apply to one server. JupyterHub allows any scope here, even scopes that have nothing to do with a server.
 SHAREABLE = frozenset(
     {

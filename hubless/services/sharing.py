@@ -149,13 +149,16 @@ class Sharing:
             ShareCode(new_id("sc_", now), sha256(secret), server.id, scopes, now, now + lifetime)
         ), secret
 
-    def create_link(self, server: Server, lifetime: timedelta, max_uses: int) -> ShareCode:
+    def create_link(
+        self, server: Server, lifetime: timedelta, max_uses: int, scopes: tuple[str, ...] = ACCESS
+    ) -> ShareCode:
         """Create a code that lets users open *server*; `link_secret` returns its secret at any time.
 
         Args:
             server: the server.
             lifetime: how long the link works.
             max_uses: how many users may use it; 0 for no limit.
+            scopes: what the link gives, as bare names, sorted.
 
         Raises:
             InvalidRequestError: when the lifetime or the number is out of range.
@@ -168,7 +171,7 @@ class Sharing:
         now = self.clock.now()
         code_id = new_id("sc_", now)
         hashed = sha256(link_secret(self.key(), code_id))
-        return self._created(ShareCode(code_id, hashed, server.id, ACCESS, now, now + lifetime, max_uses=max_uses))
+        return self._created(ShareCode(code_id, hashed, server.id, scopes, now, now + lifetime, max_uses=max_uses))
 
     def link_secret(self, code: ShareCode) -> str | None:
         """Return the secret of a code that is a link's; None for those whose secret was shown only once."""

@@ -233,7 +233,7 @@ def test_home_shows_what_is_shared(hub, owner):
     owner.post("/shares/olga/lab", {"user": hub.user("bob").name})
     home = hub.browser("bob").get("/hub/home").text
     assert "Shared with you" in home
-    assert 'href="/user/olga/lab/"' in home
+    assert 'href="/hub/open/olga/lab"' in home
     assert "Shared with you" not in hub.browser("olga").get("/hub/home").text
 
 

@@ -12,6 +12,7 @@ from hubless.domain.lifecycle import State
 from hubless.domain.profile_options import Chosen
 from hubless.domain.profiles import Profile
 from hubless.domain.tokens import Client, launch_secret, sha256
+from hubless.services.name_lookups import LIMIT
 from tests.api.hub import SETTINGS, build_hub
 from tests.support.builders import NOW, a_server, a_token
 
@@ -277,6 +278,134 @@ def test_a_share_of_another_server_is_not_ended_here(hub, olga, admin, bob):
     do(olga, "share", kind="user", name="bob")
     do(olga, "remove", id=other)
     assert {"access:servers!server=olga/other", "access:servers!server=olga/lab"} <= set(bob.scopes())
+
+
+# --- starts ----------------------------------------------------------------------------------------------------------
+
+
+def share_id(page):
+    return re.search(r'name="id" value="(sh[^"]*)"', page)[1]
+
+
+def state_of_lab(hub):
+    return hub.hub.servers.find(hub.user("olga").id, "lab").state
+
+
+def test_an_owner_lets_a_receiver_start_the_server_and_takes_it_back(hub, olga, bob):
+    shared = share_id(do(olga, "share", kind="user", name="bob"))
+    assert "start:servers!server=olga/lab" not in bob.scopes()
+    assert bob.post("/users/olga/servers/lab").status_code == 404
+    assert "May start it" in do(olga, "let-start", id=shared)
+    assert {"access:servers!server=olga/lab", "start:servers!server=olga/lab"} <= set(bob.scopes())
+    assert "delete:servers!server=olga/lab" not in bob.scopes()
+    assert "May start it" not in do(olga, "not-start", id=shared)
+    assert "start:servers!server=olga/lab" not in bob.scopes()
+    assert "access:servers!server=olga/lab" in bob.scopes()
+
+
+def test_a_share_that_ended_is_not_brought_back_by_letting_it_start(hub, olga, bob):
+    shared = share_id(do(olga, "share", kind="user", name="bob"))
+    do(olga, "remove", id=shared)
+    assert "Nobody but you." in do(olga, "let-start", id=shared)
+    assert "access:servers!server=olga/lab" not in bob.scopes()
+
+
+def test_a_receiver_who_may_starts_the_server_from_home_and_opens_it(hub, olga):
+    bob = hub.browser("bob")
+    do(olga, "let-start", id=share_id(do(olga, "share", kind="user", name="bob")))
+    assert 'href="/hub/open/olga/lab"' in bob.get("/hub/home").text
+    page = bob.get("/hub/open/olga/lab").text
+    assert "You can also start the server" in page
+    assert "Start and open" in page
+    assert bob.submit("/hub/open/olga/lab").headers["location"] == "/hub/spawn-pending/olga/lab"
+    assert state_of_lab(hub) is State.REQUESTED
+    assert not isinstance(log_in_at_server(hub, bob, run(hub)), str)  # the button was the consent
+
+
+def test_a_link_that_lets_start_starts_a_stopped_server_at_once(hub, olga):
+    link, bob = links(do(olga, "link", hours="1", uses="1", starts="yes"))[0], hub.browser("bob")
+    page = bob.get(urlsplit(link)._replace(scheme="", netloc="").geturl()).text
+    assert "You can also start the server" in page
+    assert "Accept and start" in page
+    assert "start:servers" not in page
+    assert accept(bob, link).headers["location"] == "/hub/spawn-pending/olga/lab"
+    assert accept(bob, link).headers["location"] == "/user/olga/lab/"  # it starts already
+    assert state_of_lab(hub) is State.REQUESTED
+
+
+def test_a_link_that_lets_start_opens_a_server_that_runs(hub, olga, running):
+    link = links(do(olga, "link", hours="1", uses="1", starts="yes"))[0]
+    assert accept(hub.browser("bob"), link).headers["location"] == "/user/olga/lab/"
+
+
+def test_who_may_not_start_is_told_whom_to_ask_and_looks_again(hub, olga):
+    bob = hub.browser("bob")
+    do(olga, "share", kind="user", name="bob")
+    assert 'href="/hub/open/olga/lab">Look again' in bob.get("/hub/open/olga/lab").text
+    hub.hub.spawning.start(hub.user("olga"), "lab")
+    assert "This server is starting now" in bob.get("/hub/open/olga/lab").text
+    assert "<button class" not in bob.get("/hub/open/olga/lab").text.partition("<main")[2]
+
+
+def test_whose_server_does_not_run_is_said_before_it_is_started(hub, olga):
+    address = {"Accept": "text/html"}
+    refused = hub.browser("root").get("/hub/user/olga/lab/tree", headers=address)
+    assert refused.status_code == 424
+    assert 'href="/hub/open/olga/lab?next=%2Fuser%2Folga%2Flab%2Ftree"' in refused.text
+
+
+def test_who_shares_by_a_role_lets_nobody_start_what_they_may_not(tmp_path):
+    roles = """
+[[roles]]
+name = "sharing"
+scopes = ["shares"]
+users = ["sam"]
+"""
+    hub = build_hub(tmp_path / "hub", SETTINGS + roles)
+    hub.hub.servers.create(a_server("lab", owner_id=hub.user("olga").id), named_limit=0)
+    hub.user("bob")
+    sam = hub.browser("sam")
+    assert "start the server when it does not run" not in sam.get(LAB).text
+    assert sam.submit(LAB, do="link", hours="1", uses="1", starts="yes").status_code == 403
+    shared = share_id(do(sam, "share", kind="user", name="bob"))
+    assert sam.submit(LAB, do="let-start", id=shared).status_code == 403
+    assert "start:servers!server=olga/lab" not in hub.as_user("bob").scopes()
+    assert links(sam.get(LAB).text) == []
+
+
+# --- how many names --------------------------------------------------------------------------------------------------
+
+
+def test_a_search_for_names_is_bounded_whether_they_exist_or_not(hub, olga, monkeypatch):
+    hub.user("olga", groups=["physics"])
+    hub.user("bobby", groups=["physics"])
+    hub.user("stranger")
+    for number in range(LIMIT):
+        assert found(olga.get(f"{LAB}?q={'stranger' if number % 2 else f'nobody{number}'}").text) == (
+            ["stranger"] if number % 2 else []
+        )
+    for name in ("stranger", "nobody"):
+        refused = olga.get(f"{LAB}?q={name}")
+        assert (refused.status_code, found(refused.text)) == (429, [])
+        assert "looked for too many names. Try again in 60 minutes" in refused.text
+        shared = olga.submit(LAB, do="share", kind="user", name=name)
+        assert (shared.status_code, "too many names" in shared.text) == (429, True)
+    assert found(olga.get(f"{LAB}?q=bobby").text) == ["bobby"]  # a fellow is known anyway
+    assert olga.get(f"{LAB}?q=bob").status_code == 429  # nobody of this name: it might be a stranger
+    assert found(olga.get(f"{LAB}?q=bob").text) == ["bobby"]
+    do(olga, "share", kind="user", name="bobby")
+    assert hub.browser("bobby").get("/hub/share/bobby?q=stranger").status_code == 200  # each person by themselves
+
+    later = hub.hub.clock.now() + timedelta(hours=1)
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _: later)
+    assert found(olga.get(f"{LAB}?q=stranger").text) == ["stranger"]
+
+
+def test_who_may_read_names_looks_for_as_many_as_they_like(hub):
+    hub.hub.servers.create(a_server("", owner_id=hub.user("root").id), named_limit=0)
+    root = hub.browser("root")
+    for number in range(LIMIT + 1):
+        assert root.get(f"/hub/share/root?q=nobody{number}").status_code == 200
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------

@@ -37,14 +37,16 @@ class NotRunningView:
         can_start = covers is not None and covers("start:servers", user.name, server_name, user.groups)
         if can_start:
             self._edge_autosuspend.start_ahead()
+        failure, other, where = failure_view(found), self.other(user), url_part(user, server_name)
+        page = "open" if other and not failure else "spawn"  # the former says whose server starts
         return self._render(
             "not_running.html",
             status_code=status,
             server_name=server_name,
-            for_user=self.other(user),
+            for_user=other,
             url=self._origins.link_to(names.server_prefix(user.name, server_name)),
-            failure=failure_view(found),
-            spawn_url=with_next(f"/hub/spawn/{url_part(user, server_name)}", following),
+            failure=failure,
+            spawn_url=with_next(f"/hub/{page}/{where}", following),
             can_start=can_start,
             implicit=False,
         )

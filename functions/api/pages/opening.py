@@ -76,7 +76,8 @@ class _Opening:
     def page(self, owner: User, server: Server) -> Response:
         """Return the page."""
         may_start = self.may_start(owner, server)
-        view = opening_view(user_of(self.who), owner, server, starts=may_start and server.state in INACTIVE)
+        starts = may_start and server.state in INACTIVE
+        view = opening_view(user_of(self.who), owner, server, starts=starts, may_start=may_start)
         return self.render(
             "open_server.html",
             **view | {"may_open": may_start or server.state is State.READY},
@@ -90,7 +91,11 @@ class _Opening:
         return RedirectResponse(self.redirects.link_to(target), 303)
 
     def start(self, owner: User, server: Server) -> Response:
-        """Start the server as it was last started, and redirect to the page that waits for it."""
+        """Start the server as it was last started, and redirect to the page that waits for it.
+
+        Raises:
+            HublessError: when it cannot start, such as `QuotaExceededError` of a full hub.
+        """
         where = url_part(owner, server.name)
         if len(self.spawning.profiles) > 1 and not server.user_options:
             return RedirectResponse(with_next(f"/hub/spawn/{where}", self.redirects.next), 303)

@@ -1,6 +1,5 @@
 """The page on which users share a server: by links, with people and with groups. It needs no JavaScript."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -13,16 +12,16 @@ from functions.api import dependencies
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.pages.opening import ServerPart
+from functions.api.pages.share_recipients import Found, Recipients
 from functions.api.pages.views import url_part
 from functions.api.rendering import Render
 from functions.api.routers import page_router
-from functions.api.routes.users import users_in_reach
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import shares
 from hubless.domain.bounds import MAX_TYPED_NAME
-from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
-from hubless.domain.shares import MAX_CODES, MAX_SHARES
+from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, QuotaExceededError
+from hubless.domain.shares import MAX_CODES, MAX_SHARES, START
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, User
@@ -32,9 +31,8 @@ from hubless.services.sharing import ShareCodeDetails, ShareDetails, SharedServe
 
 router = page_router()
 SEARCH: Final = "q"
-_MOST_FOUND = 10
-_MOST_GROUPS = 20  # of the visitor's groups, in whose members a search looks
 _MOST_SHOWN = 200  # shares on a page
+_STARTING = frozenset({START, "servers", "admin:servers"})  # each lets its holder start the server
 _DEFAULT_HOURS = 168
 _HOURS: Final = {1: _("1 hour"), 24: _("1 day"), _DEFAULT_HOURS: _("1 week"), 720: _("30 days")}
 _USES: Final = {0: _("everybody who has it"), 1: _("1 person"), 5: _("5 people"), 30: _("30 people")}
@@ -47,7 +45,7 @@ class _Share:
     request: Request
     who: Actor
     users: dependencies.Users
-    groups: dependencies.Groups
+    recipients: Recipients
     spawning: dependencies.Spawning
     sharing: dependencies.Sharing
     visits: dependencies.Visits
@@ -82,6 +80,10 @@ class _Share:
         codes, _count = self.sharing.code_page(offset=0, limit=MAX_CODES, of_server=of.server)
         entered = {visit.visitor_id: visit for visit in self.visits.by_share(of.server)}
         direct = {one.share.user_id for one in granted}
+        known = {(one.user, one.group) for one in granted}
+        found = self.recipients.search(of, wanted, known) if wanted and not error else Found([])
+        if found.refused:
+            error, status = found.refused.message, _status(found.refused)
         return self.render(
             "share.html",
             status_code=status,
@@ -98,7 +100,8 @@ class _Share:
                 if visit.visitor_id not in direct
             ],
             search=wanted,
-            found=self._found(of, wanted, {(one.user, one.group) for one in granted}) if wanted else [],
+            found=found.rows,
+            lets_start=self.may_start(of),
             hours=_HOURS,
             default_hours=_DEFAULT_HOURS,
             uses=_USES,
@@ -109,64 +112,43 @@ class _Share:
         """Return the page's address."""
         return f"/hub/share/{url_part(of.owner, of.server.name)}"
 
-    def recipient(self, of: SharedServer, kind: str, name: str) -> User | Group:
-        """Return the user or group of that name, if the person may share with it.
+    def may_start(self, of: SharedServer) -> bool:
+        """Say whether the person may start the server, and so let others start it."""
+        return self.who.scopes.covers_server("start:servers", of.owner.name, of.server.name, of.owner.groups)
+
+    def scopes(self, of: SharedServer, *, starts: bool) -> tuple[str, ...]:
+        """Return what a share gives: access, and the start of the server if the person *starts* it for others.
 
         Raises:
-            InvalidRequestError: when there is none, or it is the owner.
+            HTTPException: 403 when the person may not start the server.
         """
-        if kind == "group":
-            group = self.groups.find(name) if self._may_name_group(name) else None
-            if group is None:
-                raise InvalidRequestError(_("There is no group “%(name)s” with which you can share", name=name[:60]))
-            return group
-        user = self.users.find(name)
-        if user is None:
-            raise InvalidRequestError(_("There is no user “%(name)s”. Is the name spelled right?", name=name[:60]))
-        if user.id == of.owner.id:
-            raise InvalidRequestError("The server belongs to this user already")
-        return user
+        if starts and not self.may_start(of):
+            raise HTTPException(403, "You cannot let others start this server, because you may not start it yourself.")
+        return (*shares.ACCESS, START) if starts else shares.ACCESS
 
     def end_share(self, of: SharedServer, share_id: str) -> None:
         """End the share of that id, if there is one of this server."""
+        for one, to in self._shares_of(of, share_id):
+            self.privileges.require_may_revoke(self.who, of, to=to)
+            self.sharing.end(one.share)
+
+    def let_start(self, of: SharedServer, share_id: str, *, starts: bool) -> None:
+        """Say for the share of that id whether its receivers may start the server; nothing happens if it has ended."""
+        scopes = self.scopes(of, starts=starts)
+        for _one, to in self._shares_of(of, share_id):
+            if to is not None and starts:
+                self.sharing.grant(of.server, to, scopes)
+            elif to is not None:
+                self.privileges.require_may_revoke(self.who, of, to=to, names=[START])
+                self.sharing.revoke(of.server, to, (START,))
+
+    def _shares_of(self, of: SharedServer, share_id: str) -> list[tuple[ShareDetails, User | Group | None]]:
         granted, _total = self.sharing.page(offset=0, limit=MAX_SHARES, of_server=of.server)
-        for one in granted:
-            if one.share.id == share_id:
-                to = self.users.find(one.user) if one.user else self.groups.find(one.group or "")
-                self.privileges.require_may_revoke(self.who, of, to=to)
-                self.sharing.end(one.share)
-
-    def _may_name_group(self, name: str) -> bool:
-        return name in user_of(self.who).groups or self.who.scopes.covers_group("read:groups:name", name)
-
-    def _found(self, of: SharedServer, wanted: str, known: set[tuple[str | None, str | None]]) -> list[dict[str, Any]]:
-        """Return the people and groups to whom the name *wanted* leads.
-
-        A name in full leads to its user. A part of a name leads to members of the person's own groups, and to those
-        whom the person may list anyway.
-        """
-        exact = self.users.find(wanted)
-        people = [exact.name] if exact else []
-        people += self._fellows(wanted)
-        if self.who.scopes.has("list:users"):
-            reach = users_in_reach(self.users, self.who)
-            listed, _total = self.users.page(offset=0, limit=_MOST_FOUND, sort="name", name_contains=wanted, **reach)
-            people += [user.name for user in listed]
-        groups = [name for name in user_of(self.who).groups if name.casefold().startswith(wanted.casefold())]
-        if self._may_name_group(wanted) and self.groups.find(wanted) is not None:
-            groups.insert(0, wanted)
-        found = [{"kind": "group", "name": name, "has": (None, name) in known} for name in dict.fromkeys(groups)]
-        names = [name for name in dict.fromkeys(people) if name != of.owner.name]
-        found += [{"kind": "user", "name": name, "has": (name, None) in known} for name in names]
-        return found[:_MOST_FOUND]
-
-    def _fellows(self, wanted: str) -> Iterable[str]:
-        """Return the members of the person's own groups whose names begin with *wanted*."""
-        start, found = wanted.casefold(), set[str]()
-        for name in user_of(self.who).groups[:_MOST_GROUPS]:
-            group = self.groups.find(name)
-            found.update(one for one in group.users if one.casefold().startswith(start)) if group else None
-        return sorted(found)[:_MOST_FOUND]
+        return [
+            (one, self.users.find(one.user) if one.user else self.recipients.groups.find(one.group or ""))
+            for one in granted
+            if one.share.id == share_id
+        ]
 
     def _share_view(self, one: ShareDetails, entered: dict[str, Any]) -> dict[str, Any]:
         visit = entered.get(one.share.user_id or "")
@@ -175,6 +157,8 @@ class _Share:
             "user": one.user,
             "group": one.group,
             "since": instant(one.share.created_at),
+            "starts": not _STARTING.isdisjoint(one.share.scopes),
+            "may_change": START in one.share.scopes or _STARTING.isdisjoint(one.share.scopes),
             "entered": instant(visit.at) if visit else None,
         }
 
@@ -188,6 +172,7 @@ class _Share:
             "used": one.code.exchange_count,
             "max_uses": one.code.max_uses,
             "is_used_up": one.code.is_used_up,
+            "starts": not _STARTING.isdisjoint(one.code.scopes),
         }
 
 
@@ -195,7 +180,7 @@ async def _share(
     request: Request,
     who: Person,
     users: dependencies.Users,
-    groups: dependencies.Groups,
+    recipients: Recipients,
     spawning: dependencies.Spawning,
     sharing: dependencies.Sharing,
     visits: dependencies.Visits,
@@ -203,7 +188,7 @@ async def _share(
     settings: dependencies.Settings,
     render: Render,
 ) -> _Share:
-    return _Share(request, who, users, groups, spawning, sharing, visits, privileges, settings, render)
+    return _Share(request, who, users, recipients, spawning, sharing, visits, privileges, settings, render)
 
 
 Share = Annotated[_Share, Depends(_share)]
@@ -226,25 +211,36 @@ async def change(owner: str, server: ServerPart, form: OwnForm, share: Share) ->
     try:
         done = _do(share, of, form)
     except HublessError as refused:
-        return share.page(of, error=refused.message, status=400)
+        return share.page(of, error=refused.message, status=_status(refused))
     response = RedirectResponse(share.address(of), 303)
     flash(share.request, response, done)
     return response
+
+
+def _status(refused: HublessError) -> int:
+    return 429 if isinstance(refused, QuotaExceededError) and refused.retry else 400
 
 
 def _do(share: _Share, of: SharedServer, form: Form) -> Message:
     """Do what the form asks for, and return a sentence that says so."""
     match form.text("do"):
         case "share":
-            to = share.recipient(of, form.text("kind"), form.text("name").strip())
+            to = share.recipients.chosen(of, form.text("kind"), form.text("name").strip())
             share.sharing.grant(of.server, to, shares.ACCESS)
             return _("The server is shared. You see below with whom.")
         case "remove":
             share.end_share(of, form.text("id"))
             return _("This share has ended.")
+        case "let-start":
+            share.let_start(of, form.text("id"), starts=True)
+            return _("They may start the server now when it does not run.")
+        case "not-start":
+            share.let_start(of, form.text("id"), starts=False)
+            return _("They may no longer start the server.")
         case "link":
             hours, uses = _number(form.text("hours")), _number(form.text("uses"))
-            share.sharing.create_link(of.server, timedelta(hours=hours), uses)
+            scopes = share.scopes(of, starts=bool(form.text("starts")))
+            share.sharing.create_link(of.server, timedelta(hours=hours), uses, scopes)
             return _("The link is ready. Copy it, and send it to whom you trust.")
         case "end-link":
             share.sharing.delete_codes(of.server, code_id=form.text("id"))

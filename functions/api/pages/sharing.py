@@ -8,16 +8,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import opening_consents
+from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
-from functions.api.dependencies import Clock, Origins, Sharing
+from functions.api.dependencies import Clock, Sharing, WholeHub
 from functions.api.opening_views import opening_view
 from functions.api.pages.home_needs import is_news, mark_of, remember_seen
+from functions.api.pages.opening import Opening
+from functions.api.pages.views import url_part
 from functions.api.redirects import RequestRedirects
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain import names, scopes, shares
 from hubless.domain.errors import NotFoundError
+from hubless.domain.lifecycle import INACTIVE
 from hubless.domain.users import User
 from hubless.services.sharing import ShareCodeDetails, SharedServer
 
@@ -33,8 +37,10 @@ async def ask(request: Request, who: Person, sharing: Sharing, redirects: Reques
     offered = _offered(sharing, secret, user_of(who), 404)
     if offered.of.owner.id == user_of(who).id:
         raise HTTPException(403, "You can't share with yourself!")
-    more = () if offered.code.scopes == shares.ACCESS else offered.code.scopes
-    view = opening_view(user_of(who), offered.of.owner, offered.of.server, starts=False)
+    given = set(offered.code.scopes)
+    more = offered.code.scopes if given - {*shares.ACCESS, shares.START} else ()
+    may_start = shares.START in given and not more
+    view = opening_view(user_of(who), offered.of.owner, offered.of.server, starts=_starts(offered), may_start=may_start)
     return render(
         "open_server.html",
         **view
@@ -46,19 +52,34 @@ async def ask(request: Request, who: Person, sharing: Sharing, redirects: Reques
 
 @router.post("/accept-share")
 async def accept(
-    request: Request, form: OwnForm, who: Person, sharing: Sharing, redirects: RequestRedirects
+    request: Request,
+    form: OwnForm,
+    who: Person,
+    sharing: Sharing,
+    redirects: RequestRedirects,
+    opening: Opening,
+    hub: WholeHub,
 ) -> Response:
-    """Accept the share and redirect to the server."""
+    """Accept the share, start the server where the share allows it and it does not run, and redirect to it."""
     secret = form.text("code") or request.query_params.get("code", "")
     _offered(sharing, secret, user_of(who), 400)
     taken = sharing.accept(secret, user_of(who))
     following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
-    target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
-    response = RedirectResponse(redirects.link_to(target), 302)
+    if _starts(taken) and not following:
+        await require_fresh_login(hub, who, taken.of.owner, before_start=True)
+        response = opening.start(taken.of.owner, taken.of.server)
+    else:
+        target = following or names.server_prefix(taken.of.owner.name, taken.of.server.name)
+        response = RedirectResponse(redirects.link_to(target), 302)
     opening_consents.agree(request, response, session_of(who), taken.of.server.id)
     if there := sharing.look_up(taken.of.server, user_of(who)):
         remember_seen(request, response, [mark_of(user_of(who), there)])  # what one has accepted is no news
     return response
+
+
+def _starts(offered: ShareCodeDetails) -> bool:
+    """Say whether who accepts starts the server: they may, and it does not run."""
+    return shares.START in offered.code.scopes and offered.of.server.state in INACTIVE
 
 
 def _offered(sharing: Sharing, secret: str, user: User, status: int) -> ShareCodeDetails:
@@ -81,8 +102,8 @@ def _title(of: SharedServer) -> str:
 class SharedServersView:
     """Servers that others share with a user, as the home page shows them."""
 
-    def __init__(self, sharing: Sharing, origins: Origins, clock: Clock) -> None:
-        self._sharing, self._origins, self._clock = sharing, origins, clock
+    def __init__(self, sharing: Sharing, clock: Clock) -> None:
+        self._sharing, self._clock = sharing, clock
 
     def __call__(self, who: User) -> list[dict[str, Any]]:
         """Return a view of each server that others share with *who*."""
@@ -92,7 +113,7 @@ class SharedServersView:
             granted.of.server.id: {
                 "owner": granted.of.owner.name,
                 "title": _title(granted.of),
-                "url": self._origins.link_to(names.server_prefix(granted.of.owner.name, granted.of.server.name)),
+                "url": f"/hub/open/{url_part(granted.of.owner, granted.of.server.name)}",
                 "state": granted.of.server.state.value,
                 "through": granted.group,
                 "since": instant(granted.share.created_at),
@@ -105,8 +126,8 @@ class SharedServersView:
         return list(seen.values())
 
 
-async def _shared_servers(sharing: Sharing, origins: Origins, clock: Clock) -> SharedServersView:
-    return SharedServersView(sharing, origins, clock)
+async def _shared_servers(sharing: Sharing, clock: Clock) -> SharedServersView:
+    return SharedServersView(sharing, clock)
 
 
 SharedServers = Annotated[SharedServersView, Depends(_shared_servers)]

@@ -575,6 +575,8 @@ open_server = {
     "is_offered": False,
     "scopes": [],
     "starts": False,
+    "may_start": False,
+    "is_starting": False,
     "is_running": True,
     "may_open": True,
     "action": "/hub/open/bob/thesis",
@@ -597,29 +599,33 @@ share = {
     "others": [],
     "search": "",
     "found": [],
+    "lets_start": True,
     "hours": {1: "1 hour", 168: "1 week"},
     "default_hours": 168,
     "uses": {0: "everybody who has it", 1: "1 person"},
     "error": None,
 }
 LINK = "https://hub.example.org/hub/accept-share?code=0123456789abcdef0123456789abcdef"
+STARTS = {"starts": True, "may_change": True}
+STARTS_NOT = {"starts": False, "may_change": True}
 FULL_SHARE = {
     "shares": [
-        {"id": "sh1", "user": "bob", "group": None, "since": WAS, "entered": WAS},
+        {"id": "sh1", "user": "bob", "group": None, "since": WAS, "entered": WAS} | STARTS,
         {
             "id": "sh2",
             "user": "eve-with-a-long-name@students.example.org",
             "group": None,
             "since": WAS,
             "entered": None,
-        },
-        {"id": "sh3", "user": None, "group": "physics", "since": WAS, "entered": None},
+        }
+        | STARTS_NOT,
+        {"id": "sh3", "user": None, "group": "physics", "since": WAS, "entered": None} | STARTS | {"may_change": False},
     ],
     "more_shares": 3,
     "links": [
-        {"id": "sc_1", "url": LINK, "expires": WAS, "used": 0, "max_uses": 5, "is_used_up": False},
-        {"id": "sc_2", "url": LINK, "expires": WAS, "used": 1, "max_uses": 1, "is_used_up": True},
-        {"id": "sc_3", "url": "", "expires": WAS, "used": 2, "max_uses": 0, "is_used_up": False},
+        {"id": "sc_1", "url": LINK, "expires": WAS, "used": 0, "max_uses": 5, "is_used_up": False, "starts": True},
+        {"id": "sc_2", "url": LINK, "expires": WAS, "used": 1, "max_uses": 1, "is_used_up": True, "starts": False},
+        {"id": "sc_3", "url": "", "expires": WAS, "used": 2, "max_uses": 0, "is_used_up": False, "starts": False},
     ],
     "others": [{"name": "carol", "at": WAS}],
     "search": "ph",
@@ -636,7 +642,7 @@ SHARED = [
     {
         "owner": "bob",
         "title": "Thesis",
-        "url": "/user/bob/thesis/",
+        "url": "/hub/open/bob/thesis",
         "state": "ready",
         "through": "staff",
         "since": WAS,
@@ -646,7 +652,7 @@ SHARED = [
     {
         "owner": "eve",
         "title": "",
-        "url": "/user/eve/",
+        "url": "/hub/open/eve",
         "state": "stopped",
         "through": None,
         "since": WAS,
@@ -891,12 +897,24 @@ PAGES = {
     "accept_share_default": ("open_server.html", frame(ALICE) | accept_share | {"title": "", "is_running": False}),
     "accept_share_scopes": (
         "open_server.html",
-        frame(ALICE) | accept_share | {"scopes": [{"raw": "start:servers", "description": "Start servers."}]},
+        frame(ALICE) | accept_share | {"scopes": [{"raw": "delete:servers", "description": "Stop servers."}]},
     ),
     "open_server": ("open_server.html", frame(ALICE) | open_server),
     "open_server_stopped": (
         "open_server.html",
         frame(ALICE) | open_server | {"title": "", "is_running": False, "may_open": False},
+    ),
+    "open_server_starting": (
+        "open_server.html",
+        frame(ALICE) | open_server | {"is_running": False, "is_starting": True, "may_open": False},
+    ),
+    "open_server_starts": (
+        "open_server.html",
+        frame(ALICE) | open_server | {"is_running": False, "starts": True, "may_start": True},
+    ),
+    "accept_share_starts": (
+        "open_server.html",
+        frame(ALICE) | accept_share | {"is_running": False, "starts": True, "may_start": True},
     ),
     "open_server_admin": (
         "open_server.html",
@@ -910,7 +928,7 @@ PAGES = {
         | share
         | {"title": "", "search": "x", "error": "There is no user “x”. Is the name spelled right?"},
     ),
-    "share_admin": ("share.html", frame(ROOT) | share | {"is_own": False}),
+    "share_admin": ("share.html", frame(ROOT) | share | FULL_SHARE | {"is_own": False, "lets_start": False}),
     "share_admin_default": ("share.html", frame(ROOT) | share | {"is_own": False, "title": ""}),
     "home_measured": ("home.html", frame(ALICE) | home | {"home_notice": LARGE_HOME | {"is_over": False}}),
     "spawn_large_home": ("spawn.html", frame(ALICE) | spawn | {"home_notice": LARGE_HOME}),
