@@ -7,22 +7,27 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.api.auth import csrf
 from functions.api.auth.cookies import FLASH_COOKIE, HUB_PATH, cookies, is_secure
 from functions.api.auth.visitors import visitor
 from functions.api.dependencies import hub_of
+from hubless.domain.tokens import Session
 from hubless.domain.translatable import Message
 
 LIFETIME = 60  # seconds from a form to the page after it
 MAX_FLASH = 2_000  # characters of the cookie; browsers keep 4096 bytes
 
 
-def flash(request: Request, response: Response, said: Message) -> None:
+def flash(request: Request, response: Response, said: Message, session: Session | None = None) -> None:
     """Have the next page say *said* to the sender of *request*, once, in their language.
+
+    *session* is the one that this answer begins, if it begins one.
 
     The cookie is signed and bound to the sender's session, so pages show no text of anybody else's. A sentence that is
     too long for a cookie is left out: what the form asked for is done all the same.
     """
-    facts = [_binding(request), said.msgid, said.plural, said.number, said.parameters]
+    token = csrf.session_token(hub_of(request).key, session.sha256) if session else visitor(request).xsrf
+    facts = [_binding(token), said.msgid, said.plural, said.number, said.parameters]
     sealed = str(_serializer(request).dumps(facts))
     if len(sealed) > MAX_FLASH:
         return
@@ -53,11 +58,13 @@ def forget_flash(request: Request, response: Response) -> None:
 
 def _message(request: Request, facts: Any) -> Message | None:
     binding, msgid, plural, number, parameters = facts
-    return Message(msgid, parameters, plural=plural, count=number) if binding == _binding(request) else None
+    return (
+        Message(msgid, parameters, plural=plural, count=number) if binding == _binding(visitor(request).xsrf) else None
+    )
 
 
-def _binding(request: Request) -> str:
-    return hashlib.sha256(visitor(request).xsrf.encode()).hexdigest()[:16]
+def _binding(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def _serializer(request: Request) -> URLSafeTimedSerializer:

@@ -49,7 +49,8 @@ def test_a_user_changes_the_password_with_the_present_one(hub, monkeypatch):
     assert 'name="old"' in browser.get("/hub/change-password").text
     answer = change(browser)
     assert (answer.status_code, answer.headers["location"]) == (302, "/hub/home")
-    assert browser.get("/hub/home").status_code == 200
+    assert "Your password is changed." in browser.get("/hub/home").text
+    assert "Your password is changed." not in browser.get("/hub/home").text
     assert not opens(hub, OLD)
     assert opens(hub, NEW)
 

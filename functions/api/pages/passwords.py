@@ -80,7 +80,7 @@ class _PasswordPage:
                     )
                     return self(error=error, status=TOO_MANY)
                 case None:
-                    return self.pages.renew_session(self.session, self.user, FIRST_PAGE)
+                    return self.pages.renew_session(self.session, self.user, FIRST_PAGE, _("Your password is changed."))
         except InvalidRequestError as invalid:
             return self(error=invalid.message, status=400)
 

@@ -17,6 +17,7 @@ from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, destination, forget_session, open_session
 from functions.api.auth.visitors import AnonymousForm, Form, MaybePerson, visitor
 from functions.api.error_handlers import retry_later
+from functions.api.flashes import flash
 from functions.api.markdown_text import markdown
 from functions.api.password_pool import in_new_password_pool, in_password_pool
 from functions.api.provider_pool import in_provider_pool
@@ -28,6 +29,7 @@ from hubless.domain.bounds import MAX_BODY
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.tokens import Session
+from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -79,17 +81,20 @@ class _SessionPages:
         """Begin a session in this browser, as `session_opening.open_session` does."""
         return open_session(self.request, self.hub, user, following, opened=opened)
 
-    def renew_session(self, session: Session, user: User, following: str | None) -> Response:
-        """Begin a session in place of *session*, of the same login: its provider may end this one too."""
-        return open_session(
-            self.request,
-            self.hub,
+    def renew_session(self, session: Session, user: User, following: str | None, said: Message) -> Response:
+        """Begin a session in place of *session*, of the same login: its provider may end this one too.
+
+        The page after it says *said*.
+        """
+        opened = self.hub.logins.open_session(
             user,
-            following,
+            self.request.headers.get("user-agent", ""),
             provider=session.provider,
             provider_session=session.provider_session,
-            shown=Shown.BEFORE,
         )
+        response = open_session(self.request, self.hub, user, following, shown=Shown.BEFORE, opened=opened)
+        flash(self.request, response, said, opened[0])
+        return response
 
     def log_in_by_proxy(self, identity: Identity) -> Response:
         """Begin a session of the person whom a login proxy names."""
