@@ -96,7 +96,7 @@ def test_home_tells_of_new_shares_until_its_reader_has_seen_them(hub):
     share(hub)
     alice = hub.browser("alice")
     page = alice.get("/hub/home").text
-    assert 'bob shared <a href="/user/bob/lab/">lab</a> with you' in page
+    assert 'bob shared <a href="/hub/open/bob/lab">lab</a> with you' in page
     assert news_in(alice.get("/hub/home").text) == news_in(page)  # a look alone changes nothing
 
     answer = alice.submit("/hub/home/seen", seen=news_in(page))
