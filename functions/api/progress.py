@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from functions.api.languages import language_of
+from functions.api.start_steps import steps_view
 from functions.api.translations import speaking, translated
 from hubless.bootstrap.hub import Hub
 from hubless.domain import lifecycle, names
@@ -20,10 +21,12 @@ from hubless.domain.leases import Lease
 from hubless.domain.lifecycle import INACTIVE, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
+from hubless.domain.values import value
 
 RETRY_MS, LONGEST_RETRY_MS = 3_000, 15_000  # milliseconds after which an EventSource asks again
 RETRY_MS_PER_PLACE = 10  # in the queue: whose turn is far asks less often, so that no queue takes the API's rate
 KEEPALIVE = 8.0  # seconds, JupyterHub's
+_SENTENCES = frozenset({"message", "html_message"})
 
 
 def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
@@ -38,13 +41,24 @@ def is_polled(hub: Hub, headers: Mapping[str, str]) -> bool:
     return not hub.streams or "sec-fetch-mode" in headers
 
 
-def language_of_steps(request: Request) -> str:
-    """Return the language of a start's steps: the reader's for pages, and English for all other clients, as JupyterHub.
+@value
+class Reader:
+    """Who reads the progress of a start.
 
-    Pages follow a start by an EventSource, which can log in by a cookie alone.
+    A page gets its steps with the time that each took, in its reader's language, beside what JupyterHub's events have.
     """
-    is_of_page = "cookie" in request.headers and "text/event-stream" in request.headers.get("accept", "")
-    return language_of(request) if is_of_page else ENGLISH
+
+    language: str = ENGLISH
+    is_page: bool = False
+
+
+A_PROGRAM = Reader()
+
+
+def reader_of(request: Request) -> Reader:
+    """Return who sends *request*: pages follow a start by an EventSource, which can log in by a cookie alone."""
+    is_page = "cookie" in request.headers and "text/event-stream" in request.headers.get("accept", "")
+    return Reader(language_of(request), is_page=True) if is_page else A_PROGRAM
 
 
 class _Followed(StreamingResponse):
@@ -67,9 +81,9 @@ class _Followed(StreamingResponse):
 
 
 def progress_response(
-    hub: Hub, owner: User, server: Server, headers: Mapping[str, str], language: str = ENGLISH
+    hub: Hub, owner: User, server: Server, headers: Mapping[str, str], reader: Reader = A_PROGRAM
 ) -> Response:
-    """Return the stream of a start's progress, with its steps in *language*.
+    """Return the stream of a start's progress for its *reader*.
 
     While a start has as many followers as settings allow, one more gets the current event at once and asks again, as
     a client that polls does.
@@ -77,17 +91,17 @@ def progress_response(
     is_followed = server.state in lifecycle.PENDING_START and not is_polled(hub, headers)
     lease = hub.following.begin(owner) if is_followed else None
     until = hub.progress_seconds if lease is not None else 0.0
-    return _Followed(hub, lease, frames(hub, owner, server, until, language))
+    return _Followed(hub, lease, frames(hub, owner, server, until, reader))
 
 
 async def frames(
-    hub: Hub, owner: User, server: Server, follow_seconds: float | None, language: str = ENGLISH
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None, reader: Reader = A_PROGRAM
 ) -> AsyncIterator[str]:
     """Yield the events of one start as server-sent events, and blank lines during long silence."""
     silent = 0.0
     if follow_seconds is not None:
         yield f"retry: {RETRY_MS}\n\n"
-    async for event in events(hub, owner, server, follow_seconds):
+    async for event in events(hub, owner, server, follow_seconds, is_page=reader.is_page):
         if event is None:
             silent += hub.progress_poll_seconds
             if silent < KEEPALIVE:
@@ -96,13 +110,16 @@ async def frames(
         else:
             if follow_seconds is not None and "position" in event:
                 yield f"retry: {_retry_ms(event['position'])}\n\n"
-            yield f"data: {json.dumps(_spoken(event, language))}\n\n"
+            yield f"data: {json.dumps(_spoken(event, reader.language))}\n\n"
         silent = 0.0
 
 
 def _spoken(event: dict[str, Any], language: str) -> dict[str, Any]:
     with speaking(language):
-        return {name: translated(said) if name in {"message", "html_message"} else said for name, said in event.items()}
+        spoken = {name: translated(said) if name in _SENTENCES else said for name, said in event.items()}
+        if "steps" in event:
+            spoken["steps"] = [[translated(said) for said in step] for step in event["steps"]]
+        return spoken
 
 
 def _retry_ms(ahead: int) -> int:
@@ -110,13 +127,14 @@ def _retry_ms(ahead: int) -> int:
 
 
 async def events(
-    hub: Hub, owner: User, server: Server, follow_seconds: float | None
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None, *, is_page: bool = False
 ) -> AsyncIterator[dict[str, Any] | None]:
-    """Yield each new event of a start, and None when nothing is new.
+    """Yield each new event of a start, with its steps if *is_page*, and None when nothing is new.
 
     It ends when the server is ready or has failed, or after *follow_seconds* (None for no limit).
     """
     launch_id, sent, followed = server.launch_id, None, 0.0
+    usually = hub.spawning.usual_time(server) if is_page else None
     current: Server | None = server
     if server.state in lifecycle.PENDING_START and hub.streams:
         yield {"progress": 0, "message": _("Server requested")}
@@ -127,8 +145,12 @@ async def events(
         if current.state is State.READY:
             yield _ready(hub, owner, current)
             return
-        event = _step(hub, current)
-        yield event if event != sent else None
+        event, lasted = _step(hub, current), {}
+        if is_page:
+            view = steps_view(current, hub.clock.now(), usually)
+            lasted = {"seconds": view.pop("seconds")}  # that this grows is no news
+            event |= view
+        yield event | lasted if event != sent else None
         if follow_seconds is not None and followed >= follow_seconds:
             return
         sent, followed = event, followed + hub.progress_poll_seconds

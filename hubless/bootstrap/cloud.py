@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+    from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.lti import LtiStore
@@ -347,6 +348,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
 
         return DynamoPendingLoginStore(self._database)
+
+    @cached_property
+    def launch_times(self) -> "LaunchTimeStore":
+        from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
+
+        return DynamoLaunchTimeStore(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

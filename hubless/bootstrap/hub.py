@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+    from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
@@ -263,6 +264,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def pending_logins(self) -> "PendingLoginStore": ...
+
+    @property
+    @abstractmethod
+    def launch_times(self) -> "LaunchTimeStore": ...
 
     @property
     @abstractmethod
@@ -959,6 +964,7 @@ class Hub(ABC):
             self.profiles,
             self.deadlines,
             self.metrics,
+            self.launch_times,
             servers.named_limit,
             self.active_limit,
             servers.starts_per_hour,
@@ -1021,6 +1027,7 @@ class Hub(ABC):
             self.metrics,
             self.edge_autosuspend,
             self.pacing,
+            self.launch_times,
             self._before_start,
         )
 

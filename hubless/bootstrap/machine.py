@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+    from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.login_plugin import LoginPlugin
@@ -208,6 +209,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
 
         return SqlitePendingLoginStore(self._database)
+
+    @cached_property
+    def launch_times(self) -> "LaunchTimeStore":
+        from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
+
+        return SqliteLaunchTimeStore(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

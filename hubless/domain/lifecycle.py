@@ -14,8 +14,8 @@ from hubless.domain.errors import IllegalTransitionError
 from hubless.domain.limits import LimitReached, noted
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopReason
+from hubless.domain.translatable import Message, ngettext
 from hubless.domain.translatable import gettext as _
-from hubless.domain.translatable import ngettext
 from hubless.domain.values import value
 
 
@@ -69,6 +69,17 @@ ACTIVE = PENDING | {S.READY}
 INACTIVE = frozenset({S.STOPPED, S.FAILED})
 
 
+MAX_START_STEPS = 12  # of a launch that a record keeps: few launches wait for a preparation, and none waits often
+
+
+@value
+class StartStep:
+    """A state on the way of a start, and when it began."""
+
+    state: State
+    began_at: datetime
+
+
 @value
 class Server:
     """A user's Jupyter server: the default one (*name* empty) or a named one."""
@@ -87,6 +98,7 @@ class Server:
     address: str | None = None  # ip:port
     requested_at: datetime | None = None  # of the present or the last launch
     started_at: datetime | None = None  # when it became ready
+    start_steps: tuple[StartStep, ...] = ()  # of the present or the last launch, in order; older records have none
     deadline_at: datetime | None = None  # when the present state becomes overdue
     last_activity_at: datetime | None = None
     jupyterhub_version: str = ""  # that its present or last launch named; "" if it named none
@@ -155,6 +167,7 @@ def requested(
         profile=profile,
         user_options=dict(user_options),
         requested_at=now,
+        start_steps=(StartStep(state, now),),
         task=None,
         address=None,
         started_at=None,
@@ -245,9 +258,16 @@ def is_overdue(server: Server, now: datetime) -> bool:
     return server.deadline_at is not None and now >= server.deadline_at
 
 
+def sentence_of(state: State) -> Message:
+    """Return the sentence about a server that is in *state* on its way to be ready."""
+    return _PROGRESS[state][1]
+
+
 def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
     """Return the progress of a start in per cent, and a sentence for people; *ahead* is its queue position."""
     percent, sentence = _PROGRESS.get(server.state, (0, _("Server is not starting")))
+    if server.state is State.STARTING and has_reported(server):
+        percent, sentence = 80, OPENING
     if not ahead:
         return percent, sentence
     place = ngettext("%(count)s server is ahead of this one", "%(count)s servers are ahead of this one", ahead)
@@ -256,6 +276,7 @@ def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
     return percent, place
 
 
+OPENING = _("Opening the way to the server")  # it answers, and the edges do not have its route yet
 _PROGRESS = {
     State.REQUESTED: (10, _("Waiting for a free slot")),
     State.PREPARING: (5, _("Waiting for the server to be set up")),
@@ -267,6 +288,15 @@ _PROGRESS = {
 
 def _moved(server: Server, event: Event, now: datetime, deadlines: Deadlines, **facts: Any) -> Server:
     state = after(server.state, event)
+    steps = server.start_steps
+    if state in PENDING_START | {State.READY} and len(steps) < MAX_START_STEPS:
+        steps = (*steps, StartStep(state, now))
     return replace(
-        server, state=state, entered_at=now, deadline_at=deadlines.of(state, now), revision=server.revision + 1, **facts
+        server,
+        state=state,
+        entered_at=now,
+        deadline_at=deadlines.of(state, now),
+        start_steps=steps,
+        revision=server.revision + 1,
+        **facts,
     )

@@ -7,7 +7,7 @@ A caller may crash after any line or call twice: the record says which step was 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hubless.domain import histograms, jupyterhub_versions, lifecycle, limits, names
 from hubless.domain.errors import (
@@ -17,16 +17,20 @@ from hubless.domain.errors import (
     LoginUnavailableError,
     RetryLaterError,
     StoreConflictError,
+    StoreUnavailableError,
 )
+from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import PENDING, PENDING_START, WAITING_TO_LAUNCH, Deadlines, Server, State
 from hubless.domain.limits import LimitReached
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import PROFILE, Profile, choose
 from hubless.domain.routes import ServerKey
+from hubless.domain.start_steps import launched_at
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.launcher import (
     Launch,
     Launcher,
@@ -78,6 +82,7 @@ class Launching:
     metrics: Metrics
     edge_autosuspend: EdgeAutosuspend
     pacing: Pacing
+    launch_times: LaunchTimeStore
     before_start: Callable[[User, Server], Mapping[str, str]] = lambda _owner, _server: {}
     """Returns variables that a login plug-in gives to a server; the hub's own are stronger."""
 
@@ -306,7 +311,17 @@ class Launching:
         except StoreConflictError:
             self._remove_route_unless_current(server, owner)
             raise
+        self._note_time(ready, now)
         self._warn_of(version)
+
+    def _note_time(self, server: Server, now: datetime) -> None:
+        """Remember how long the launch took. The server is ready, whatever comes of it."""
+        if (began := launched_at(server)) is None:
+            return
+        try:
+            self.launch_times.add(server.profile, LaunchTime(now, now - began))
+        except StoreUnavailableError as error:
+            logger.warning("server %s is ready, but its time is not remembered: %s", server.id, error)
 
     def _warn_of(self, version: str) -> None:
         """Log JupyterHub's warning of a server with another *version*: once a day and version, in all processes."""

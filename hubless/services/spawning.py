@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hubless.domain import histograms, lifecycle, names
+from hubless.domain import histograms, launch_times, lifecycle, names
 from hubless.domain.errors import (
     InvalidRequestError,
     NameTakenError,
@@ -24,6 +24,7 @@ from hubless.domain.translatable import ngettext
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
+from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.leases import LeaseStore
 from hubless.ports.metrics import Metrics
 from hubless.ports.queue import Queue
@@ -46,6 +47,7 @@ class Spawning:
     profiles: Mapping[str, Profile]
     deadlines: Deadlines
     metrics: Metrics
+    launch_times: LaunchTimeStore
     named_limit: int = 0  # 0: named servers are off
     active_limit: int = 0  # 0: no limit
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
@@ -184,6 +186,10 @@ class Spawning:
     def position(self, server: Server) -> int:
         """Return how many servers will be launched, or set up, before this one; above 100 it is approximate."""
         return self.servers.queue_position(server, self.clock.now())
+
+    def usual_time(self, server: Server) -> timedelta | None:
+        """Return how long the latest launches of the server's profile took as a rule; None if too few are known."""
+        return launch_times.usual(self.launch_times.of(server.profile), self.clock.now())
 
     def _create(
         self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None = None

@@ -1,12 +1,16 @@
 """A hub for tests of the API: its application, and people and programs who ask it."""
 
 import asyncio
+import socket
 import tempfile
 import weakref
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import httpx
+import uvicorn
 
 from functions.api.app import create_app
 from hubless.adapters.sqlite.database import Database
@@ -198,3 +202,19 @@ def build_hub(folder, settings=SETTINGS):
     made = TheHub(built)
     OPENED.append(made)
     return made
+
+
+@contextmanager
+def served(hub):
+    """Serve the hub at a port of this machine, and return its address."""
+    listening = socket.create_server(("127.0.0.1", 0))  # it takes connections before the server has begun
+    app = create_app(hub.hub)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -1,17 +1,12 @@
 """Services of a JupyterHub that was imported go on working with their tokens and OAuth secrets."""
 
-import socket
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from threading import Thread
 from urllib.parse import urlencode
 
 import pytest
-import uvicorn
 from jupyterhub.services.auth import HubOAuth
 
-from functions.api.app import create_app
 from hubless.adapters.jupyterhub_database.reading import read
 from hubless.domain.archive import Archive, ArchivedService, ArchivedToken
 from hubless.domain.import_choices import Choices
@@ -20,7 +15,7 @@ from hubless.domain.import_plan import Action
 from hubless.domain.imported_secrets import ImportedHash
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.services.imported_secret_checks import AT_ONCE
-from tests.api.hub import SETTINGS, build_hub
+from tests.api.hub import SETTINGS, build_hub, served
 from tests.api.test_oauth import code_of
 from tests.support.builders import an_imported_hash
 from tests.support.jupyterhub_databases import VERSIONS, Made
@@ -218,21 +213,6 @@ def test_a_secret_that_an_import_replaces_meanwhile_is_left_alone(hub, dash):
     assert hub.hub.services.get("dash").client_secret_hash == newer
     assert exchange(hub, dash, SECRET).status_code == 401
     assert exchange(hub, dash, "another-secret").status_code == 200
-
-
-@contextmanager
-def served(hub):
-    """Serve the hub at a port of this machine, and return its address."""
-    listening = socket.create_server(("127.0.0.1", 0))  # it takes connections before the server has begun
-    server = uvicorn.Server(uvicorn.Config(create_app(hub.hub), log_level="error"))
-    thread = Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
 
 
 def test_jupyterhubs_own_client_logs_in_with_the_token_it_had(hub):

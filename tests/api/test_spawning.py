@@ -1,6 +1,7 @@
 """Starting servers: the page, and what comes back of what they are started with."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from functions.api import progress
 from hubless.bootstrap.cloud import CloudHub
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain import lifecycle
+from hubless.domain.launch_times import LaunchTime
 from hubless.services.following import CLOSING
 from tests.support.fakes import StoppedClock
 
@@ -179,8 +181,8 @@ def test_who_waits_for_a_preparation_is_told_how_many_are_ahead(hub, alice, bob,
     events, page = alice.get("/users/alice/server/progress").text, hub.browser("alice").get("/hub/spawn-pending/alice")
 
     assert '"message": "Waiting for the server to be set up: 1 server is ahead of this one", "position": 1' in events
-    assert "<li>Waiting for the server to be set up: 1 server is ahead of this one</li>" in page.text
-    assert "usually within a minute" not in page.text
+    assert '<p class="place">Waiting for the server to be set up: 1 server is ahead of this one</p>' in page.text
+    assert "usually ready" not in page.text
     assert alice.get("/users/alice").json()["servers"][""]["pending"] == "spawn"
     assert '"message": "Waiting for the server to be set up"}' in bob.get("/users/bob/server/progress").text
 
@@ -313,3 +315,72 @@ def test_a_stop_that_takes_longer_is_202(hub, alice, monkeypatch):
 def test_a_hub_on_one_machine_waits_for_a_start_and_one_in_the_cloud_not():
     assert MachineHub.slow_call_seconds == 10  # JupyterHub's slow_spawn_timeout and slow_stop_timeout
     assert CloudHub.slow_call_seconds == 0
+
+
+def read_events(stream):
+    return [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
+
+
+def followed_by_page(hub, name="alice"):
+    browser = hub.browser(name)
+    browser.headers.update({"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors"})
+    xsrf = browser.cookies["_xsrf"]
+    return read_events(browser.get(f"/hub/api/users/{name}/server/progress?_xsrf={xsrf}").text)
+
+
+def test_a_page_gets_each_step_with_its_time_and_programs_do_not(hub, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    hub.user("alice")
+    asked_at = hub.hub.clock.now() - timedelta(seconds=30)
+    alice.post("/users/alice/server")
+    server = hub.hub.servers.find(hub.user("alice").id, "")
+    begun = replace(server, start_steps=(lifecycle.StartStep(server.state, asked_at),))
+    launched = lifecycle.launched(begun, task="t", now=asked_at + timedelta(seconds=20), deadlines=hub.hub.deadlines)
+    hub.hub.servers.write(server, launched)
+
+    event = followed_by_page(hub)[-1]
+
+    assert event["steps"][:2] == [["Waiting for a free slot", "20 seconds"], ["Launching the server", ""]]
+    assert (event["current"], event["is_late"]) == (1, False)
+    assert 10 <= event["seconds"] < 60
+    page = hub.browser("alice").get("/hub/spawn-pending/alice").text
+    assert '<span>Waiting for a free slot</span> <span class="took">20 seconds</span>' in page
+    told = read_events(alice.get("/users/alice/server/progress").text)[-1]
+    assert told == {"progress": 30, "message": "Launching the server"}
+
+
+def test_a_page_speaks_of_steps_in_its_readers_language(hub, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    alice.post("/users/alice/server")
+    browser = hub.browser("alice")
+    browser.headers.update({"Accept": "text/event-stream", "Accept-Language": "de"})
+    xsrf = browser.cookies["_xsrf"]
+    event = read_events(browser.get(f"/hub/api/users/alice/server/progress?_xsrf={xsrf}").text)[-1]
+    assert event["steps"][-1] == ["Der Weg zum Server wird geöffnet", ""]
+
+
+def test_a_page_promises_what_launches_took_and_says_when_one_is_late(hub, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    alice.post("/users/alice/server")
+    server, now = hub.hub.servers.find(hub.user("alice").id, ""), hub.hub.clock.now()
+    assert "it is ready in" not in hub.browser("alice").get("/hub/spawn-pending/alice").text
+    for _ in range(3):
+        hub.hub.launch_times.add(server.profile, LaunchTime(now, timedelta(seconds=38)))
+    assert "Usually it is ready in about 40 seconds." in hub.browser("alice").get("/hub/spawn-pending/alice").text
+    assert not followed_by_page(hub)[-1]["is_late"]
+
+    long_ago = now - timedelta(seconds=100)
+    hub.hub.servers.write(server, lifecycle.launched(server, task="t", now=long_ago, deadlines=hub.hub.deadlines))
+
+    assert followed_by_page(hub)[-1]["is_late"]
+    assert (
+        "takes longer than usual" in hub.browser("alice").get("/hub/spawn-pending/alice").text.partition(">\n    ")[2]
+    )
+
+
+def test_time_that_passes_is_no_news_to_a_page(hub, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.3, raising=False)
+    monkeypatch.setattr(hub.hub, "progress_poll_seconds", 0.1, raising=False)
+    monkeypatch.setattr(progress, "is_polled", lambda _hub, _headers: False)
+    alice.post("/users/alice/server")
+    assert len([one for one in followed_by_page(hub) if "steps" in one]) == 1

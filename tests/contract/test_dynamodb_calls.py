@@ -15,6 +15,7 @@ from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
+from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
@@ -32,6 +33,7 @@ from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
+from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.password_logins import Guess, LoginFacts, PasswordLoginStore
 from hubless.ports.passwords import AttemptStore, PasswordStore
@@ -77,6 +79,7 @@ PORTS = {
     "services": ServiceStore,
     "lti": LtiStore,
     "passwords": PasswordStore,
+    "launch_times": LaunchTimeStore,
     "visits": VisitStore,
     "factors": FactorStore,
     "attempts": AttemptStore,
@@ -348,6 +351,8 @@ USUAL = {
     "pending_logins.add": lambda s: s.pending_logins.add(a_pending_login("new")),
     "pending_logins.take": lambda s: s.pending_logins.take(a_pending_login().state_sha256, NOW),
     "pending_logins.delete_expired": lambda s: s.pending_logins.delete_expired(NOW, 500),
+    "launch_times.add": lambda s: s.launch_times.add("lab", LaunchTime(NOW, LATER - NOW)),
+    "launch_times.of": lambda s: s.launch_times.of("lab"),
     "visits.put": lambda s: s.visits.put(VISIT),
     "visits.by_role": lambda s: s.visits.by_role("u-alice", NOW, limit=9),
     "visits.by_share": lambda s: s.visits.by_share("u-alice", "s-alice-lab", NOW, limit=9),

@@ -8,15 +8,12 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from functions.api import rendering
 from tests.e2e.conftest import SECONDS
 from tests.support.local_hub import LocalHub
-from tests.unit.pages.page_samples import PAGES
 
 TOP = Path(__file__).parents[2]
 BROKEN = "import sys; print('no module named pandas', file=sys.stderr); sys.exit(3)"
@@ -315,33 +312,3 @@ def test_pages_fit_a_telephone(hub, maria, new_page, scheme):
         page.goto(f"{hub.url}/hub/{path}")
         shot(page, f"phone-{scheme}-{path.replace('/', '-')}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-
-
-def test_a_long_queue_is_one_line_that_changes(new_page):
-    """A page that waits an hour for its turn may be told of thousands of positions, each by a stream of its own."""
-    template, context = PAGES["spawn_pending"]
-    positions = iter(range(40, 0, -1))
-
-    def progress():
-        ahead = next(positions, 0)
-        percent, message = (5, f"{ahead} ahead") if ahead else (10, "Launching")
-        event = {"progress": percent, "message": message} | ({"position": ahead} if ahead else {})
-        events = [{"progress": 0, "message": "Server requested"}, event]
-        return "retry: 10\n\n" + "".join(f"data: {json.dumps(one)}\n\n" for one in events)
-
-    def answer(route):
-        path = urlsplit(route.request.url).path
-        if path == urlsplit(context["progress_url"]).path:
-            route.fulfill(content_type="text/event-stream", body=progress())
-        elif path.startswith("/hub/static/"):
-            route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
-        else:
-            html = rendering.environment().get_template(template).render(context | {"is_queued": True})
-            route.fulfill(content_type="text/html", body=html)
-
-    page = new_page()
-    page.route("http://hub.test/**", answer)
-    page.goto("http://hub.test/hub/spawn-pending/alice")
-    expect(page.locator(".steps li").last).to_have_text("Launching")
-
-    assert page.locator(".steps li").all_text_contents() == ["Server requested", "1 ahead", "Launching"]

@@ -27,6 +27,7 @@ from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
 from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
+from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
@@ -82,6 +83,7 @@ def stores_of(database, close=lambda: None):
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
         single_use=DynamoSingleUseStore(database),
+        launch_times=DynamoLaunchTimeStore(database),
         visits=DynamoVisitStore(database),
         email_addresses=DynamoEmailAddressStore(database),
         sign_ups=DynamoSignUpStore(database),

@@ -8,6 +8,7 @@ from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.histograms import SqliteHistogramStore
 from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
+from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
@@ -55,6 +56,7 @@ def stores_of(database):
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
         single_use=SqliteSingleUseStore(database),
+        launch_times=SqliteLaunchTimeStore(database),
         visits=SqliteVisitStore(database),
         email_addresses=SqliteEmailAddressStore(database),
         sign_ups=SqliteSignUpStore(database),

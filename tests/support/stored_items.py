@@ -16,7 +16,8 @@ from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.histograms import SPAWN_DURATION
 from hubless.domain.imported_secrets import prefix_of
-from hubless.domain.lifecycle import State
+from hubless.domain.launch_times import LaunchTime
+from hubless.domain.lifecycle import StartStep, State
 from hubless.domain.metering import Metering
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
@@ -53,6 +54,7 @@ FULL = {
     "task": "l1 arn:task",
     "address": "10.0.0.9:8888",
     "requested_at": NOW,
+    "start_steps": (StartStep(State.REQUESTED, NOW), StartStep(State.READY, LATER)),
     "started_at": NOW,
     "deadline_at": LATER,
     "last_activity_at": NOW,
@@ -126,6 +128,7 @@ def fill_beside(stores):
     stores.sign_ups.add(SignUp("carol", "u-carol", "$argon2id$hash", NOW, LATER, needs_approval=True), NOW, most=9)
     stores.join_codes.use(sha256("join"), 2)
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
+    stores.launch_times.add("lab", LaunchTime(NOW, timedelta(seconds=40)))
     stores.import_marks.put("old hub", {"user:alice": "digest"})
     stores.tokens.create(a_token("imported", sha256=an_imported_hash("imported", 1)))
 
@@ -139,6 +142,7 @@ def read_beside(stores):
             "sign_ups": stores.sign_ups.all(NOW),
             "join_codes": stores.join_codes.uses(sha256("join")),
             "histograms": stores.histograms.all(),
+            "launch_times": stores.launch_times.of("lab"),
             "import_marks": stores.import_marks.all("old hub"),
             "imported_token": stores.tokens.look_up(sha256("imported"), prefix_of("imported"))[1],
         }

@@ -94,6 +94,7 @@ class World:
         self.sessions, self.routes = self.stores.sessions, around(self.stores.routes)
         self.passwords, self.attempts = self.stores.passwords, self.stores.attempts
         self.usage, self.queue = around(self.stores.usage), around(queue or RecordingQueue())
+        self.launch_times = around(self.stores.launch_times)
         self.groups, self.sweeps = self.stores.groups, self.stores.sweeps
         self.shares, self.share_codes = self.stores.shares, self.stores.codes
         self.launcher = around(launcher(self.clock) if launcher else ScriptedLauncher())
@@ -163,6 +164,7 @@ class World:
             offered,
             self.deadlines,
             self.metrics,
+            self.launch_times,
             named_limit,
             active_limit,
             start_limit,
@@ -219,6 +221,7 @@ class World:
             self.metrics,
             self.edge_autosuspend,
             self.pacing,
+            self.launch_times,
         )
         self.inspector = ScriptedInspector()
         self.inspecting = Inspecting(

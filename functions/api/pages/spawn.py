@@ -21,8 +21,9 @@ from functions.api.pages.views import url_part
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
-from functions.api.serializers import progress_url
-from hubless.domain import lifecycle, names, profiles
+from functions.api.serializers import instant, progress_url
+from functions.api.start_steps import steps_view
+from hubless.domain import launch_times, lifecycle, names, profiles
 from hubless.domain.errors import InvalidRequestError, OptionRefusedError, QuotaExceededError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.translatable import gettext as _
@@ -206,6 +207,7 @@ class _SpawnPages:
         """Return the page that shows a start's progress."""
         ahead = self.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
         percent, message = lifecycle.progress(server, ahead)
+        usually = self.spawning.usual_time(server)
         token = urlencode({"_xsrf": visitor(self.request).xsrf})
         target = self.redirects.next or names.server_prefix(user.name, server.name)
         return self.render(
@@ -213,12 +215,13 @@ class _SpawnPages:
             server_name=server.name,
             for_user=self.not_running.other(user),
             progress=percent,
-            message=message,
-            is_queued=ahead > 0,
+            place=message if ahead else "",
+            asked_at=instant(server.requested_at),
+            usually=None if usually is None else launch_times.about(usually),
+            **steps_view(server, self.spawning.clock.now(), usually),
             progress_url=f"{progress_url(user.name, server.name)}?{token}",
             next_url=self.redirects.link_to(target),
             stop_url=f"/hub/stop/{url_part(user, server.name)}",
-            log_tail=[],
         )
 
 

@@ -74,45 +74,6 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// Follows a start by server-sent events. Messages are inserted as text, never as HTML.
-const starting = document.getElementById("starting");
-if (starting) {
-  const bar = starting.querySelector("progress");
-  const steps = starting.querySelector(".steps");
-  let last = "";
-  let counts = false; // whether the last step says how many are ahead
-  const source = new EventSource(starting.dataset.progressUrl);
-  source.addEventListener("message", (message) => {
-    const event = JSON.parse(message.data);
-    if (event.ready) {
-      source.close();
-      location.replace(starting.dataset.nextUrl + hash);
-      return;
-    }
-    if (event.failed) {
-      source.close();
-      location.reload();
-      return;
-    }
-    // Each connection tells the start from its request on (progress 0): the first one replaces what the page says, and
-    // later ones do not repeat it.
-    if (!last) steps.replaceChildren();
-    else if (!event.progress) return;
-    bar.value = Math.max(bar.value, event.progress ?? 0);
-    if (event.message && event.message !== last) {
-      // A new position takes the place of the one before: a queue may have thousands.
-      const isNews = !counts || !event.position;
-      const step = isNews ? steps.appendChild(document.createElement("li")) : steps.lastElementChild;
-      step.textContent = last = event.message;
-    }
-    counts = Boolean(event.position);
-  });
-  // The stream broke off before its last event: reload, the page knows the state.
-  source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
-  });
-}
-
 // Polls servers that are starting or stopping, and replaces each one when its state has changed.
 const pendingServers = () => [...document.querySelectorAll("[data-phase=spawn], [data-phase=stop]")];
 const request = (url, kind) => fetch(url, { headers: { "X-XSRFToken": xsrf, Accept: kind } });

@@ -380,6 +380,11 @@ EDGE_DESIRED_STATE = Key("EDGE", "WISH")  # stored by this name since version 1
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # wrong passwords before this instant no longer count
 
 
+def launch_times(profile: str) -> Key:
+    """Return the key of how long the latest launches of a profile took."""
+    return Key("LAUNCHTIMES", f"={profile}")
+
+
 QUEUE_DIGEST = Key("PLACES", "REQUESTED")  # digest of the queue of launches
 PREPARATION_DIGEST = Key("PLACES", "PREPARING")  # digest of the queue of those that must be prepared first
 LAUNCH_SLOT = Key("PACE", "LAUNCHES")  # the next free slot, as `to_number` writes it

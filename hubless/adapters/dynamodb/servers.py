@@ -377,6 +377,7 @@ def _item(server: Server, active_at: datetime | None) -> ServerItem:
         last_activity_at=active_at,
         times_kept=server.times_kept,
         limits_reached=server.limits_reached or None,
+        start_steps=server.start_steps or None,
         **{name: getattr(server, name) for name in _FIELDS},
     )
 
@@ -390,5 +391,6 @@ def _server(item: ServerItem, seen: Seen | None) -> Server:
         state=State(item.state),
         user_options=item.user_options,
         limits_reached=item.limits_reached or (),
+        start_steps=item.start_steps or (),
         last_activity_at=max(known, default=None),
     )

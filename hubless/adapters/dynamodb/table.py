@@ -19,11 +19,12 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from hubless.adapters.dynamodb.keys import Key, to_instant, to_number
+from hubless.domain.lifecycle import StartStep, State
 from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 6  # of the items that this code writes
+VERSION = 7  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -151,6 +152,18 @@ class MeteringAttribute(Attribute[Metering]):
     def deserialize(self, value: str) -> Metering:
         cpu_millis, memory_mib, gpus, price_micros, currency, groups = json.loads(value)
         return Metering(cpu_millis, memory_mib, gpus, price_micros, currency, tuple(groups))
+
+
+class StartSteps(Attribute[tuple[StartStep, ...]]):
+    """The steps of a start."""
+
+    attr_type = "S"
+
+    def serialize(self, value: tuple[StartStep, ...]) -> str:
+        return json.dumps([[one.state, to_number(one.began_at)] for one in value])
+
+    def deserialize(self, value: str) -> tuple[StartStep, ...]:
+        return tuple(StartStep(State(state), to_instant(at)) for state, at in json.loads(value))
 
 
 # --- items ---
@@ -350,7 +363,15 @@ class ServerItem(Item):
     times_kept = NumberAttribute(default=0)
     limits_reached = LimitsReached(null=True)
     metering = MeteringAttribute(null=True)  # of the present or the last launch; older items have nothing
+    start_steps = StartSteps(null=True)
     revision = NumberAttribute(default=0)
+
+
+class LaunchTimesItem(Item):
+    """How long the latest launches of a profile took: pairs of when, and how long, both in microseconds."""
+
+    times = JSONAttribute()
+    revision = NumberAttribute()
 
 
 class QueueDigestItem(Item):

@@ -476,6 +476,14 @@ CREATE INDEX failed_servers ON servers (owner_id) WHERE state = 'failed';
         FROM servers s WHERE s.owner_id = users.id""",
 )
 
+# How long the latest launches of a profile took: pairs of when, and how long, both in microseconds.
+_LAUNCH_TIMES = """
+CREATE TABLE launch_times (
+    profile TEXT PRIMARY KEY,
+    times TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -505,5 +513,6 @@ STEPS = (
     _ADDRESSES,
     _USAGE_TOTALS,
     _USER_TABLE,
+    _LAUNCH_TIMES,
 )
 VERSION = len(STEPS)  # of a file with all steps

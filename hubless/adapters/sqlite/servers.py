@@ -14,7 +14,7 @@ from hubless.domain.errors import (
     QuotaExceededError,
     StoreConflictError,
 )
-from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.lifecycle import ACTIVE, Server, StartStep, State
 from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.stop_reasons import StopCause, StopReason
 
@@ -173,6 +173,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts |= {"stop_reason": _reason_in_row(server.stop_reason), "times_kept": server.times_kept}
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     facts["metering"] = None if server.metering is None else metering_as_json(server.metering)
+    facts["start_steps"] = [[step.state, to_number(step.began_at)] for step in server.start_steps]
     return (
         server.id,
         server.owner_id,
@@ -209,6 +210,7 @@ def _server(row: Sequence[Any]) -> Server:
         times_kept=known.get("times_kept", 0),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
         metering=metering_of_json(known.get("metering")),
+        start_steps=tuple(_start_step(*one) for one in known.get("start_steps", ())),
         **facts_of,
     )
 
@@ -224,6 +226,12 @@ def _stop_reason(stored: list[Any] | None) -> StopReason | None:
         return None
     cause, by, limit = stored
     return StopReason(StopCause(cause), by, None if limit is None else timedelta(seconds=limit))
+
+
+def _start_step(state: str, at: int) -> StartStep:
+    began_at = to_instant(at)
+    assert began_at is not None  # noqa: S101 each step has begun
+    return StartStep(State(state), began_at)
 
 
 def _limit_reached(resource: str, limit: int, count: int, at: int | None) -> LimitReached:

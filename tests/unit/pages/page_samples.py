@@ -317,12 +317,21 @@ spawn_pending = {
     "server_name": "",
     "for_user": None,
     "progress": 30,
-    "message": "Launching the server",
-    "is_queued": False,
+    "place": "",
+    "asked_at": WAS,
+    "steps": [
+        ("Waiting for a free slot", "3 seconds"),
+        ("Launching the server", ""),
+        ("Waiting for Jupyter to answer", ""),
+        ("Opening the way to the server", ""),
+    ],
+    "current": 1,
+    "seconds": 12.5,
+    "is_late": False,
+    "usually": "about 40 seconds",
     "progress_url": "/hub/api/users/alice/server/progress?_xsrf=2%7Ctoken",
     "next_url": "/user/alice/lab?a=1&b=2",
     "stop_url": "/hub/stop/alice",
-    "log_tail": [],
 }
 full = {
     "server_name": "",
@@ -962,8 +971,11 @@ PAGES = {
     "spawn_pending": ("spawn_pending.html", frame(ALICE) | spawn_pending),
     "spawn_pending_queued": (
         "spawn_pending.html",
-        frame(ROOT) | spawn_pending | {"for_user": "alice", "server_name": "dask", "is_queued": True, "log_tail": TAIL},
+        frame(ROOT)
+        | spawn_pending
+        | {"for_user": "alice", "server_name": "dask", "current": 0, "place": "12 servers are ahead of this one"},
     ),
+    "spawn_pending_late": ("spawn_pending.html", frame(ALICE) | spawn_pending | {"is_late": True, "asked_at": None}),
     "full": ("full.html", frame(ALICE) | full),
     "full_throttled": (
         "full.html",

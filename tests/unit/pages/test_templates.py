@@ -213,6 +213,11 @@ OTHER_SCRIPTS = (
         for name, (template, context) in PAGES.items()
         if template == "admin.html" or (template == "not_running.html" and context["failure"])
     }
+    | {
+        name: ["/hub/static/starting.js?v=1"]
+        for name, (template, _) in PAGES.items()
+        if template == "spawn_pending.html"
+    }
 )
 
 
@@ -397,9 +402,23 @@ def test_waiting_for_a_place_goes_on_by_itself():
     assert "5 starts" in render("full_throttled")
 
 
-def test_waiting_in_a_queue_promises_no_minute():
-    assert "usually within a minute" in render("spawn_pending")
-    assert "usually within a minute" not in render("spawn_pending_queued")
+def test_a_start_says_how_long_it_usually_takes():
+    assert "Usually it is ready in about 40 seconds." in render("spawn_pending")
+    assert "Once its turn comes, it is usually ready in about 40 seconds." in render("spawn_pending_queued")
+    assert "This takes longer than usual." in render("spawn_pending_late").partition("data-late")[2].partition(">")[2]
+    assert "it is ready in" not in render("spawn_pending", usually=None)
+
+
+def test_a_start_shows_each_step_with_its_time():
+    html = render("spawn_pending")
+    steps = re.findall(r"<li([^>]*)><span>([^<]*)</span> <span class=\"took\">([^<]*)</span></li>", html)
+    assert steps == [
+        (' class="done"', "Waiting for a free slot", "3 seconds"),
+        (' aria-current="step"', "Launching the server", ""),
+        ("", "Waiting for Jupyter to answer", ""),
+        ("", "Opening the way to the server", ""),
+    ]
+    assert 'data-seconds="12.5"' in html
 
 
 def test_a_failed_start_says_why_and_offers_another():

@@ -729,3 +729,34 @@ def test_a_store_that_is_away_is_a_failure_of_the_route(world, monkeypatch):
         world.turn()
     assert len(world.metrics.observed["proxy_add_duration_seconds", "failure"]) >= 1
     assert ("proxy_add_duration_seconds", "success") not in world.metrics.observed
+
+
+def launched_in(world, seconds):
+    """Start alice's server, which is ready so many seconds after its launch; then stop it."""
+    world.spawning.start(world.alice, "")
+    world.deliver()
+    world.clock.advance(timedelta(seconds=seconds))
+    world.edge.look()
+    world.launching.reconcile_pending()
+    world.edge.look()
+    world.launching.reconcile_pending()
+    assert world.server().state is State.READY
+    world.stopping.stop(world.stopping.request(world.server()))
+    return world.server()
+
+
+def test_how_long_launches_of_a_profile_usually_take_is_learnt(world):
+    for seconds in (20, 30):
+        server = launched_in(world, seconds)
+        assert world.spawning.usual_time(server) is None
+    server = launched_in(world, 50)
+    assert world.spawning.usual_time(server) == timedelta(seconds=30)
+    assert world.spawning.usual_time(replace(server, profile="another")) is None
+
+
+def test_a_server_is_ready_though_its_time_cannot_be_remembered(world, monkeypatch):
+    def refuse(_profile, _newest):
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(world.launch_times, "add", refuse)
+    launched_in(world, 20)

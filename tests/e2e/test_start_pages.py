@@ -1,0 +1,134 @@
+"""The pages of a start in Chromium: a student waits, and is told what happens.
+
+The hub answers at a port, and no worker runs: each test takes the steps of a start itself.
+"""
+
+import json
+import re
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from functions.api import rendering
+from hubless.domain import lifecycle
+from hubless.domain.launch_times import LaunchTime
+from tests.api.hub import OPENED, SETTINGS, An, build_hub, served
+from tests.unit.pages.page_samples import PAGES
+
+PHONE = {"width": 390, "height": 844}
+QUICK = 10_000  # milliseconds: no server has to start
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    built = build_hub(tmp_path_factory.mktemp("hub"), SETTINGS)
+    yield built
+    OPENED.remove(built)
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def address(hub):
+    with served(hub) as address:
+        yield address
+
+
+@pytest.fixture
+def log_in(hub, address, new_page):
+    """Return a function that logs in somebody of a new name, on a phone, and returns the page."""
+
+    def open_page(name, path="/hub/home", **options):
+        page = new_page(**options)
+        page.set_viewport_size(PHONE)
+        page.set_default_timeout(QUICK)
+        expect.set_options(timeout=QUICK)
+        page.goto(f"{address}/hub/login?next={path}")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password", exact=True).fill(An.PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(re.compile("/hub/(?!login)"))
+        return page
+
+    return open_page
+
+
+def server_of(hub, name):
+    return hub.hub.servers.find(hub.hub.users.find(name).id, "")
+
+
+def step(hub, name, change, **facts):
+    """Take the next step of a start, as a worker does."""
+    before = server_of(hub, name)
+    hub.hub.servers.write(before, change(before, now=hub.hub.clock.now(), deadlines=hub.hub.deadlines, **facts))
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_a_start_shows_its_steps_and_is_cancelled(hub, log_in, script):
+    name = "with-script" if script else "without-script"
+    page = log_in(name, "/hub/spawn", java_script_enabled=script)
+    again = page.reload if not script else lambda: None
+    current, first = page.locator(".steps [aria-current=step]"), page.locator(".steps li").nth(1)
+    expect(page.get_by_role("heading", name="Your server is starting")).to_be_visible()
+    expect(current).to_contain_text("Waiting for a free slot")
+
+    step(hub, name, lifecycle.launched, task="t")
+    again()
+    expect(current).to_contain_text("Launching the server")
+    expect(first).to_contain_text("second")
+    step(hub, name, lifecycle.addressed, address="127.0.0.1:9")
+    again()
+    expect(current).to_contain_text("Waiting for Jupyter to answer")
+    expect(page.locator(".steps .done")).to_have_count(3)
+    if script:
+        expect(current.locator(".took")).to_contain_text("second")  # it counts
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_url("**/hub/home")
+    assert server_of(hub, name).state is lifecycle.State.STOPPING
+
+
+def test_a_start_that_takes_long_says_so_by_itself(hub, log_in):
+    page = log_in("late", "/hub/spawn")
+    for _ in range(3):
+        hub.hub.launch_times.add(server_of(hub, "late").profile, LaunchTime(hub.hub.clock.now(), timedelta(seconds=40)))
+    page.reload()
+    expect(page.locator(".usually")).to_contain_text("ready in about 40 seconds.")
+    before, long_ago = server_of(hub, "late"), hub.hub.clock.now() - timedelta(seconds=91)
+    hub.hub.servers.write(before, lifecycle.launched(before, task="t", now=long_ago, deadlines=hub.hub.deadlines))
+    expect(page.locator(".usually")).to_contain_text("This takes longer than usual.")
+    expect(page.locator(".steps [aria-current=step] .took")).to_contain_text("1 minute 3")
+
+
+def test_a_long_queue_is_one_line_that_changes(new_page):
+    """A page that waits an hour for its turn may be told of thousands of positions, each by a stream of its own."""
+    template, context = PAGES["spawn_pending"]
+    positions = iter(range(40, 0, -1))
+    steps = [[str(said), took] for said, took in context["steps"]]
+
+    def progress():
+        ahead = next(positions, 0)
+        said = {"progress": 5, "message": f"{ahead} ahead", "position": ahead} if ahead else {"progress": 10}
+        event = {"steps": steps, "current": 0 if ahead else 1, "seconds": 3, "is_late": False} | said
+        events = [{"progress": 0, "message": "Server requested"}, event]
+        return "retry: 10\n\n" + "".join(f"data: {json.dumps(one)}\n\n" for one in events)
+
+    def answer(route):
+        path = urlsplit(route.request.url).path
+        if path == urlsplit(context["progress_url"]).path:
+            route.fulfill(content_type="text/event-stream", body=progress())
+        elif path.startswith("/hub/static/"):
+            route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
+        else:
+            html = rendering.environment().get_template(template).render(context | {"current": 0, "place": "41 ahead"})
+            route.fulfill(content_type="text/html", body=html)
+
+    page = new_page()
+    page.route("http://hub.test/**", answer)
+    page.goto("http://hub.test/hub/spawn-pending/alice")
+    expect(page.locator(".steps [aria-current]")).to_contain_text("Launching the server")
+
+    expect(page.locator(".place")).to_have_text("")
+    expect(page.locator(".steps li")).to_have_count(1 + len(steps))
