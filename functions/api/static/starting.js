@@ -49,6 +49,8 @@ source.addEventListener("message", (message) => {
   else if (event.steps?.length) show(event);
   bar.value = Math.max(bar.value, event.progress ?? 0);
 });
+// Otherwise the news that the start was cancelled would load this page again, in place of what the button leads to.
+find("form").addEventListener("submit", () => source.close());
 // The stream broke off before its last event: reload, the page knows the state.
 source.addEventListener("error", () => {
   if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
