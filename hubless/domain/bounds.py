@@ -33,6 +33,7 @@ MAX_XSRF_COOKIES: Final = 20  # a browser sends one for each path and host that 
 MAX_SCOPE: Final = 1024
 MAX_SCOPES: Final = 200
 MAX_NAMES: Final = 10_000  # in one request
+MAX_COUNTED: Final = 10_000  # members of a group that a page counts
 MAX_MEMBERSHIPS: Final = 20_000  # in one request, which may name many groups and many members of each
 MAX_NOTE: Final = 1024
 MAX_AGENT: Final = 200

@@ -46,6 +46,24 @@ class Group:
 
 
 @value
+class GroupSummary:
+    """A group without the names of its members: *members* is their number, and `MAX_COUNTED` + 1 for any above it."""
+
+    id: str
+    name: str
+    members: int = 0
+    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@value
+class Member:
+    """A member of a group: the user's id and name."""
+
+    id: str
+    name: str
+
+
+@value
 class Service:
     """A program that holds a token and may be an OAuth client (JupyterHub's external services)."""
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from hubless.domain.user_table import Sort, TableFilter, TablePage
-from hubless.domain.users import Group, User
+from hubless.domain.users import Group, GroupSummary, Member, User
 
 
 class UserStore(Protocol):
@@ -190,6 +190,34 @@ class GroupStore(Protocol):
 
     def change_properties(self, group_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Replace the group's properties if they are *before*, and say whether they were."""
+        ...
+
+    def summary(self, name: str) -> GroupSummary | None:
+        """Return the group of that name, or None. It reads no member's name."""
+        ...
+
+    def summaries(
+        self, *, limit: int, after: str = "", name_contains: str = "", names: Iterable[str] | None = None
+    ) -> list[GroupSummary]:
+        """Return groups in the order of their names' code points. It reads no member's name.
+
+        Args:
+            limit: the number of groups to return at most.
+            after: only groups whose names come after this one, which need not be there.
+            name_contains: a substring, compared without case.
+            names: only groups of these names.
+        """
+        ...
+
+    def members(self, group_id: str, *, limit: int, after: str = "", name_contains: str = "") -> list[Member]:
+        """Return members in the order of their ids, in which users were added to the hub.
+
+        Args:
+            group_id: the group.
+            limit: the number of members to return at most.
+            after: only members whose ids come after this one, which need not be there.
+            name_contains: a substring, compared without case. With it the call may read every member.
+        """
         ...
 
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:

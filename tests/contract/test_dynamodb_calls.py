@@ -207,6 +207,9 @@ USUAL = {
     "groups.set_memberships": lambda s: s.groups.set_memberships(ALICE.id, [Group("g2", "new"), Group("x", "staff")]),
     "groups.set_properties": lambda s: s.groups.set_properties("g1", {"a": 1}),
     "groups.change_properties": lambda s: s.groups.change_properties("g1", {}, {"a": 1}),
+    "groups.summary": lambda s: s.groups.summary("staff"),
+    "groups.summaries": lambda s: s.groups.summaries(limit=50),
+    "groups.members": lambda s: s.groups.members("g1", limit=50),
     "groups.page": lambda s: s.groups.page(offset=0, limit=50),
     "servers.get": lambda s: s.servers.get(READY.id),
     "servers.find": lambda s: s.servers.find(ALICE.id, ""),
@@ -444,6 +447,25 @@ def test_an_authenticated_request_costs_two_round_trips(stores, proof):
     }[proof]
     assert ask(stores)[1].groups == ("staff",)
     assert counted(stores, ask).cost == (2, 0)
+
+
+def test_a_page_of_groups_costs_the_same_however_many_more_there_are(stores):
+    before = counted(stores, lambda s: s.groups.summaries(limit=2)).cost
+    stores.groups.create(*(Group(f"more{n}", f"staff{n}") for n in range(20)))
+
+    found = counted(stores, lambda s: s.groups.summaries(limit=1, after="staff"))
+
+    assert before == found.cost == (3, 0)
+    assert counted(stores, lambda s: s.groups.summaries(limit=5)).cost == (2 + 5, 0)
+
+
+def test_a_page_of_members_costs_the_same_however_many_more_there_are(stores):
+    stores.users.create([a_user(f"m{n:03}") for n in range(250)])
+    stores.groups.add_users("g1", [f"m{n:03}" for n in range(250)])
+
+    assert counted(stores, lambda s: s.groups.members("g1", limit=99, after="u-m100")).cost == (2, 0)
+    assert counted(stores, lambda s: s.groups.summary("staff")).cost == (3, 0)
+    assert counted(stores, lambda s: s.groups.members("g1", limit=99, name_contains="m24")).cost == (6, 0)
 
 
 def test_a_shared_scope_costs_one_read_more_and_by_a_group_two(stores):

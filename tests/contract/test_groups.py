@@ -1,7 +1,7 @@
 import pytest
 
 from hubless.domain.errors import NameTakenError, NotFoundError
-from hubless.domain.users import Group
+from hubless.domain.users import Group, GroupSummary
 from tests.support.builders import a_user
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import in_new_table
@@ -120,6 +120,77 @@ def test_pages_come_in_order_of_creation_with_the_total(stores):
     assert of(offset=0, limit=9, names=["c", "d", "x"]) == ("dc", 2)
     assert of(offset=1, limit=1, names=["c", "d"]) == ("c", 2)
     assert of(offset=0, limit=9, names=[]) == ("", 0)
+
+
+def summaries(stores, **which):
+    return "".join(group.name for group in stores.groups.summaries(**{"limit": 9} | which))
+
+
+def test_summaries_come_in_order_of_names_from_any_name_on(stores, alice, bob):
+    for number, name in enumerate("dbaéZ"):
+        stores.groups.create(Group(f"g{number}", name))
+
+    assert summaries(stores) == "Zabdé"
+    assert summaries(stores, limit=2) == "Za"
+    assert summaries(stores, limit=2, after="a") == "bd"
+    assert summaries(stores, after="c") == "dé"
+    assert summaries(stores, after="é") == ""
+    assert summaries(stores, names=["d", "a", "x", "n" * 3000]) == "ad"
+    assert summaries(stores, names=["d", "a"], after="a") == "d"
+    assert summaries(stores, names=[]) == ""
+    assert summaries(stores, name_contains="É") == "é"
+    assert summaries(stores, name_contains="z", limit=1) == "Z"
+    assert summaries(stores, name_contains="%") == ""
+
+
+def test_a_summary_counts_the_members(stores, staff):
+    stores.groups.create(Group("g2", "empty"))
+
+    assert stores.groups.summary("staff") == GroupSummary("g1", "staff", 2, staff.properties)
+    assert stores.groups.summaries(limit=9) == [GroupSummary("g2", "empty"), stores.groups.summary("staff")]
+    assert stores.groups.summary("Staff") is None
+    stores.groups.delete("g1")
+    assert stores.groups.summary("staff") is None
+    assert summaries(stores) == "empty"
+
+
+def test_a_summary_stops_counting(stores, staff, monkeypatch):
+    stores.users.create([a_user("carol")])
+    stores.groups.add_users("g1", ["carol"])
+    for module in ("sqlite.users", "dynamodb.groups"):
+        monkeypatch.setattr(f"hubless.adapters.{module}.MAX_COUNTED", 1)
+
+    assert stores.groups.summary("staff").members == 2
+
+
+def test_members_come_in_order_of_ids_from_any_id_on(stores, staff):
+    stores.users.create([a_user("Carla"), a_user("carol")])
+    stores.groups.add_users("g1", ["Carla", "carol"])
+
+    def of(**which):
+        return [member.name for member in stores.groups.members("g1", **{"limit": 9} | which)]
+
+    assert of() == ["Carla", "alice", "bob", "carol"]
+    assert of(limit=2) == ["Carla", "alice"]
+    assert of(limit=1, after="u-alice") == ["bob"]
+    assert of(after="u-c") == ["carol"]
+    assert of(after="u-carol") == []
+    assert of(name_contains="CAR") == ["Carla", "carol"]
+    assert of(name_contains="car", limit=1) == ["Carla"]
+    assert of(name_contains="_") == []
+    assert stores.groups.members("nobody", limit=9) == []
+
+
+def test_a_search_finds_members_beyond_the_first_hundred(stores, staff):
+    stores.users.create([a_user(f"m{n:03}") for n in range(130)])
+    stores.groups.add_users("g1", [f"m{n:03}" for n in range(130)])
+
+    found = stores.groups.members("g1", limit=3, name_contains="12")
+
+    assert [member.name for member in found] == ["m012", "m112", "m120"]
+    assert [one.name for one in stores.groups.members("g1", limit=9, name_contains="12", after=found[-1].id)] == [
+        f"m12{n}" for n in range(1, 10)
+    ]
 
 
 def set_memberships(stores, user_id, *names):

@@ -255,14 +255,15 @@ class Database:
             if start is None:
                 return found
 
-    def count(self, partition: str, where: Condition | None = None) -> int:
-        """Return how many items a partition has."""
+    def count(self, partition: str, where: Condition | None = None, *, most: int | None = None) -> int:
+        """Return how many items a partition has, or *most* if it has more."""
         start, found = None, 0
         while True:
-            answer = self._query(partition, where, select="COUNT", exclusive_start_key=start)
+            left = None if most is None else most - found
+            answer = self._query(partition, where, select="COUNT", limit=left, exclusive_start_key=start)
             found += int(answer["Count"])
             start = answer.get("LastEvaluatedKey")
-            if start is None:
+            if start is None or found == most:
                 return found
 
     # --- writing ---

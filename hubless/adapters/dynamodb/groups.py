@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from hubless.adapters.dynamodb import keys, removals
 from hubless.adapters.dynamodb.database import (
+    BATCH_GET,
     TRANSACTION,
     Check,
     ConditionFailedError,
@@ -16,9 +18,10 @@ from hubless.adapters.dynamodb.database import (
     Update,
     chunks,
 )
-from hubless.adapters.dynamodb.table import Account, GroupItem, Pointer
+from hubless.adapters.dynamodb.table import Account, GroupItem, Item, Pointer
+from hubless.domain.bounds import MAX_COUNTED
 from hubless.domain.errors import NameTakenError, NotFoundError
-from hubless.domain.users import Group
+from hubless.domain.users import Group, GroupSummary, Member
 
 NAMES = "NAMES#group"
 FOLLOWED = 20  # groups that a user joins, and leaves, in one transaction of at most a hundred steps
@@ -127,6 +130,56 @@ class DynamoGroupStore:
         except ConditionFailedError:
             return False
         return True
+
+    def summary(self, name: str) -> GroupSummary | None:
+        pointer = self._database.get(Pointer, keys.name("group", name))
+        found = self._summaries([pointer.to or ""]) if pointer else []
+        return found[0] if found else None
+
+    def summaries(
+        self, *, limit: int, after: str = "", name_contains: str = "", names: Iterable[str] | None = None
+    ) -> list[GroupSummary]:
+        if names is None:
+            most = None if name_contains else limit
+            pointers = self._database.query(Pointer, NAMES, Pointer.sk > f"={after}", limit=most)
+        else:
+            found = self._database.get_many(keys.name("group", name) for name in names)
+            pointers = iter(sorted((found.each(Pointer)), key=lambda pointer: pointer.sk))
+        part = name_contains.casefold()
+        fitting = (one for one in pointers if one.sk > f"={after}" and part in one.sk[1:].casefold())
+        return self._summaries([pointer.to or "" for pointer in islice(fitting, limit)])
+
+    def _summaries(self, group_ids: Sequence[str]) -> list[GroupSummary]:
+        """Return the groups in this order: one read for all, and one for each that counts its members."""
+        found = self._database.get_many(map(keys.group_item, group_ids))
+        items = [found.item(GroupItem, keys.group_item(group_id)) for group_id in group_ids]
+        return [
+            GroupSummary(
+                item.id,
+                item.name,
+                self._database.count(keys.group(item.id), Item.sk.startswith("MEMBER#"), most=MAX_COUNTED + 1),
+                item.properties,
+            )
+            for item in items
+            if item is not None and not item.gone
+        ]
+
+    def members(self, group_id: str, *, limit: int, after: str = "", name_contains: str = "") -> list[Member]:
+        found, part, is_read = list[Member](), name_contains.casefold(), False
+        while len(found) < limit and not is_read:
+            wanted = BATCH_GET if part else limit - len(found)
+            beyond = Pointer.sk > keys.member(group_id, after).sk
+            pointers = list(self._database.query(Pointer, keys.group(group_id), beyond, limit=wanted))
+            ids = [pointer.sk.removeprefix("MEMBER#") for pointer in pointers]
+            named = self._database.get_many(map(keys.account, ids))
+            accounts = [named.item(Account, keys.account(user_id)) for user_id in ids]
+            found += [
+                Member(account.id, account.name)
+                for account in accounts
+                if account is not None and not account.gone and part in account.name.casefold()
+            ]
+            after, is_read = (ids or [after])[-1], len(ids) < wanted
+        return found[:limit]
 
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
         if names is None:

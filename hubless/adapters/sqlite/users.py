@@ -9,13 +9,14 @@ from typing import Any
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.user_table import page_of_ids
+from hubless.domain.bounds import MAX_COUNTED
 from hubless.domain.errors import NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.lifecycle import Server
 from hubless.domain.names import skeleton
 from hubless.domain.shares import on_server
 from hubless.domain.user_table import Row, Sort, TableFilter, TablePage
-from hubless.domain.users import FactorState, Group, User
+from hubless.domain.users import FactorState, Group, GroupSummary, Member, User
 
 COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_info, u.revision, u.factors, u.awaited,
     (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
@@ -346,6 +347,37 @@ class SqliteGroupStore:
                 return False
             self.set_properties(group_id, after)
         return True
+
+    def summary(self, name: str) -> GroupSummary | None:
+        found = self.summaries(limit=1, names=[name])
+        return found[0] if found else None
+
+    def summaries(
+        self, *, limit: int, after: str = "", name_contains: str = "", names: Iterable[str] | None = None
+    ) -> list[GroupSummary]:
+        where = "1" if names is None else "g.name IN (SELECT value FROM json_each(:names))"
+        values = {"after": after, "names": json.dumps(list(names or ()))}
+        found = self._database.read(
+            f"SELECT g.id, g.name FROM groups g WHERE g.name > :after AND {where} ORDER BY g.name",  # noqa: S608 fixed words
+            values,
+        )
+        part = name_contains.casefold()
+        page = [group_id for group_id, name in found if part in name.casefold()][:limit]
+        rows = self._database.read(
+            "SELECT g.id, g.name, g.properties, (SELECT count(*) FROM"
+            " (SELECT 1 FROM members m WHERE m.group_id = g.id LIMIT :most))"
+            " FROM groups g WHERE g.id IN (SELECT value FROM json_each(:ids)) ORDER BY g.name",
+            {"most": MAX_COUNTED + 1, "ids": json.dumps(page)},
+        )
+        return [GroupSummary(i, name, members, json.loads(properties)) for i, name, properties, members in rows]
+
+    def members(self, group_id: str, *, limit: int, after: str = "", name_contains: str = "") -> list[Member]:
+        rows = self._database.read(
+            "SELECT u.id, u.name FROM members m JOIN users u ON u.id = m.user_id WHERE m.group_id = :group"
+            " AND m.user_id > :after AND instr(u.folded, :part) > 0 ORDER BY m.user_id LIMIT :limit",
+            {"group": group_id, "after": after, "part": name_contains.casefold(), "limit": limit},
+        )
+        return [Member(*row) for row in rows]
 
     def page(self, *, offset: int, limit: int, names: Iterable[str] | None = None) -> tuple[list[Group], int]:
         where = "1" if names is None else "g.name IN (SELECT value FROM json_each(:names))"
