@@ -21,7 +21,10 @@ class AdminPage:
     everywhere: bool = False  # whether a filter is too little
 
 
-ADMIN_PAGES = (AdminPage("users", _("Users"), "/hub/admin", ("admin-ui",), everywhere=True),)
+ADMIN_PAGES = (
+    AdminPage("users", _("Users"), "/hub/admin", ("admin-ui",), everywhere=True),
+    AdminPage("groups", _("Groups"), "/hub/admin/groups", ("list:groups",)),
+)
 
 
 def admin_pages(held: Scopes) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from functions.api.pages import (
     admin_logins,
     email_addresses,
     forgotten,
+    group,
     home,
     lti,
     opening,
@@ -39,6 +40,7 @@ from functions.api.pages import (
     token,
     unrouted,
 )
+from functions.api.pages import groups as group_pages
 from functions.api.request_metrics import RequestMetrics
 from functions.api.routes import (
     authorizations,
@@ -94,6 +96,8 @@ PAGES = (
     token,
     admin,
     admin_logins,
+    group_pages,
+    group,
     account,
     account_data,
     passwords,

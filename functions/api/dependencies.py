@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import hubless.services.edge_autosuspend
     import hubless.services.email_addresses
     import hubless.services.external_logins
+    import hubless.services.group_editing
     import hubless.services.identity
     import hubless.services.keeping
     import hubless.services.launching
@@ -88,6 +89,7 @@ Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
 HeldResources = Annotated[frozenset["hubless.domain.limits.Resource"], _part("held_resources")]
 HomeUsage = Annotated["hubless.ports.home_usage.HomeUsageStore", _part("home_usage")]
 ExternalLogins = Annotated["hubless.services.external_logins.ExternalLogins", _part("external_logins")]
+GroupEditing = Annotated["hubless.services.group_editing.GroupEditing", _part("group_editing")]
 Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
 Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
 Keeping = Annotated["hubless.services.keeping.Keeping", _part("keeping")]

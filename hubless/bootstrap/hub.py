@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from hubless.services.exporting import Exporting
     from hubless.services.external_logins import ExternalLogins
     from hubless.services.following import Following
+    from hubless.services.group_editing import GroupEditing
     from hubless.services.group_following import GroupFollowing
     from hubless.services.identity import Identities
     from hubless.services.imported_secret_checks import ImportedSecretChecks
@@ -595,6 +596,12 @@ class Hub(ABC):
         from hubless.services.group_following import GroupFollowing
 
         return GroupFollowing(self.groups, self.clock, self.manages_groups)
+
+    @cached_property
+    def group_editing(self) -> "GroupEditing":
+        from hubless.services.group_editing import GroupEditing
+
+        return GroupEditing(self.groups, self.users, self.privileges, self.clock, self.manages_groups)
 
     @cached_property
     def kept_auth_states(self) -> "AuthStates":

@@ -16,6 +16,7 @@ from hubless.domain.translatable import gettext as _
 
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
 _DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_BETWEEN_NAMES = re.compile(r"[\n\r,;\t]")
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
 
@@ -168,6 +169,11 @@ def skeleton(name: str) -> str:
     from hubless.domain import look_alikes  # noqa: PLC0415 as above
 
     return look_alikes.skeleton(name)
+
+
+def typed_names(text: str) -> list[str]:
+    """Return the names in *text*, each once: one a line, or separated by commas, semicolons or tabs."""
+    return list(dict.fromkeys(name for part in _BETWEEN_NAMES.split(text) if (name := part.strip())))
 
 
 def shown(name: str) -> str:

@@ -165,7 +165,8 @@ class GroupStore(Protocol):
         """Make the users members.
 
         Raises:
-            NotFoundError: naming the first user who does not exist; nothing was written.
+            NotFoundError: naming the first user who does not exist, or the id of a group that does not; nothing was
+                written.
         """
         ...
 

@@ -91,12 +91,25 @@ class Privileges:
         Raises:
             NotPermittedError: naming the member and what would be gained.
         """
+        for refusal in self._refusals_to_add(actor, group_names, members):
+            raise refusal[1]
+
+    def refusals_to_add(
+        self, actor: Actor, group_names: Iterable[str], members: Iterable[str]
+    ) -> dict[str, NotPermittedError]:
+        """Return by member why *actor* may not add it, for those whom `require_may_add` refuses."""
+        return dict(self._refusals_to_add(actor, group_names, members))
+
+    def _refusals_to_add(
+        self, actor: Actor, group_names: Iterable[str], members: Iterable[str]
+    ) -> Iterator[tuple[str, NotPermittedError]]:
         wanted = list(dict.fromkeys(group_names))
         if actor.is_admin:
             return
         given = tuple(scope for name in wanted for scope in self._given_by(name))
         for member in dict.fromkeys(members):
-            self._require_may_give(actor, given, wanted, member)
+            if refusal := self._refusal_to_give(actor, given, wanted, member):
+                yield member, refusal
 
     def require_may_take(self, actor: Actor, group_name: str, members: Iterable[str]) -> None:
         """Refuse to take from members what *actor* does not hold: without it, the actor could act as them.
@@ -169,10 +182,12 @@ class Privileges:
         known = filter(None, (actor.user, user))
         return delegation.surplus(more, actor.scopes, member, self.roles, self.identities.groups_of(*known))
 
-    def _require_may_give(self, actor: Actor, given: tuple[str, ...], groups: list[str], member: str) -> None:
+    def _refusal_to_give(
+        self, actor: Actor, given: tuple[str, ...], groups: list[str], member: str
+    ) -> NotPermittedError | None:
         user = self.identities.users.find(member)
         if lacking := self._lacking(actor, given, member, user):
-            raise NotPermittedError(
+            return NotPermittedError(
                 _(
                     "The roles of this group allow more than you may (%(some)s): only an admin adds %(member)s",
                     some=_some(lacking),
@@ -180,17 +195,18 @@ class Privileges:
                 )
             )
         if actor.user is not None and actor.user.name == member:
-            return
+            return None
         there = user.groups if user else ()
         gained = [one for name in groups for one in delegation.gained_over_member(actor.scopes, name, member, there)]
-        if gained:
-            raise NotPermittedError(
-                _(
-                    "You would get more rights over %(member)s (%(some)s): only an admin adds this user",
-                    member=member[:60],
-                    some=_some(gained),
-                )
+        if not gained:
+            return None
+        return NotPermittedError(
+            _(
+                "You would get more rights over %(member)s (%(some)s): only an admin adds this user",
+                member=member[:60],
+                some=_some(gained),
             )
+        )
 
     def _given_by(self, group: str) -> list[str]:
         """Return the scopes, as texts, that members of the group of this name get."""

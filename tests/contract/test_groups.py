@@ -62,6 +62,14 @@ def test_add_users_names_the_first_missing_user_and_writes_nothing(stores, staff
     assert stores.groups.find("staff").users == ("alice", "bob", "carol")
 
 
+def test_a_group_that_is_gone_takes_no_members(stores, staff):
+    stores.groups.delete("g1")
+    with pytest.raises(NotFoundError) as missing:
+        stores.groups.add_users("g1", ["alice"])
+    assert (missing.value.kind, missing.value.name) == ("Group", "g1")
+    assert stores.users.find("alice").groups == ()
+
+
 def test_eight_concurrent_adds_of_members_lose_none(stores, staff):
     stores.users.create([a_user(f"m{n}") for n in range(MANY)])
     assert concurrently(lambda n: stores.groups.add_users("g1", [f"m{n}"])) == [None] * MANY

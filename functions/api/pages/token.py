@@ -13,12 +13,13 @@ from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.pages.lists import Lists, lists_of
+from functions.api.pages.views import scope_view
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
-from hubless.domain import scopes, token_choices
+from hubless.domain import token_choices
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
 from hubless.domain.browsers import program_in_words
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
@@ -208,18 +209,10 @@ def _token_view(token: Token) -> dict[str, Any]:
         "id": token.id,
         "note": token.note,
         "is_whole": token.scopes == INHERIT,
-        "scopes": [{"raw": raw, "words": _words(raw)} for raw in token.scopes],
+        "scopes": [scope_view(raw) for raw in token.scopes],
         "created": instant(token.created_at),
         "last_activity": instant(token.last_activity_at),
         "last_address": token.last_address,
         "last_program": program_in_words(token.last_agent),
         "expires_at": instant(token.expires_at),
     }
-
-
-def _words(scope: str) -> str:
-    """Return what *scope* allows, "" if settings no longer define it."""
-    try:
-        return scopes.described(scope)
-    except InvalidRequestError:
-        return ""

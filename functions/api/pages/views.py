@@ -1,17 +1,26 @@
-"""Views of servers for the pages."""
+"""Views of servers and scopes for the pages."""
 
 from typing import Any
 
 from functions.api.pages.chosen_options import chosen_in_words
 from functions.api.pages.failures import failure_view
 from functions.api.serializers import instant
-from hubless.domain import jupyterhub_versions, names
+from hubless.domain import jupyterhub_versions, names, scopes
+from hubless.domain.errors import InvalidRequestError
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.limits import limit_in_words
 from hubless.domain.origins import Origins
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.services.spawning import Spawning
+
+
+def scope_view(raw: str) -> dict[str, str]:
+    """Return a scope and a sentence about what it allows, "" if settings no longer define it."""
+    try:
+        return {"raw": raw, "words": scopes.described(raw)}
+    except InvalidRequestError:
+        return {"raw": raw, "words": ""}
 
 
 def url_part(owner: User, server_name: str) -> str:

@@ -308,6 +308,8 @@ class SqliteGroupStore:
 
     def add_users(self, group_id: str, user_names: Sequence[str]) -> None:
         with self._database.transaction():
+            if self._database.read_one("SELECT 1 FROM groups WHERE id = ?", (group_id,)) is None:
+                raise NotFoundError("Group", group_id)
             self._add(group_id, user_names)
 
     def remove_users(self, group_id: str, user_names: Sequence[str]) -> None:

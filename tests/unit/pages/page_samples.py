@@ -541,6 +541,126 @@ admin_logins = {
     "label": "",
     "error": None,
 }
+groups = {
+    "groups": [],
+    "search": "",
+    "is_beginning": True,
+    "first_url": None,
+    "next_url": None,
+    "follows_logins": False,
+    "may_create": True,
+    "name": "",
+    "error": None,
+}
+
+
+def group_row(name, members=30, **changes):
+    facts = {
+        "name": name,
+        "url": f"/hub/admin/groups/{quote(name)}",
+        "sees_members": True,
+        "members": members,
+        "has_more": False,
+        "roles": [],
+        "profiles": [],
+    }
+    return facts | changes
+
+
+FULL_GROUPS = {
+    "groups": [
+        group_row("physics", roles=["teacher-of-physics"], profiles=["Large", "GPU"]),
+        group_row("einführung-in-die-höhere-mathematik-für-ingenieurinnen-2026", members=1),
+        group_row("all", members=10_000, has_more=True),
+        group_row("hidden", sees_members=False),
+    ],
+    "search": "h",
+    "first_url": "/hub/admin/groups?q=h",
+    "next_url": "/hub/admin/groups?q=h&after=hidden",
+    "is_beginning": False,
+}
+group = {
+    "name": "physics",
+    "members": 3,
+    "has_more": False,
+    "rows": ["alice", "bob", "zoë.o'neil-with-a-long-name@students.example.org"],
+    "search": "",
+    "after": "",
+    "first_url": None,
+    "next_url": None,
+    "is_long": False,
+    "roles": [],
+    "profiles": [],
+    "choices": [],
+    "join_codes": [],
+    "shared_servers": 0,
+    "url": "/hub/admin/groups/physics",
+    "groups_url": "/hub/admin/groups",
+    "follows_logins": False,
+    "course": None,
+    "sees_members": True,
+    "may_change": True,
+    "may_change_members": True,
+    "may_delete": True,
+    "typed": "",
+    "faults": [],
+    "added": 0,
+    "properties": "{}",
+    "properties_version": "0123456789abcdef",
+    "has_properties": False,
+    "error": None,
+    "error_of": "",
+}
+GIVES = {
+    "roles": [
+        {
+            "name": "teacher-of-physics",
+            "scopes": [
+                {"raw": "list:users!group=physics", "words": "List users by name. (physics)"},
+                {"raw": "custom:gone", "words": ""},
+            ],
+        }
+    ],
+    "profiles": ["Large"],
+    "choices": [{"profile": "Small", "choice": "64 GB"}],
+    "join_codes": ["physics-2026"],
+    "shared_servers": 2,
+}
+LONG_GROUP = {
+    "has_more": True,
+    "members": 10_000,
+    "search": "a",
+    "after": "u1",
+    "first_url": "/hub/admin/groups/physics?q=a#members",
+    "next_url": "/hub/admin/groups/physics?q=a&after=u2#members",
+    "is_long": True,
+    "course": {"title": "Physics I", "platform": "Moodle"},
+    "properties": '{\n  "room": "B 12"\n}',
+    "has_properties": True,
+}
+FAULTY = {
+    "typed": "carol\nmäx",
+    "faults": [
+        {"typed": "carol", "why": "There is no user 'carol'"},
+        {"typed": "mäx", "why": "There is no user 'mäx'"},
+    ],
+    "added": 28,
+}
+group_delete = {
+    "name": "physics",
+    "members": 30,
+    "has_more": False,
+    "action": "/hub/admin/groups/physics/delete",
+    "url": "/hub/admin/groups/physics",
+    "is_in_settings": False,
+    "course": None,
+    "roles": [],
+    "profiles": [],
+    "choices": [],
+    "join_codes": [],
+    "shared_servers": 0,
+    "error": None,
+}
 oauth = {
     "client_description": "Server at /user/alice/",
     "client_url": "/user/alice/oauth_callback",
@@ -1025,6 +1145,45 @@ PAGES = {
             "next_url": "/hub/admin?offset=100&limit=50",
             "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
         },
+    ),
+    "groups": ("groups.html", frame(ROOT) | groups | FULL_GROUPS),
+    "groups_empty": ("groups.html", frame(ROOT) | groups),
+    "groups_refused": (
+        "groups.html",
+        frame(ROOT) | groups | {"name": "a/b", "error": "Invalid group name: 'a/b' has a slash"},
+    ),
+    "groups_of_a_provider": (
+        "groups.html",
+        frame(ROOT) | groups | FULL_GROUPS | {"follows_logins": True, "may_create": False},
+    ),
+    "group": ("group.html", frame(ROOT) | group | GIVES),
+    "group_long": ("group.html", frame(ROOT) | group | GIVES | LONG_GROUP),
+    "group_with_faults": ("group.html", frame(ROOT) | group | FAULTY),
+    "group_refused": (
+        "group.html",
+        frame(ROOT) | group | {"error": "Enter the usernames of the people to add.", "error_of": "add"},
+    ),
+    "group_refused_properties": (
+        "group.html",
+        frame(ROOT) | group | {"error": "The properties are not valid JSON: …", "error_of": "properties"},
+    ),
+    "group_that_one_only_reads": (
+        "group.html",
+        frame(ROOT)
+        | group
+        | LONG_GROUP
+        | {"follows_logins": True, "may_change": False, "may_change_members": False, "may_delete": False},
+    ),
+    "group_refused_removal": (
+        "group.html",
+        frame(ROOT) | group | {"rows": [], "error": "Choose the members to remove."},
+    ),
+    "group_delete": (
+        "group_delete.html",
+        frame(ROOT)
+        | group_delete
+        | GIVES
+        | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"},
     ),
     "admin_logins": ("admin_logins.html", frame(ROOT) | admin_logins),
     "admin_logins_refused": (

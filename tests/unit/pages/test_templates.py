@@ -493,7 +493,7 @@ def test_browsers_are_called_by_their_names():
     assert "A browser" in html
 
 
-def test_the_admin_pages_that_one_may_open_are_in_a_navigation_of_their_own():
+def test_the_admin_pages_that_one_may_open_are_in_a_navigation():
     pages = [{"name": name, "title": name.title(), "url": f"/hub/{name}"} for name in ("users", "groups")]
 
     html = render("admin_full", admin_pages=pages)
