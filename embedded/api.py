@@ -63,14 +63,19 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Uvicorn that sleeps while no request comes; the original wakes up ten times a second."""
 
-    def __init__(self, config: uvicorn.Config, channel: Channel, each_second: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, channel: Channel, each_second: Callable[[], None], at_end: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._channel, self._each_second = channel, each_second
+        self._channel, self._each_second, self._at_end = channel, each_second, at_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
 
     async def main_loop(self) -> None:
-        """Serve until the end is requested; the tick only renews the Date header, and writes metrics."""
+        """Serve until the end is requested; the tick only renews the Date header, and writes metrics.
+
+        Streams of open pages would last: they end at once, and other requests may still be answered.
+        """
         self._loop = asyncio.get_running_loop()
         ipc.listen(self._channel, self._on_event)
         self._channel.send_event(ipc.READY)
@@ -78,6 +83,7 @@ class Server(uvicorn.Server):
             self._each_second()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), DATE_SECONDS)
+        self._at_end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order on a signal."""
@@ -130,7 +136,8 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     """Serve until the supervisor ends this process, or has died."""
     allow_open_files()
     hub = machine.build(settings)
-    app = with_client_address(create_app(hub), settings.hub.trusted_proxies)
+    web = create_app(hub)
+    app = with_client_address(web, settings.hub.trusted_proxies)
     # These objects live as long as the process. Scanning them for garbage would delay requests by 30 ms each time.
     gc.collect()
     gc.freeze()
@@ -148,7 +155,8 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )
     logging.getLogger("uvicorn.error").addFilter(is_worth_logging)
-    Server(config, channel, hub.metrics.flush_when_due).run(sockets=[socket.socket(fileno=child.listener)])
+    server = Server(config, channel, hub.metrics.flush_when_due, web.state.watchers.end)
+    server.run(sockets=[socket.socket(fileno=child.listener)])
     hub.metrics.flush()
 
 

@@ -24,6 +24,7 @@ from functions.api.pages import (
     forgotten,
     group,
     home,
+    home_changes,
     lti,
     opening,
     passwords,
@@ -61,6 +62,7 @@ from functions.api.routes import lti as lti_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.version import VERSION
+from functions.api.watchers import ALL_PLACES, Watchers
 from hubless.bootstrap.hub import Hub
 from hubless.domain.translatable import gettext as _
 
@@ -86,6 +88,7 @@ API = (
 PAGES = (
     sessions,
     home,
+    home_changes,
     sharing,
     share,
     opening,
@@ -142,6 +145,7 @@ def create_app(hub: Hub) -> FastAPI:
         },
     )
     app.state.hub = hub
+    app.state.watchers = Watchers(max(1, ALL_PLACES // hub.settings.hub.workers))
     return app
 
 

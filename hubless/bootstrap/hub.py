@@ -146,6 +146,12 @@ class Hub(ABC):
     progress_poll_seconds = 0.15
     """The interval at which a progress stream reads the server's record."""
 
+    home_poll_seconds = 1.0
+    """The interval at which the stream of an open home page reads its user's servers."""
+
+    home_seconds = 120.0
+    """How long such a stream lasts before the browser must connect again."""
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 

@@ -1,5 +1,6 @@
 """Home in Chromium: a countdown, news without a reload, and the same by plain HTML; a real hub stops a server."""
 
+import json
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,30 +42,43 @@ class Home:
 
     def __init__(self, page, language="en"):
         self.page, self.language, self.facts = page, language, {}
+        self.has_streams, self.streams, self.looks = False, 0, 0
         page.clock.install(time=NOW - timedelta(hours=1))
         page.clock.pause_at(NOW)
         page.route("**/*", self._answer)
 
+    def _answer_stream(self, route):
+        """Tell the present version and end, so that the browser connects again; or refuse."""
+        if not self.has_streams:
+            route.fulfill(status=204)
+            return
+        body = f"retry: 50\n\ndata: {json.dumps({'': self.facts['version']})}\n\n"
+        route.fulfill(content_type="text/event-stream", body=body)
+
     def shows(self, **facts):
         self.facts = facts
 
-    def opens(self):
+    def opens(self, **more):
+        self.more = more
         self.page.goto("https://hub.test/hub/home", wait_until="load")
 
     def passes(self, **time):
         self.page.clock.run_for(int(timedelta(**time).total_seconds() * 1000))
 
+    def _facts(self):
+        return frame(ALICE, language=self.language) | home | self.more | {"default": server(**self.facts)}
+
     def _answer(self, route):
         path = urlsplit(route.request.url).path
         if path.startswith("/hub/static/"):
             route.fulfill(path=_static(route))
+        elif path == "/hub/home/changes":
+            self.streams += 1
+            self._answer_stream(route)
         elif path == "/hub/home":
+            self.looks += 1
             with rendering.speaking(self.language):
-                html = (
-                    rendering.environment()
-                    .get_template("home.html")
-                    .render(frame(ALICE, language=self.language) | home | {"default": server(**self.facts)})
-                )
+                html = rendering.environment().get_template("home.html").render(self._facts())
             route.fulfill(content_type="text/html; charset=utf-8", body=html)
         else:
             route.abort()
@@ -151,6 +165,55 @@ def test_the_time_of_a_stop_is_in_the_readers_language(new_page, language, words
     expect(shown.page.locator(".next-stop")).to_contain_text(words)
 
 
+CHANGES = {"changes_url": "/hub/home/changes?_xsrf=x"}
+
+
+def test_what_a_stream_tells_is_shown_at_once(shown):
+    shown.has_streams = True
+    shown.shows(state="ready", version="3")
+    shown.opens(**CHANGES)
+    for _ in range(2):
+        with shown.page.expect_response("**/hub/home/changes*"):
+            pass
+    assert shown.looks == 1  # what the page shows is no news
+
+    shown.shows(state="failed", version="4")
+
+    expect(shown.page.locator("#live-news")).to_have_text("Your server: Failed")
+    expect(shown.page.locator(".state.failed")).to_be_visible()
+
+
+def test_a_hub_without_room_for_a_stream_is_asked_once(shown):
+    shown.shows(**stops_in(seconds=20))
+    with shown.page.expect_response("**/hub/home/changes*"):
+        shown.opens(**CHANGES)
+    shown.shows(stopped_because="Stopped after 1 hour without activity")
+    shown.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    shown.passes(seconds=31)
+    expect(shown.page.locator("#live-news")).to_have_text("Your server: Stopped")
+    assert shown.streams == 1
+
+
+def test_a_page_that_nobody_sees_holds_no_stream(shown):
+    shown.page.add_init_script(
+        """window.sources = [];
+        window.EventSource = class { static CLOSED = 2; constructor() { this.readyState = 0; sources.push(this); }
+          addEventListener() {} close() { this.readyState = 2; } };"""
+    )
+    shown.shows(state="ready")
+    shown.opens(**CHANGES)
+    states = "sources.map((one) => one.readyState)"
+    see = """(is) => { Object.defineProperty(document, "hidden", { value: !is, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange")); }"""
+    assert shown.page.evaluate(states) == [0]
+    shown.page.evaluate(see, False)
+    assert shown.page.evaluate(states) == [2]
+    shown.page.evaluate(see, True)
+    assert shown.page.evaluate(states) == [2, 0]
+    shown.page.evaluate("dispatchEvent(new Event('pagehide'))")
+    assert shown.page.evaluate(states) == [2, 2]
+
+
 def open_sample(page, name):
     template, facts = PAGES[name]
     html = rendering.environment().get_template(template).render(facts)
@@ -202,6 +265,7 @@ def test_a_student_keeps_a_server_running_and_sees_why_it_stopped(hub, new_page)
     page.locator("[data-server='maria/']").get_by_role("link", name="Start").click()
     page.wait_for_url("**/user/maria/**")
     page.goto(f"{hub.url}/hub/home")
+    expect(page.locator("body[data-live]")).to_have_count(1)  # a stream through the edge
 
     page.get_by_role("button", name="Keep running 5 seconds longer").press("Enter")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -11,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.refreshing import require_fresh_login
-from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
+from functions.api.pages import home_changes
 from functions.api.pages.home_needs import needs_of, remember_seen, seen_in
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
@@ -53,6 +55,7 @@ class _Home:
     keeping: dependencies.Keeping
     visits: dependencies.Visits
     settings: dependencies.Settings
+    hub: dependencies.WholeHub
 
     def page(self, *, error: str | None = None, status: int = 200, needs: Iterable[dict[str, Any]] = ()) -> Response:
         """Return the page; *needs* are what its visitor should know beyond the state of servers."""
@@ -83,6 +86,7 @@ class _Home:
             home_notice=self.home_notice(user),
             needs=needs,
             keep_for=self._keep_for(),
+            changes_url=self._changes_url(),
             refreshes=any(server.state in PENDING for server in servers),
             may_share=self.settings.sharing.users_may_share,
             visits=[
@@ -91,6 +95,10 @@ class _Home:
             ],
             error=error,
         )
+
+    def _changes_url(self) -> str:
+        token = urlencode({"_xsrf": visitor(self.request).xsrf})  # an EventSource sends no headers of ours
+        return f"{home_changes.PATH}?{token}" if home_changes.are_streamed(self.hub) else ""
 
     def _keep_for(self) -> str:
         extension = self.keeping.extension
@@ -163,6 +171,7 @@ async def _home(
     keeping: dependencies.Keeping,
     visits: dependencies.Visits,
     settings: dependencies.Settings,
+    hub: dependencies.WholeHub,
 ) -> _Home:
     return _Home(
         request,
@@ -180,6 +189,7 @@ async def _home(
         keeping,
         visits,
         settings,
+        hub,
     )
 
 

@@ -28,6 +28,11 @@ def url_part(owner: User, server_name: str) -> str:
     return names.url_name(owner.name) + (f"/{names.url_name(server_name)}" if server_name else "")
 
 
+def version_of(server: Server) -> str:
+    """Return what changes with each write of the server's record; activity is none."""
+    return str(server.revision)
+
+
 def server_view(spawning: Spawning, origins: Origins, owner: User, server: Server) -> dict[str, Any]:
     """Return what the pages show of *server*."""
     where = url_part(owner, server.name)
@@ -42,6 +47,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "delete_url": f"/hub/delete/{where}",
         "failure": failure_view(server),
         "share_url": f"/hub/share/{where}",
+        "version": version_of(server),
         "limits_reached": [
             {
                 "resource": one.resource.value,

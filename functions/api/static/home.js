@@ -34,3 +34,33 @@ document.addEventListener("visibilitychange", askAll);
 setInterval(() => {
   if (!document.hidden) ask([...document.querySelectorAll("[data-server]:has([data-stops])")].filter(isNear));
 }, ASK_EVERY * 1000);
+
+// Follows the servers by a stream while somebody looks at the page. Without one, hubless.js polls.
+const news = document.querySelector("[data-changes]");
+const versionOf = (versions, item) => versions[item.dataset.server.slice(item.dataset.server.lastIndexOf("/") + 1)] ?? "";
+const isLive = (yes) => document.body.toggleAttribute("data-live", yes);
+let source = null;
+function follow() {
+  if (document.hidden || source?.readyState === EventSource.CLOSED) return; // a hub without room answers once
+  if (source) return;
+  source = new EventSource(news.dataset.changes);
+  source.addEventListener("open", () => isLive(true));
+  source.addEventListener("error", () => isLive(false));
+  source.addEventListener("message", (message) => {
+    const versions = JSON.parse(message.data);
+    ask([...document.querySelectorAll("[data-server]")].filter((item) => versionOf(versions, item) !== item.dataset.version));
+  });
+}
+function leave() {
+  isLive(false);
+  if (source?.readyState !== EventSource.CLOSED) {
+    source?.close();
+    source = null;
+  }
+}
+if (news) {
+  follow();
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", follow);
+}

@@ -98,7 +98,10 @@ async function refreshServers(items) {
   const news = [];
   for (const item of items) {
     const after = fresh.get(item.dataset.server);
-    if (!after) continue;
+    if (!after) {
+      if (fresh.size && !item.contains(document.activeElement)) item.remove(); // deleted in another tab
+      continue;
+    }
     const isNews = after.dataset.phase !== item.dataset.phase;
     // What somebody works with stays, until there is news.
     if (!isNews && (item.contains(document.activeElement) || item.querySelector("details[open]"))) continue;
@@ -117,7 +120,7 @@ async function refreshServers(items) {
 document.addEventListener("servers-asked", (event) => refreshServers(event.detail).catch(() => {}));
 
 async function poll() {
-  const items = document.hidden ? [] : pendingServers();
+  const items = document.hidden || document.body.hasAttribute("data-live") ? [] : pendingServers();
   const changed = await Promise.all(items.map(hasChanged));
   if (changed.includes(true)) await refreshServers(items.filter((_, index) => changed[index]));
 }

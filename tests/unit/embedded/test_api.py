@@ -182,3 +182,26 @@ def test_the_api_may_open_a_file_for_each_place(
     monkeypatch.setattr(resource, "setrlimit", lambda _, both: limits.append(both))
     allow_open_files(4000)
     assert limits[-1] == (expected, hard)
+
+
+def test_streams_of_open_pages_end_before_the_process_waits_for_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Supervisor:
+        def send_event(self, _event: str) -> None:
+            pass
+
+    monkeypatch.setattr(api.ipc, "listen", lambda *_: None)
+    config = uvicorn.Config(lambda *_: None, log_config=None)  # type: ignore[arg-type, return-value]  # nothing is asked
+    config.load()
+    done: list[str] = []
+    server = api.Server(config, Supervisor(), lambda: done.append("tick"), lambda: done.append("end"))  # type: ignore[arg-type]
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.main_loop())
+        while "tick" not in done:
+            await asyncio.sleep(0)
+        assert "end" not in done
+        server._on_event(None)
+        await asyncio.wait_for(serving, 5)
+
+    asyncio.run(serve())
+    assert done[-1] == "end"

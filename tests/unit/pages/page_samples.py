@@ -100,6 +100,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "chosen": [],
         "stopped_because": "You stopped this server" if state == "stopped" else "",
         "since": WAS,
+        "version": "7",
         "next_stop": None,
         "may_keep": False,
         "times_kept": 0,
@@ -250,6 +251,7 @@ home = {
     "named_shown": 8,
     "longest_name": 255,
     "refreshes": False,
+    "changes_url": "",
     "may_share": True,
     "visits": [],
 }
