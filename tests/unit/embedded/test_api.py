@@ -193,15 +193,15 @@ def test_streams_of_open_pages_end_before_the_process_waits_for_requests(monkeyp
     config = uvicorn.Config(lambda *_: None, log_config=None)  # type: ignore[arg-type, return-value]  # nothing is asked
     config.load()
     done: list[str] = []
-    server = api.Server(config, Supervisor(), lambda: done.append("tick"), lambda: done.append("end"))  # type: ignore[arg-type]
+    ticked = asyncio.Event()
+    server = api.Server(config, Supervisor(), ticked.set, lambda: done.append("end"))  # type: ignore[arg-type]
 
     async def serve() -> None:
         serving = asyncio.create_task(server.main_loop())
-        while "tick" not in done:
-            await asyncio.sleep(0)
-        assert "end" not in done
+        await asyncio.wait_for(ticked.wait(), 5)
+        assert done == []
         server._on_event(None)
         await asyncio.wait_for(serving, 5)
 
     asyncio.run(serve())
-    assert done[-1] == "end"
+    assert done == ["end"]
