@@ -13,6 +13,7 @@ import click
 from embedded import moving, opening
 from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
+from embedded.usage_report import usage
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
 from operations.trial.command import trial
@@ -31,7 +32,7 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings):
+for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings, usage):
     main.add_command(_command)
 
 

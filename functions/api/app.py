@@ -40,6 +40,7 @@ from functions.api.pages import (
     spawn,
     token,
     unrouted,
+    usage,
 )
 from functions.api.pages import groups as group_pages
 from functions.api.request_metrics import RequestMetrics
@@ -61,6 +62,7 @@ from functions.api.routes import hub as hub_routes
 from functions.api.routes import lti as lti_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
+from functions.api.routes import usage as usage_routes
 from functions.api.version import VERSION
 from functions.api.watchers import ALL_PLACES, Watchers
 from hubless.bootstrap.hub import Hub
@@ -83,6 +85,7 @@ API = (
     authorizations,
     oauth,
     lti_routes,
+    usage_routes,
     documentation,
 )
 PAGES = (
@@ -112,6 +115,7 @@ PAGES = (
     providers,
     sign_up,
     preferences,
+    usage,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import hubless.services.spawning
     import hubless.services.stopping
     import hubless.services.tokens
+    import hubless.services.usage_reports
     import hubless.services.user_removal
     import hubless.services.visits
     import hubless.settings
@@ -116,5 +117,6 @@ Stopping = Annotated["hubless.services.stopping.Stopping", _part("stopping")]
 Tokens = Annotated["hubless.services.tokens.Tokens", _part("tokens")]
 TokenStore = Annotated["hubless.ports.tokens.TokenStore", _part("token_store")]
 Visits = Annotated["hubless.services.visits.Visits", _part("visits")]
+UsageReports = Annotated["hubless.services.usage_reports.UsageReports", _part("usage_reports")]
 Users = Annotated["hubless.ports.users.UserStore", _part("users")]
 EdgeAutosuspend = Annotated["hubless.services.edge_autosuspend.EdgeAutosuspend", _part("edge_autosuspend")]

@@ -160,6 +160,49 @@ class SignUp(TypedDict):
     waits_for_admin: bool
 
 
+class _Amounts(TypedDict):
+    launches: int
+    hours: float
+    cpu_hours: float
+    gb_hours: float
+    gpu_hours: float
+    cost: str
+
+
+@_closed
+class UsageRow(_Amounts):
+    """What one user, group or profile used: launches that began, hours, and the cost as a decimal number."""
+
+    subject: str
+    name: str
+
+
+@_closed
+class UsageOfMonth(TypedDict):
+    """What all servers used in a month; the largest time first."""
+
+    month: str
+    by: str
+    currency: str
+    rows: list[UsageRow]
+
+
+@_closed
+class UsageDay(_Amounts):
+    """What was used on one day in UTC."""
+
+    day: str
+
+
+@_closed
+class UsageOfDays(TypedDict):
+    """What was used on each day of a month."""
+
+    month: str
+    currency: str
+    days: list[UsageDay]
+
+
 @_closed
 class SignUps(TypedDict):
     """The sign-ups that wait, the oldest first."""

@@ -1,7 +1,9 @@
 """The command line, on a store of its own and without starting a hub."""
 
 import contextlib
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from embedded import data_folder
 from embedded.cli import main
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
+from hubless.domain.metering import Metering
 from hubless.domain.second_factors import AuthenticatorApp, Factors
+from hubless.domain.usage import Usage
 from hubless.settings import parse
 from tests.doubles.smtp import smtp_double
 from tests.support.free_port import free_port
@@ -372,3 +376,25 @@ def test_an_operator_resets_second_factors(shell: Shell) -> None:
     assert answer.output == "ada has no second factor any more, and logs in with the password alone.\n"
     with machine_hub(shell) as hub:
         assert hub.second_factors.of(hub.accounts.find("ada")).reset_by == "An operator of this hub"
+
+
+def test_the_usage_of_a_month_is_printed(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+    with machine_hub(shell) as hub:
+        ada = hub.users.find("ada")
+        assert ada is not None
+        began = datetime(2026, 11, 24, 9, tzinfo=UTC)
+        size = Metering(1000, 2048, 0, 250_000, "$", ("physics",))
+        hub.usage.add(Usage("l1", "s1", ada.id, "lab", began, began + timedelta(hours=8), "stopped", size))
+
+    table = shell.run("usage", "--month", "2026-11").output.splitlines()
+
+    assert [line.split() for line in table] == [
+        ["NAME", "HOURS", "CPU", "HOURS", "GB", "HOURS", "GPU", "HOURS", "STARTS", "COST"],
+        ["ada", "8.0", "8.0", "16.0", "0.0", "1", "2.00"],
+    ]
+    found = json.loads(shell.run("usage", "--month", "2026-11", "--by", "group", "--json").output)
+    assert [(row["name"], row["cost"]) for row in found["rows"]] == [("physics", "2.000000")]
+    assert shell.run("usage", "--month", "2026-11", "--csv").output.splitlines()[1].startswith("2026-11,user,u")
+    refused = shell.run("usage", "--month", "november")
+    assert (refused.exit_code, "write it as 2026-11" in refused.output) == (1, True)

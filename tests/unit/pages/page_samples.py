@@ -6,6 +6,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from functions.api.admin_pages import admin_pages
+from functions.api.bar_charts import bar_chart
 from functions.api.markdown_text import markdown
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
@@ -849,6 +850,45 @@ MANY_IDENTITIES = {
     "given": part(share_row(user="bob"), share_row(server="lab", group="staff")),
 }
 
+DAYS = [(f"2026-11-{day:02}", day % 7 * 3.5, f"{day % 7 * 3.5:.1f}") for day in range(1, 31)]
+SUMS = {
+    "launches": 12,
+    "hours": "1234.5",
+    "cpu_hours": "2469.0",
+    "gb_hours": "4938.0",
+    "gpu_hours": "",
+    "cost": "$61.70",
+}
+usage = {
+    "month": "2026-11",
+    "month_name": "November 2026",
+    "is_now": True,
+    "earlier_url": "/hub/usage?month=2026-10",
+    "later_url": None,
+    "whole": SUMS | {"gpu_hours": "3.0"},
+    "hours_chart": bar_chart(DAYS),
+    "cost_chart": bar_chart([(day, amount / 20, f"${amount / 20:.2f}") for day, amount, _ in DAYS]),
+    "days": [SUMS | {"day": day, "servers": "51.44"} for day, _, _ in DAYS if day != "2026-11-08"],
+    "csv_url": "/hub/usage?month=2026-11&format=csv",
+    "json_url": "/hub/usage?month=2026-11&format=json",
+}
+NO_USAGE = {"days": [], "cost_chart": None, "is_now": False, "later_url": "/hub/usage?month=2026-12"}
+admin_usage = usage | {
+    "by": "user",
+    "of": "",
+    "kinds": [
+        {"name": name, "title": title, "url": f"/hub/admin/usage?month=2026-11&by={name}"}
+        for name, title in (("user", "People"), ("group", "Groups"), ("profile", "Server types"))
+    ],
+    "whole_url": "/hub/admin/usage?month=2026-11&by=user",
+    "rows": [
+        SUMS | {"name": name, "url": f"/hub/admin/usage?of={number}", "share": 100 / (number + 1), "files": files}
+        for number, (name, files) in enumerate((("alice", "3.1 GB"), ("a-very-long-name" * 3, ""), ("", "")))
+    ],
+    "hidden_rows": 1,
+    "running": 2,
+}
+
 PAGES = {
     "account_with_many_logins": ("account.html", frame(ALICE) | account | MANY_IDENTITIES),
     "account": ("account.html", frame(ALICE) | account),
@@ -1194,6 +1234,14 @@ PAGES = {
         | admin_logins
         | {"identities": MANY_IDENTITIES["identities"], "chosen": "github", "subject": "1001", "label": "zoe"}
         | {"error": "This identity is linked to another user"},
+    ),
+    "usage": ("usage.html", frame(ALICE) | usage),
+    "usage_empty": ("usage.html", frame(ALICE) | usage | NO_USAGE),
+    "admin_usage": ("admin_usage.html", frame(ROOT) | admin_usage),
+    "admin_usage_of_one": ("admin_usage.html", frame(ROOT, theme="dark") | admin_usage | {"of": "alice"}),
+    "admin_usage_empty": (
+        "admin_usage.html",
+        frame(ROOT) | admin_usage | NO_USAGE | {"rows": [], "by": "group", "hidden_rows": 0},
     ),
     "oauth": ("oauth.html", frame(ALICE) | oauth),
     "oauth_other": ("oauth.html", frame(ROOT) | oauth | {"for_owner": "alice", "scopes": [], "client_url": ""}),

@@ -1,0 +1,133 @@
+"""Pages, files and addresses of usage."""
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.metering import Metering
+from hubless.domain.usage import Usage
+from hubless.domain.users import Group
+from tests.api.hub import An, build_hub
+
+ROLES = """
+[hub]
+currency = "EUR "
+[login]
+kind = "shared-password"
+password = "a long password"
+admins = ["root"]
+shared_password_opens_admins = true
+[[services]]
+name = "admin"
+token = "admin-service-token-0123456789"
+admin = true
+[[services]]
+name = "finance"
+token = "finance-service-token-0123456789"
+[[roles]]
+name = "finance"
+scopes = ["read:servers"]
+services = ["finance"]
+"""
+SIZE = Metering(2000, 4096, 0, 500_000, "EUR ", ("=physics",))
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    made = build_hub(tmp_path_factory.mktemp("hub"), ROLES)
+    alice = made.user("alice")
+    made.user("bob")
+    made.hub.groups.create(Group("g1", "=physics", users=("alice",)))
+    made.now = made.hub.clock.now().replace(day=15, hour=12, minute=0, second=0, microsecond=0)
+    made.month = f"{made.now:%Y-%m}"
+    for number, (owner, hours) in enumerate(((alice.id, 10), (alice.id, 2), ("u-gone", 3))):
+        made.hub.usage.add(
+            Usage(f"l{number}", "s1", owner, "lab", made.now - timedelta(hours=hours), made.now, "stopped", SIZE)
+        )
+    yield made
+    made.close()
+
+
+def rows(answer):
+    return {row["name"]: (row["hours"], row["cost"]) for row in answer.json()["rows"]}
+
+
+def test_the_api_has_the_totals_of_a_month(hub):
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    answer = admin.get(f"/usage?month={hub.month}")
+    assert rows(answer) == {"alice": (12, "6.000000"), "": (3, "1.500000")}
+    assert (answer.json()["currency"], answer.json()["by"]) == ("EUR ", "user")
+    assert rows(admin.get(f"/usage?month={hub.month}&by=hub")) == {"": (15, "7.500000")}
+    assert rows(admin.get(f"/usage?month={hub.month}&by=profile")) == {"lab": (15, "7.500000")}
+    assert rows(admin.get("/usage?month=2019-01&by=group")) == {}
+
+
+def test_the_api_has_the_days_of_one(hub):
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    days = admin.get(f"/usage/days?month={hub.month}&by=user&subject=alice").json()["days"]
+    assert [(day["day"][-2:], day["hours"]) for day in days if day["hours"]] == [("15", 12)]
+    assert len(days) >= 28
+    whole = admin.get(f"/usage/days?month={hub.month}").json()["days"]
+    assert sum(day["hours"] for day in whole) == 15
+    removed = admin.get(f"/usage/days?month={hub.month}&by=user&subject=u-gone").json()["days"]
+    assert sum(day["hours"] for day in removed) == 3
+
+
+@pytest.mark.parametrize("query", ["month=2026-13", "month=nov", "by=planet", "format=xml", f"month={'9' * 5000}"])
+def test_a_query_that_means_nothing_is_refused(hub, query):
+    admin, root = hub.as_token(An.ADMIN_TOKEN), hub.browser("root")
+    assert admin.get(f"/usage?{query}").status_code == 400
+    assert root.get(f"/hub/admin/usage?{query}").status_code == 400
+    if "by" not in query:
+        assert admin.get(f"/users/alice/usage?{query}").status_code == 400
+        assert hub.browser("alice").get(f"/hub/usage?{query}").status_code == 400
+
+
+def test_names_of_groups_need_their_own_scope(hub):
+    finance = hub.as_token("finance-service-token-0123456789")
+    assert finance.get("/usage").status_code == 200
+    for refused in ("/usage?by=group", "/usage/days?by=group&subject=physics"):
+        assert "list:groups" in finance.get(refused).json()["message"]
+
+
+def test_people_read_their_own_usage_only(hub):
+    alice = hub.as_user("alice")
+    days = alice.get(f"/users/alice/usage?month={hub.month}").json()["days"]
+    assert sum(day["hours"] for day in days) == 12
+    assert alice.get("/usage").status_code == 403
+    assert alice.get("/usage/days").status_code == 403
+    assert alice.get("/users/bob/usage").status_code == 404
+    assert hub.browser("alice").get("/hub/admin/usage").status_code == 403
+
+
+def test_a_file_holds_no_formulas(hub):
+    answer = hub.browser("root").get(f"/hub/admin/usage?month={hub.month}&by=group&format=csv")
+    assert answer.headers["content-disposition"] == f'attachment; filename="usage-{hub.month}-group.csv"'
+    found = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["name"], row["hours"], row["cost"], row["currency"]) for row in found] == [
+        ("'=physics", "15.0", "7.500000", "EUR ")
+    ]
+
+
+def test_an_admin_sees_who_used_what(hub):
+    root = hub.browser("root")
+    page = root.get(f"/hub/admin/usage?month={hub.month}").text
+    for shown in ("alice", "A removed user", "EUR 7.50", "15.0", "Groups", "<svg", "Table of days", "month="):
+        assert shown in page
+    one = root.get(f"/hub/admin/usage?month={hub.month}&by=user&of=alice").text
+    assert "EUR 6.00" in one
+    assert "Show the whole hub" in one
+    assert "Later month" in root.get("/hub/admin/usage?month=2024-02").text
+    assert 'href="/hub/admin/usage"' in root.get("/hub/admin").text
+
+
+def test_everybody_sees_what_their_servers_used(hub):
+    page = hub.browser("alice").get(f"/hub/usage?month={hub.month}").text
+    assert "EUR 6.00" in page
+    assert "12.0" in page
+    assert "No server ran in this month." in hub.browser("bob").get("/hub/usage").text
+    file = hub.browser("alice").get(f"/hub/usage?month={hub.month}&format=json")
+    assert sum(day["hours"] for day in file.json()["days"]) == 12
+    assert file.headers["content-disposition"].endswith(f'-{hub.month}.json"')
