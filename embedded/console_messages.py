@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 from pathlib import Path
-from socket import AddressFamily
 from typing import TYPE_CHECKING, Any
 
 from embedded import isolation
+from hubless.adapters.network_addresses import network_addresses
 from hubless.bootstrap import machine
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
 from hubless.services.accounts import FIRST_ADMIN
@@ -37,16 +36,6 @@ def ready(settings: Settings, facts: Mapping[str, Any], addresses: Callable[[], 
         "",
     ]
     return "\n".join(lines)
-
-
-def network_addresses() -> list[str]:
-    """Return this machine's IPv4 addresses at which other machines may reach it."""
-    import psutil  # noqa: PLC0415 large, and only for a hub that listens to a network
-
-    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
-    every = (one for name, found in psutil.net_if_addrs().items() if name in up for one in found)
-    texts = [one.address for one in every if one.family == AddressFamily.AF_INET]
-    return [text for text in texts if not IPv4Address(text).is_loopback and not IPv4Address(text).is_link_local]
 
 
 def _in_the_network(settings: Settings, addresses: Callable[[], list[str]]) -> list[str]:

@@ -23,6 +23,7 @@ class AdminPage:
 
 ADMIN_PAGES = (
     AdminPage("users", _("Users"), "/hub/admin", ("admin-ui",), everywhere=True),
+    AdminPage("people", _("Add people"), "/hub/admin/people", ("admin:users",), everywhere=True),
     AdminPage("groups", _("Groups"), "/hub/admin/groups", ("list:groups",)),
     AdminPage("usage", _("Usage"), "/hub/admin/usage", ("read:servers",), everywhere=True),
 )

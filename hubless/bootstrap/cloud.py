@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
+    from hubless.ports.people_batches import PeopleBatchStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
@@ -354,6 +355,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 
         return DynamoLaunchTimeStore(self._database)
+
+    @cached_property
+    def people_batches(self) -> "PeopleBatchStore":
+        from hubless.adapters.dynamodb.people_batches import DynamoPeopleBatchStore
+
+        return DynamoPeopleBatchStore(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

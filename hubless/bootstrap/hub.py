@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hubless.bootstrap.lti import Lti
     from hubless.domain.admission import AdmissionPolicy
     from hubless.domain.histograms import BucketCount
+    from hubless.domain.hub_addresses import HubAddress
     from hubless.domain.idle_policies import IdlePolicies
     from hubless.domain.lifecycle import Server
     from hubless.domain.limits import Resource
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordHasher, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
+    from hubless.ports.people_batches import PeopleBatchStore
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from hubless.ports.visits import VisitStore
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
+    from hubless.services.adding_people import AddingPeople
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
@@ -278,6 +281,10 @@ class Hub(ABC):
 
     @property
     @abstractmethod
+    def people_batches(self) -> "PeopleBatchStore": ...
+
+    @property
+    @abstractmethod
     def visit_store(self) -> "VisitStore": ...
 
     @property
@@ -391,6 +398,19 @@ class Hub(ABC):
     def origins(self) -> "Origins":
         """Return the addresses at which browsers reach the hub, servers and services."""
         return self.settings.origins
+
+    def address_for_others(self, asked_at: str) -> "HubAddress":
+        """Return the hub's address for links that somebody sends or prints, who asked the hub at *asked_at*."""
+        from hubless.domain.hub_addresses import address_for_others
+
+        hub = self.settings.hub
+        return address_for_others(
+            hub.public_url, asked_at, host=hub.host, port=hub.port, network=self.network_addresses
+        )
+
+    def network_addresses(self) -> list[str]:
+        """Return the machine's addresses in its network; none where the hub has a machine of nobody's."""
+        return []
 
     @property
     def has_passwords(self) -> bool:
@@ -824,6 +844,26 @@ class Hub(ABC):
         )
 
     @cached_property
+    def adding_people(self) -> "AddingPeople":
+        from hubless.services.adding_people import AddingPeople
+
+        return AddingPeople(
+            self.accounts,
+            self.privileges,
+            self.groups,
+            self.passwords,
+            self.emails,
+            self.hasher,
+            self.people_batches,
+            self._sealer("people"),
+            lambda: self.key,
+            self.clock,
+            has_passwords=self.has_passwords,
+            manages_groups=self.manages_groups,
+            at_once=self.import_marks.at_once,
+        )
+
+    @cached_property
     def sign_ups(self) -> "SignUps":
         from hubless.services.sign_ups import SignUpRules, SignUps
 
@@ -1153,6 +1193,7 @@ class Hub(ABC):
             self.pending_logins,
             self.single_use,
             self.sign_up_store,
+            self.people_batches,
             self.preparing_ahead,
             self.usage,
             self.message_is_lost_after,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hubless.ports.password_logins import PasswordLoginStore
     from hubless.ports.passwords import AttemptStore, PasswordStore
     from hubless.ports.pending_logins import PendingLoginStore
+    from hubless.ports.people_batches import PeopleBatchStore
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
     from hubless.ports.second_factors import FactorStore
@@ -75,6 +76,11 @@ class MachineHub(Hub):
 
         as_system_users = self.settings.servers.run_as_system_users
         return super().is_reserved(name) or is_system_user(name, as_system_users=as_system_users)
+
+    def network_addresses(self) -> list[str]:
+        from hubless.adapters.network_addresses import network_addresses
+
+        return network_addresses()
 
     def watcher(self) -> Callable[[], bool]:
         """Return a cheap test that says whether the store may have changed since the last call."""
@@ -215,6 +221,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 
         return SqliteLaunchTimeStore(self._database)
+
+    @cached_property
+    def people_batches(self) -> "PeopleBatchStore":
+        from hubless.adapters.sqlite.people_batches import SqlitePeopleBatchStore
+
+        return SqlitePeopleBatchStore(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

@@ -46,6 +46,7 @@ class KnownFacts:
     holders: Mapping[str, str]  # as `UserStore.holders` returns them
     refusal_of_name: Callable[[str], str]  # what a new user may not be called, or ""
     refusal_of_password: Callable[[str, str, str], str]  # of a name, a password and an e-mail address, or ""
+    refusal_of_groups: Callable[[str, tuple[str, ...]], str]  # why a user of this name may not join these groups, or ""
 
 
 def wanted_name(person: PastedPerson) -> str:
@@ -69,6 +70,8 @@ def _checked(
         email = check_address(person.email) if person.email else ""
         for group in groups:
             names.check_group_name(group)
+        if groups and (refused := facts.refusal_of_groups(facts.holders.get(name, name), groups)):
+            raise InvalidRequestError(refused)
     except HublessError as fault:
         return CheckedPerson(
             person.row,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hubless.domain import names, tokens
 from hubless.domain.bounds import MAX_SECRET_LENGTH
@@ -30,6 +30,11 @@ from hubless.services.password_policy import PasswordPolicy
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
 USED_LINK = _("This link was used, has expired, or was replaced. Ask for a new one.")
+
+
+def link_path(secret: str) -> str:
+    """Return the path of the one-time link with this secret."""
+    return f"/hub/set-password?key={secret}"
 
 
 @value
@@ -86,11 +91,21 @@ class Accounts:
             NameTakenError: naming the first name that looks like another.
             LoginUnavailableError: when a login plug-in does not answer.
         """
+        return self.users.create(self.new_users(user_names, admin=admin))
+
+    def new_users(self, user_names: Iterable[str], *, admin: bool = False) -> list[User]:
+        """Return users of these names who are not stored yet.
+
+        Raises:
+            InvalidRequestError: see `add_many`.
+            NameTakenError: see `add_many`.
+            LoginUnavailableError: see `add_many`.
+        """
         wanted = [names.check_user_name(name) for name in dict.fromkeys(user_names)]
         self._refuse_look_alikes(wanted)
         for name in wanted:
             self.before_adding(name)
-        return self.users.create([self._new(name, admin=admin) for name in wanted])
+        return [self._new(name, admin=admin) for name in wanted]
 
     def new_user(self, name: str, *, admin: bool = False) -> User:
         """Return a user of this name who is not stored yet.
@@ -251,6 +266,15 @@ class Accounts:
         """
         return self._link(self.find(name), limited=limited, lifetime=lifetime)
 
+    def give_link(self, user: User, secret: str, expires_at: datetime, *, limited: bool) -> None:
+        """Store a one-time link with this *secret*, in place of an earlier link of the user; see `password_link`.
+
+        Raises:
+            NotFoundError: when somebody has removed the user.
+        """
+        within = tuple(sorted(self.rights_of(user))) if limited else None
+        self.passwords.add_link(PasswordLink(tokens.sha256(secret), user.id, expires_at, within))
+
     def user_of_link(self, secret: str) -> User | None:
         """Return the user of a valid link, or None, without using the link."""
         if len(secret) > MAX_SECRET_LENGTH:
@@ -360,7 +384,6 @@ class Accounts:
         self.token_store.delete([token.id for token in held if token.server_id is None])
 
     def _link(self, user: User, *, limited: bool = False, lifetime: timedelta = LINK_LIFETIME) -> str:
-        secret, expires_at = new_secret(), self.clock.now() + lifetime
-        within = tuple(sorted(self.rights_of(user))) if limited else None
-        self.passwords.add_link(PasswordLink(tokens.sha256(secret), user.id, expires_at, within))
-        return f"/hub/set-password?key={secret}"
+        secret = new_secret()
+        self.give_link(user, secret, self.clock.now() + lifetime, limited=limited)
+        return link_path(secret)

@@ -26,6 +26,7 @@ from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
 from hubless.ports.leases import LeaseStore
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.pending_logins import PendingLoginStore
+from hubless.ports.people_batches import PeopleBatchStore
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.shares import ShareCodeStore
@@ -122,6 +123,7 @@ class Reaping:
     pending_logins: PendingLoginStore
     single_use: SingleUseStore
     sign_ups: SignUpStore
+    people_batches: PeopleBatchStore
     preparing_ahead: PreparingAhead
     usage: UsageLog
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
@@ -342,6 +344,7 @@ class Reaping:
             "used keys": self.single_use.delete_expired,
             "sign-ups": self.sign_ups.delete_expired,
             "usage of launches": self.usage.delete_expired,
+            "people to add": self.people_batches.delete_expired,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

@@ -19,6 +19,7 @@ from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
+from hubless.domain.people_batches import Batch
 from hubless.domain.routes import EdgeReport, Route, ServerKey
 from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
@@ -38,6 +39,7 @@ from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.password_logins import Guess, LoginFacts, PasswordLoginStore
 from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.pending_logins import PendingLoginStore
+from hubless.ports.people_batches import PeopleBatchStore
 from hubless.ports.routes import RouteStore
 from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
@@ -94,6 +96,7 @@ PORTS = {
     "desired_edge_state": DesiredEdgeStateStore,
     "external_identities": IdentityStore,
     "pending_logins": PendingLoginStore,
+    "people_batches": PeopleBatchStore,
     "single_use": SingleUseStore,
     "auth_states": AuthStateStore,
 }
@@ -115,6 +118,7 @@ AN_IMPORTED_CODE = replace(A_SHARE_CODE, id="sc9", sha256=an_imported_hash("impo
 GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 A_COURSE = a_course()
+A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
 NO_GUESSES = LoginFacts(is_locked=False, as_read=dict.fromkeys(A_GUESS.limits))
@@ -147,6 +151,7 @@ def hub(in_moto):
     made.usage.add(USAGE)
     made.external_identities.link(an_identity())
     made.pending_logins.add(a_pending_login())
+    made.people_batches.add(A_BATCH)
     made.launch_rate_limiter.acquire()
     yield made, Contents().keep()
     made.close()
@@ -356,6 +361,11 @@ USUAL = {
     "pending_logins.delete_expired": lambda s: s.pending_logins.delete_expired(NOW, 500),
     "launch_times.add": lambda s: s.launch_times.add("lab", LaunchTime(NOW, LATER - NOW)),
     "launch_times.of": lambda s: s.launch_times.of("lab"),
+    "people_batches.add": lambda s: s.people_batches.add(replace(A_BATCH, id="new")),
+    "people_batches.get": lambda s: s.people_batches.get(A_BATCH.id, NOW),
+    "people_batches.change": lambda s: s.people_batches.change(A_BATCH, replace(A_BATCH, revision=1)),
+    "people_batches.remove": lambda s: s.people_batches.remove(A_BATCH.id),
+    "people_batches.delete_expired": lambda s: s.people_batches.delete_expired(NOW, 500),
     "visits.put": lambda s: s.visits.put(VISIT),
     "visits.by_role": lambda s: s.visits.by_role("u-alice", NOW, limit=9),
     "visits.by_share": lambda s: s.visits.by_share("u-alice", "s-alice-lab", NOW, limit=9),

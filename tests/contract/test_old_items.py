@@ -19,7 +19,14 @@ from tests.support.stored_items import DATA, end, fill, fill_beside, read, read_
 FILES = sorted(DATA.glob("items-v*.json"))
 AFTERWARDS = NOW + timedelta(hours=2)
 # Good for half a minute, for an hour at most, as long as a login or what proves it, and as long as a lock.
-SHORT_LIVED = {table.QueueDigestItem, table.LeasesItem, table.PendingLoginItem, table.Used, table.AttemptCounter}
+SHORT_LIVED = {
+    table.QueueDigestItem,
+    table.LeasesItem,
+    table.PendingLoginItem,
+    table.PeopleBatchItem,
+    table.Used,
+    table.AttemptCounter,
+}
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)

@@ -33,6 +33,7 @@ from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
 from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
+from hubless.adapters.dynamodb.people_batches import DynamoPeopleBatchStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
 from hubless.adapters.dynamodb.second_factors import DynamoFactorStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
@@ -82,6 +83,7 @@ def stores_of(database, close=lambda: None):
         leases=DynamoLeaseStore(database),
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
+        people_batches=DynamoPeopleBatchStore(database),
         single_use=DynamoSingleUseStore(database),
         launch_times=DynamoLaunchTimeStore(database),
         visits=DynamoVisitStore(database),

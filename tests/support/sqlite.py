@@ -14,6 +14,7 @@ from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
 from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
+from hubless.adapters.sqlite.people_batches import SqlitePeopleBatchStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.second_factors import SqliteFactorStore
@@ -55,6 +56,7 @@ def stores_of(database):
         leases=SqliteLeaseStore(database),
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
+        people_batches=SqlitePeopleBatchStore(database),
         single_use=SqliteSingleUseStore(database),
         launch_times=SqliteLaunchTimeStore(database),
         visits=SqliteVisitStore(database),

@@ -252,6 +252,7 @@ class World:
             self.stores.pending_logins,
             self.stores.single_use,
             self.stores.sign_ups,
+            self.stores.people_batches,
             self.preparing_ahead,
             self.usage,
             active_limit=active_limit,

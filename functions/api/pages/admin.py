@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth.visitors import OwnForm, Person, user_of
+from functions.api.dependencies import hub_of
 from functions.api.flashes import flash
 from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import server_view, url_part
@@ -333,7 +334,7 @@ async def password_link(request: Request, name: str, _form: OwnForm, admin: Admi
     user = admin.subject(name, "admin:users")
     admin.privileges.require_may_act_as(admin.who, user)
     path = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
-    link = (admin.settings.hub.public_url or str(request.base_url)).rstrip("/") + path
+    link = hub_of(request).address_for_others(str(request.base_url)).url + path
     response = RedirectResponse(PAGE, 303)
     show_once(request, response, user_of(admin.who), PAGE, (link,))
     return response

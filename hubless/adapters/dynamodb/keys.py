@@ -146,6 +146,11 @@ def pending_login(state_sha256: str) -> Key:
     return Key(f"LOGIN#{state_sha256}", "LOGIN")
 
 
+def people_batch(batch_id: str) -> Key:
+    """Return the key of a batch of people."""
+    return Key(f"PEOPLE#{digest(batch_id)}", "BATCH")
+
+
 def used(key: str) -> Key:
     """Return the key of what was used once."""
     return Key(f"USED#{digest(key)}", "USED")

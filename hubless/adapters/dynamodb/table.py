@@ -303,6 +303,15 @@ class PendingLoginItem(Item):
     expires_at = Instant()
 
 
+class PeopleBatchItem(Item):
+    """People whom somebody adds together."""
+
+    user_id = UnicodeAttribute()
+    expires_at = Instant()
+    sealed = UnicodeAttribute()
+    revision = NumberAttribute()
+
+
 class Used(Item):
     """Something that was used, and may not be used again."""
 

@@ -484,6 +484,18 @@ CREATE TABLE launch_times (
 ) STRICT, WITHOUT ROWID;
 """
 
+# People whom somebody adds together.
+_PEOPLE_BATCHES = """
+CREATE TABLE people_batches (
+    id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    sealed TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX people_batches_by_expiry ON people_batches (expires_at);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -514,5 +526,6 @@ STEPS = (
     _USAGE_TOTALS,
     _USER_TABLE,
     _LAUNCH_TIMES,
+    _PEOPLE_BATCHES,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -11,6 +11,7 @@ def check(text, *, holders=None, reserved="", easy="", more_groups=()):
         holders or {},
         lambda name: "No such name" if name == reserved else "",
         lambda _name, password, _email: "Too easy" if password == easy else "",
+        lambda _name, groups: "Not this group" if "secret" in groups else "",
     )
     return checked(people(table, table.columns), facts, more_groups=more_groups)
 
@@ -42,6 +43,7 @@ def test_a_name_from_before_names_were_composed_is_known():
         ("user;class\nanna;a/b", "Invalid group name"),
         ("user;password\nanna;1", "Too easy"),
         ("user\nroot", "No such name"),
+        ("user;class\nanna;10b,secret", "Not this group"),
         ("user\naliсe", "mixes letters"),
         ("user\nбов", "looks like bob, who is a user already"),
     ],

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from functions.api.admin_pages import admin_pages
 from functions.api.bar_charts import bar_chart
 from functions.api.markdown_text import markdown
+from functions.api.pages.people import LABELS
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
 from functions.api.themes import Look
@@ -534,6 +535,88 @@ PEOPLE = [
         "home_is_over": False,
     },
 ]
+people = {
+    "has_passwords": True,
+    "manages_groups": False,
+    "may_make_admins": True,
+    "days_offered": (1, 3, 7, 14, 30),
+    "groups": "physics, 10b",
+    "links": "new",
+    "days": 7,
+    "admin": False,
+}
+people_form = people | {"text": "", "error": None}
+
+
+def line(name, **facts):
+    fields = {"full_name": "", "email": "", "groups": ("10b",), "has_password": False, "is_known": False, "fault": ""}
+    return {"line": 4, "name": name} | fields | facts
+
+
+people_preview = people | {
+    "action": "/hub/admin/people/0123456789abcdef0123456789abcdef",
+    "error": None,
+    "columns": [
+        {"number": 1, "title": "Name", "example": "Müller", "kind": "last"},
+        {"number": 2, "title": "", "example": "Anna", "kind": "first"},
+        {"number": 3, "title": "Kennwort", "example": "", "kind": "password"},
+    ],
+    "is_sure": True,
+    "labels": LABELS,
+    "good": [
+        line("anna.mueller", full_name="Anna Müller", email="anna.mueller@school.example"),
+        line("bert", is_known=True),
+        line("carl", has_password=True, groups=()),
+    ],
+    "bad": [],
+    "box": "",
+    "new_groups": ["10b"],
+}
+BAD_LINES = {
+    "bad": [
+        line("a/b", fault="Invalid username: 'a/b' has a slash"),
+        line("x", line=17, fault="'x' is on line 3 already."),
+    ],
+    "box": "a/b;10b\nx;10b",
+}
+SECRET_LINK = "https://jupyter.school.example/hub/set-password?key=01ab23cd45ef67gh"
+
+
+def added(name, **facts):
+    return {
+        "name": name,
+        "full_name": "Anna Müller",
+        "groups": ("10b",),
+        "is_new": True,
+        "is_lost": False,
+        "link": SECRET_LINK,
+    } | facts
+
+
+people_added = people | {
+    "place": "/hub/admin/people/0123456789abcdef0123456789abcdef",
+    "rows": [
+        added("anna.mueller"),
+        added("bert", full_name="", is_new=False, link=""),
+        added("carl", link=""),
+        added("dora", is_lost=True, link=""),
+    ],
+    "number_new": 2,
+    "has_links": True,
+    "all_links": f"anna.mueller\t{SECRET_LINK}",
+    "until": WAS,
+    "is_only_here": False,
+    "address": "https://jupyter.school.example",
+    "rest": "",
+    "rest_columns": [],
+}
+people_print = {
+    "rows": [added(name) | {"code": qr_code(SECRET_LINK)} for name in ("anna.mueller", "bert")],
+    "until": WAS,
+    "address": "https://jupyter.school.example",
+    "is_only_here": False,
+    "back": "/hub/admin/people/0123456789abcdef0123456789abcdef",
+}
 admin_logins = {
     "name": "zoë o'neil@uni.example",
     "identities": [],
@@ -1227,6 +1310,35 @@ PAGES = {
         | GIVES
         | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"},
     ),
+    "people": ("people.html", frame(ROOT) | people_form),
+    "people_refused": (
+        "people.html",
+        frame(ROOT) | people_form | {"text": "anna\nbert", "admin": True, "error": "Line 2 has more than 40 columns."},
+    ),
+    "people_without_passwords": (
+        "people.html",
+        frame(ROOT) | people_form | {"has_passwords": False, "manages_groups": True, "may_make_admins": False},
+    ),
+    "people_preview": ("people_preview.html", frame(ROOT) | people_preview),
+    "people_preview_guessed": (
+        "people_preview.html",
+        frame(ROOT) | people_preview | BAD_LINES | {"is_sure": False, "admin": True, "error": "Nobody here"},
+    ),
+    "people_preview_bad": (
+        "people_preview.html",
+        frame(ROOT) | people_preview | BAD_LINES | {"good": [], "columns": [], "new_groups": []},
+    ),
+    "people_added": ("people_added.html", frame(ROOT) | people_added),
+    "people_added_here": (
+        "people_added.html",
+        frame(ROOT) | people_added | {"is_only_here": True, "rest": "a/b", "rest_columns": ["user"], "admin": True},
+    ),
+    "people_added_without_links": (
+        "people_added.html",
+        frame(ROOT) | people_added | {"has_links": False, "rows": [added("carl", link="")], "number_new": 1},
+    ),
+    "people_print": ("people_print.html", frame(ROOT) | people_print),
+    "people_print_here": ("people_print.html", frame(ROOT) | people_print | {"is_only_here": True}),
     "admin_logins": ("admin_logins.html", frame(ROOT) | admin_logins),
     "admin_logins_refused": (
         "admin_logins.html",

@@ -1,0 +1,67 @@
+"""Batches of people: what somebody pasted to add people, what was done, and the one-time links that came of it."""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from hubless.domain.values import value
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like a digit, because people type them
+_BASE32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
+_SECRET_BYTES: Final = 10  # 80 bits, of which the store keeps a hash: nobody tries so many within a link's days
+
+
+class Links(StrEnum):
+    """Who gets a one-time link to choose a password."""
+
+    NEW = "new"  # new users to whom no password was given
+    ALL = "all"  # and those who are here already
+    NONE = "none"
+
+
+class Stage(StrEnum):
+    """How far a batch is."""
+
+    DRAFT = "draft"
+    ADDING = "adding"
+    DONE = "done"
+
+
+@value
+class Batch:
+    """A batch as the store keeps it. Its *id* is part of a page's address, and is shown to nobody but its maker."""
+
+    id: str
+    user_id: str  # who adds people
+    expires_at: datetime
+    sealed: str = field(repr=False)
+    revision: int = 0
+
+
+@value
+class AddedPerson:
+    """One person of a batch that is being added, or was."""
+
+    user_id: str
+    name: str
+    is_new: bool
+    full_name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+    gets_link: bool = False
+    password_hash: str = field(default="", repr=False)
+    admin: bool = False
+    is_lost: bool = False  # somebody else took the name, or removed the user, while the batch was added
+
+
+def link_secret(key: bytes, batch_id: str, user_id: str) -> str:
+    """Return the secret of a one-time link of a batch, the same each time; the store keeps its hash alone.
+
+    It has sixteen digits and letters, so that people can type it from paper.
+    """
+    mac = hmac.digest(key, f"link of people:{batch_id}:{user_id}".encode(), hashlib.sha256)
+    return base64.b32encode(mac[:_SECRET_BYTES]).decode().translate(_BASE32)
