@@ -15,6 +15,7 @@ from embedded.ipc import Channel, ChildConfig
 from functions.reaper import sweep as reaper
 from functions.spawn import dispatch as spawn
 from hubless.bootstrap import machine
+from hubless.bootstrap.hub import note_settings
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
@@ -154,6 +155,7 @@ class Worker:
 def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Work until the supervisor ends this process, or has died."""
     hub = machine.build(settings)
+    note_settings(hub)
     worker = Worker(hub, settings)
 
     def on_event(event: str | None) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import hubless.services.accounts
     import hubless.services.activity
     import hubless.services.adding_people
+    import hubless.services.auditing
     import hubless.services.auth_states
     import hubless.services.authorizations
     import hubless.services.edge_autosuspend
@@ -85,6 +86,7 @@ WholeHub = Annotated["Hub", Depends(_hub)]
 Accounts = Annotated["hubless.services.accounts.Accounts", _part("accounts")]
 Activity = Annotated["hubless.services.activity.Activity", _part("activity")]
 AddingPeople = Annotated["hubless.services.adding_people.AddingPeople", _part("adding_people")]
+Auditing = Annotated["hubless.services.auditing.Auditing", _part("auditing")]
 AuthStates = Annotated["hubless.services.auth_states.AuthStates", _part("kept_auth_states")]
 Authorizations = Annotated["hubless.services.authorizations.Authorizations", _part("authorizations")]
 Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]

@@ -13,7 +13,7 @@ from typing import Any
 
 from functions.reaper.sweep import handle
 from hubless.bootstrap.cloud import entry
-from hubless.bootstrap.hub import Hub, apply_settings
+from hubless.bootstrap.hub import Hub, apply_settings, note_settings
 from hubless.domain.errors import HublessError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 def _apply_settings_once(hub: Hub) -> None:
     """Create admins and groups of settings, once per environment: new settings come with new environments."""
     apply_settings(hub)
+    note_settings(hub)
 
 
 def _sweep(hub: Hub, event: Mapping[str, Any], context: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hubless.domain.profiles import Profile
     from hubless.domain.tariffs import Meter
     from hubless.ports.archives import ImportMarkStore
+    from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
@@ -361,6 +362,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.people_batches import DynamoPeopleBatchStore
 
         return DynamoPeopleBatchStore(self._database)
+
+    @cached_property
+    def audit_log(self) -> "AuditLog":
+        from hubless.adapters.dynamodb.audit import DynamoAuditLog
+
+        return DynamoAuditLog(self._database, self.settings.audit.keep)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

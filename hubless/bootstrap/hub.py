@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubless.domain.tariffs import Meter
     from hubless.domain.users import User
     from hubless.ports.archives import ImportMarkStore
+    from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.clock import Clock
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.adding_people import AddingPeople
+    from hubless.services.auditing import Auditing
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
@@ -282,6 +284,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def people_batches(self) -> "PeopleBatchStore": ...
+
+    @property
+    @abstractmethod
+    def audit_log(self) -> "AuditLog": ...
 
     @property
     @abstractmethod
@@ -970,19 +976,27 @@ class Hub(ABC):
             self.single_use,
             self.login_throttle,
             self.logins,
+            self.auditing.exchanged,
         )
 
     @cached_property
     def authorizations(self) -> "Authorizations":
         from hubless.services.authorizations import Authorizations
 
-        return Authorizations(self.clients, self.token_store, self.identities, self.clock, self.visits)
+        told = self.auditing.authorized
+        return Authorizations(self.clients, self.token_store, self.identities, self.clock, self.visits, told)
 
     @cached_property
     def visits(self) -> "Visits":
         from hubless.services.visits import Visits
 
-        return Visits(self.visit_store, self.servers, self.users, self.clock)
+        return Visits(self.visit_store, self.servers, self.users, self.clock, self.auditing.opened)
+
+    @cached_property
+    def auditing(self) -> "Auditing":
+        from hubless.services.auditing import Auditing
+
+        return Auditing(self.audit_log, self.clock, self.settings.audit.keep)
 
     @cached_property
     def credentials(self) -> "Credentials":
@@ -1199,6 +1213,7 @@ class Hub(ABC):
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
+            self.auditing.delete_old,
         )
 
     @cached_property
@@ -1317,6 +1332,13 @@ def apply_settings(hub: Hub) -> None:
             accounts.add_many(users)
         if hub.groups.find(name) is None:
             hub.groups.create(Group(new_id("g", hub.clock.now()), name, tuple(group.users), dict(group.properties)))
+
+
+def note_settings(hub: Hub) -> None:
+    """Record which tables of the settings have changed since the hub last started; never their values."""
+    from hubless.settings.digests import digests_of
+
+    hub.auditing.note_settings(digests_of(hub.settings, hub.key))
 
 
 def _prepare_if_possible(hub: Hub, name: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hubless.domain.histograms import BucketCount
     from hubless.domain.limits import Resource
     from hubless.ports.archives import ImportMarkStore
+    from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
@@ -227,6 +228,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.people_batches import SqlitePeopleBatchStore
 
         return SqlitePeopleBatchStore(self._database)
+
+    @cached_property
+    def audit_log(self) -> "AuditLog":
+        from hubless.adapters.sqlite.audit import SqliteAuditLog
+
+        return SqliteAuditLog(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

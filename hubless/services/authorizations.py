@@ -1,7 +1,7 @@
 """OAuth authorizations: which scopes a user grants to a client, whether to ask for consent, codes and tokens."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from hubless.domain import scopes
@@ -42,6 +42,7 @@ class Authorizations:
     identities: Identities
     clock: Clock
     visits: Visits
+    tell: Callable[[User, Client, Token], None] = lambda _user, _client, _token: None  # of a token that is issued
 
     def may_request(self, client: Client, wanted: Iterable[str]) -> bool:
         """Say whether *client* may request these scopes: access, the user's identity, and its allowed scopes."""
@@ -136,6 +137,7 @@ class Authorizations:
         self.tokens.create(token)
         self.tokens.keep_newest(grant.session_id, grant.client.id, KEPT_TOKENS)
         logger.info("user %s has a token for client %s from now on", grant.user.name, grant.client.id)
+        self.tell(grant.user, grant.client, token)
         return token
 
 

@@ -129,6 +129,7 @@ class Reaping:
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
+    delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -345,6 +346,7 @@ class Reaping:
             "sign-ups": self.sign_ups.delete_expired,
             "usage of launches": self.usage.delete_expired,
             "people to add": self.people_batches.delete_expired,
+            "audit records": self.delete_old_acts,
         }
         for key, tidy in tidying.items():
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))

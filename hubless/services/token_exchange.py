@@ -4,6 +4,7 @@ Nothing is created for users or services that the hub does not know. A proof wit
 """
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from hubless.domain import scopes
@@ -76,6 +77,7 @@ class TokenExchange:
     used: SingleUseStore
     throttle: LoginThrottle
     logins: Logins
+    tell: Callable[[WorkloadRule, Token, str], None] = lambda _rule, _token, _address: None  # of a token that is issued
 
     def exchange(self, request: ExchangeRequest, address: str) -> ExchangedToken | ExchangeRefusal | LockedOut:
         """Return a token for the workload that *request* proves, which came from *address*.
@@ -161,6 +163,7 @@ class TokenExchange:
             address,
             " ".join(token.scopes),
         )
+        self.tell(rule, token, address)
         return ExchangedToken(token, secret)
 
     def _refused(self, refusal: ExchangeRefusal, address: str) -> ExchangeRefusal:

@@ -1,6 +1,7 @@
 """Visits: records who logs in at somebody else's server, and shows it to the owner."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from hubless.domain.lifecycle import Server
@@ -24,6 +25,7 @@ class Visits:
     servers: ServerStore
     users: UserStore
     clock: Clock
+    tell: Callable[[Visit, str], None] = lambda _visit, _owner: None  # of a new visit, and its owner's name
 
     def note(self, visitor: User, client: Client) -> None:
         """Record that *visitor* logs in at the server of *client*; nothing if it is no server, or the visitor's own."""
@@ -33,17 +35,17 @@ class Visits:
         if server is None or owner is None:
             return
         by_role = not is_shared(visitor, owner, server)
-        self.store.put(
-            Visit(
-                owner.id,
-                server.id,
-                server.display_name or server.name,
-                visitor.id,
-                visitor.name,
-                by_role,
-                self.clock.now(),
-            )
+        visit = Visit(
+            owner.id,
+            server.id,
+            server.display_name or server.name,
+            visitor.id,
+            visitor.name,
+            by_role,
+            self.clock.now(),
         )
+        self.store.put(visit)
+        self.tell(visit, owner.name)
         how = "by a role" if by_role else "by a share"
         logger.info("user %s opens the server %s/%s %s", visitor.name, owner.name, server.name, how)
 

@@ -25,6 +25,7 @@ from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
+from hubless.settings.audit import AuditSettings, checked_audit
 from hubless.settings.environment import ENVIRON
 from hubless.settings.login_proxies import LoginProxySettings, login_proxies_of
 from hubless.settings.lti import LtiPlatformSettings, platform_of
@@ -91,6 +92,7 @@ class Settings:
     tokens: TokensSettings = field(default_factory=TokensSettings)
     sharing: SharingSettings = field(default_factory=SharingSettings)
     usage: UsageSettings = field(default_factory=UsageSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     providers: tuple[Provider, ...] = ()
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
@@ -285,6 +287,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         tokens=read["tokens"],
         sharing=read["sharing"],
         usage=read["usage"],
+        audit=checked_audit(read["audit"]),
         providers=providers,
         profiles=profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment),
         services=_services(services, secrets),

@@ -7,6 +7,7 @@ from typing import Any
 from hubless.domain.languages import ENGLISH
 from hubless.domain.languages import NAMES as LANGUAGES
 from hubless.domain.values import value
+from hubless.settings.audit import AuditSettings
 from hubless.settings.login_proxies import LoginProxySettings
 from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
@@ -363,6 +364,7 @@ TABLES: dict[str, type] = {
     "tokens": TokensSettings,
     "sharing": SharingSettings,
     "usage": UsageSettings,
+    "audit": AuditSettings,
 }
 LISTS: dict[str, type] = {
     "providers": ProviderSettings,

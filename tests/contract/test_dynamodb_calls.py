@@ -12,6 +12,7 @@ import pytest
 
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
@@ -29,6 +30,7 @@ from hubless.domain.usage import TotalsOf, Usage
 from hubless.domain.user_table import Sort, TableFilter
 from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
+from hubless.ports.audit import AuditLog
 from hubless.ports.auth_state import AuthStateStore
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
@@ -83,6 +85,7 @@ PORTS = {
     "passwords": PasswordStore,
     "launch_times": LaunchTimeStore,
     "visits": VisitStore,
+    "audit": AuditLog,
     "factors": FactorStore,
     "attempts": AttemptStore,
     "password_logins": PasswordLoginStore,
@@ -117,6 +120,8 @@ AN_IMPORTED_TOKEN = a_token("imported", sha256=an_imported_hash("imported"))
 AN_IMPORTED_CODE = replace(A_SHARE_CODE, id="sc9", sha256=an_imported_hash("imported"))
 GRADER = Service("grader", token_sha256="t", oauth_client_id="service-grader", from_settings=False)
 ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
+AN_ACT = AuditRecord("r1", NOW, Act.USER_RENAMED, Doer(DoerKind.USER, "alice", "10.0.0.7"), "bob")
+A_FAILURE = AuditRecord("", NOW, Act.LOGIN_FAILED, Doer(address="10.0.0.7"), "bob")
 A_COURSE = a_course()
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
@@ -369,6 +374,10 @@ USUAL = {
     "visits.put": lambda s: s.visits.put(VISIT),
     "visits.by_role": lambda s: s.visits.by_role("u-alice", NOW, limit=9),
     "visits.by_share": lambda s: s.visits.by_share("u-alice", "s-alice-lab", NOW, limit=9),
+    "audit.add": lambda s: s.audit.add([AN_ACT]),
+    "audit.count": lambda s: s.audit.count(A_FAILURE, ["1", "2"]),
+    "audit.page": lambda s: s.audit.page(AuditQuery(NOW, LATER), limit=50),
+    "audit.delete_before": lambda s: s.audit.delete_before(LATER, 500),
     "single_use.use": lambda s: s.single_use.use("jti#1", LATER),
     "single_use.delete_expired": lambda s: s.single_use.delete_expired(NOW, 500),
     "auth_states.get": lambda s: s.auth_states.get(ALICE.id),

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from hubless.adapters.dynamodb.audit import DynamoAuditLog
 from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
@@ -77,6 +78,7 @@ def stores_of(database, close=lambda: None):
         password_logins=DynamoPasswordLoginStore(database),
         factors=DynamoFactorStore(database),
         usage=DynamoUsageLog(database),
+        audit=DynamoAuditLog(database, timedelta(days=365)),
         histograms=DynamoHistogramStore(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),

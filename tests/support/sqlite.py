@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from hubless.adapters.sqlite.audit import SqliteAuditLog
 from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
@@ -51,6 +52,7 @@ def stores_of(database):
         password_logins=SqlitePasswordLoginStore(database),
         factors=SqliteFactorStore(database),
         usage=SqliteUsageLog(database),
+        audit=SqliteAuditLog(database),
         histograms=SqliteHistogramStore(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),

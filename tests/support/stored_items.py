@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.histograms import SPAWN_DURATION
@@ -130,6 +131,8 @@ def fill_beside(stores):
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
     stores.launch_times.add("lab", LaunchTime(NOW, timedelta(seconds=40)))
     stores.import_marks.put("old hub", {"user:alice": "digest"})
+    doer = Doer(DoerKind.USER, "alice", "10.0.0.7", "a-secret")
+    stores.audit.add([AuditRecord("r1", NOW, Act.TOKEN_REVOKED, doer, "bob", {"token": "a-1"})])
     stores.tokens.create(a_token("imported", sha256=an_imported_hash("imported", 1)))
 
 
@@ -144,6 +147,7 @@ def read_beside(stores):
             "histograms": stores.histograms.all(),
             "launch_times": stores.launch_times.of("lab"),
             "import_marks": stores.import_marks.all("old hub"),
+            "audit": stores.audit.page(AuditQuery(NOW, LATER), limit=9).records,
             "imported_token": stores.tokens.look_up(sha256("imported"), prefix_of("imported"))[1],
         }
     )

@@ -42,8 +42,14 @@ def person_by_cookie(request: Request) -> Actor | None:
 
 def sender_of(request: Request) -> str:
     """Return a text that stands for who sent the request, if a dependency of its handler asked; "" for nobody known."""
-    actor: Actor | None = request.scope.get(_ACTOR) or request.scope.get(_PERSON)
+    actor = known_sender(request)
     return f"{actor.kind.value} {actor.name}" if actor is not None else ""
+
+
+def known_sender(request: Request) -> Actor | None:
+    """Return who sent the request, if a dependency of its handler asked; read no store."""
+    actor: Actor | None = request.scope.get(_ACTOR) or request.scope.get(_PERSON)
+    return actor
 
 
 def _by_token(request: Request) -> Actor | None:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import csrf
+from functions.api.auth.acts import record_by
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
@@ -27,6 +28,7 @@ from functions.api.redirects import default_destination, with_next
 from functions.api.request_metrics import note_login
 from hubless.bootstrap.hub import Hub
 from hubless.domain import fresh_factors, half_logins
+from hubless.domain.audit import Act
 from hubless.domain.device_cookies import LIFETIME as DEVICE_LIFETIME
 from hubless.domain.half_logins import HalfLogin
 from hubless.domain.tokens import Session
@@ -92,6 +94,7 @@ def open_session(
     session, secret = opened
     note_login(request, succeeded=True)
     logger.info("user %s logged in from %s", user.name, address_of(request))
+    record_by(user, request, Act.LOGIN, provider=session.provider)
     response = RedirectResponse(destination(hub, user, following), 302)
     lifetime = int(hub.settings.hub.cookie_max_age.total_seconds())
     name, path = login_cookie(request)

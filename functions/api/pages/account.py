@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
 from functions.api.flashes import flash
 from functions.api.pages.account_shares import shares_of
@@ -16,6 +17,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
 from hubless.domain.browsers import browser_in_words
 from hubless.domain.errors import InvalidRequestError, NotFoundError
@@ -111,6 +113,7 @@ async def unlink(form: OwnForm, page: AccountPage) -> Response:
         return page(error=_("This login was unlinked already."), status=404)
     except InvalidRequestError as last:
         return page(error=last.message, status=400)
+    record(page.request, Act.LOGIN_UNLINKED, page.who.name, issuer=external.issuer)
     return page.done(_("This login is no longer linked."))
 
 
@@ -119,6 +122,7 @@ async def end_session(form: OwnForm, page: AccountPage) -> Response:
     """End one of this person's browser sessions."""
     with contextlib.suppress(NotFoundError):  # it has ended already
         page.hub.logins.close(user_of(page.who), form.text("session_id"))
+        record(page.request, Act.SESSIONS_ENDED, page.who.name)
     return page.done(_("This browser is logged out."))
 
 
@@ -127,6 +131,7 @@ async def end_session(form: OwnForm, page: AccountPage) -> Response:
 async def end_other_sessions(_form: OwnForm, page: AccountPage) -> Response:
     """End this person's sessions in all other browsers, with every token that was issued in them."""
     count = page.hub.logins.close_others(user_of(page.who), session_of(page.who))
+    record(page.request, Act.SESSIONS_ENDED, page.who.name)
     return page.done(
         ngettext("%(count)s other browser is logged out.", "%(count)s other browsers are logged out.", count)
     )

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.session_opening import CONFIRM_PAGE, is_surely_there
 from functions.api.auth.visitors import Person, session_of, user_of
 from functions.api.json_codec import JSONResponse
@@ -16,6 +17,7 @@ from functions.api.redirects import with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.translatable import gettext as _
 
 router = page_router()
@@ -49,4 +51,6 @@ async def download(request: Request, who: Person, hub: dependencies.WholeHub, re
         "Content-Disposition": f'attachment; filename="account-{name}-{day}.json"',
         "Cache-Control": "no-store",
     }
-    return _ReadableJSON(hub.own_data.of(user), headers=headers)
+    found = hub.own_data.of(user)
+    record(request, Act.DATA_DOWNLOADED, user.name)
+    return _ReadableJSON(found, headers=headers)

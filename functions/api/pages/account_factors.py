@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record, wrong_guess
 from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import CONFIRM_PAGE, is_surely_there, note_factor
 from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
@@ -26,6 +27,7 @@ from functions.api.redirects import with_next
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.shown_once import forget_shown, shown_once
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, StoreConflictError
 from hubless.domain.second_factors import Factors
 from hubless.domain.tokens import Session
@@ -173,6 +175,7 @@ async def confirm(request: Request, pages: FactorPages, form: OwnForm) -> Respon
         return pages.confirm_page()
     refused = check_factor(pages.pages, pages.user, pages.session.sha256, form)
     if refused is not None:
+        wrong_guess(request, pages.user.name)
         return pages.confirm_page(error=refused.why, status=refused.status)
     response = RedirectResponse(pages.hub.origins.link_to(pages.pages.redirects.next or PAGE), 302)
     note_factor(request, pages.hub, pages.session, response)
@@ -223,4 +226,5 @@ def _change(pages: _FactorPages, form: Form, change: Callable[[], tuple[str, ...
         codes = change()
     except (InvalidRequestError, StoreConflictError) as invalid:
         return pages.page(error=invalid.message, status=400, offer=form.text("offer"))
+    record(pages.pages.request, Act.FACTORS_CHANGED, pages.user.name)
     return pages.changed(codes or ())

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.dependencies import Groups, Servers, Sharing, Users
 from functions.api.flashes import flash
@@ -12,6 +13,7 @@ from functions.api.pages.lists import PART, Lists
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain import names
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.lifecycle import Server
 from hubless.domain.origins import Origins
@@ -56,6 +58,7 @@ async def leave(request: Request, form: OwnForm, who: Person, servers: Servers, 
     if there is None:
         return _done(request, _GONE)
     sharing.end(there)
+    record(request, Act.SHARE_ENDED, who.name, server=server.name if server else "", left="yes")
     return _done(request, _("You have left this server."))
 
 
@@ -72,6 +75,8 @@ async def end(
     if there is None:
         return _done(request, _GONE)
     sharing.end(there)
+    told = {"group": group} if group else {"user": user}
+    record(request, Act.SHARE_ENDED, who.name, server=server.name if server else "", **told)
     return _done(request, _("%(name)s can no longer open this server.", name=group or user))
 
 

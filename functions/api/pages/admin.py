@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import OwnForm, Person, user_of
 from functions.api.dependencies import hub_of
 from functions.api.flashes import flash
@@ -18,11 +19,12 @@ from functions.api.paging import Part, Window
 from functions.api.provider_pool import in_provider_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
-from functions.api.routes.users import users_in_reach
+from functions.api.routes.users import record_change, users_in_reach
 from functions.api.serializers import instant
 from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_BODY, MAX_NAMES, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError
 from hubless.domain.home_usage import HomeUsage
@@ -263,6 +265,8 @@ async def add_users(form: OwnForm, admin: Admin) -> Response:
         added = admin.accounts.add_many(wanted, admin=make_admin)
     except HublessError as refused:
         return admin.page(error=refused.message, status=400)
+    if added:
+        record(admin.request, Act.USER_ADDED, *(user.name for user in added), admin="yes" if make_admin else "")
     known = len(wanted) - len(added)
     if known:
         return admin.done(_("%(added)s added, %(known)s were there already", added=len(added), known=known))
@@ -278,6 +282,7 @@ async def approve_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
         admin.sign_ups.approve(name, admin.who.name)
     except HublessError as refused:
         return admin.page(error=refused.message, status=400)
+    record(admin.request, Act.SIGN_UP_APPROVED, name)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -290,6 +295,7 @@ async def refuse_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
         admin.sign_ups.refuse(name)
     except HublessError as refused:
         return admin.page(error=refused.message, status=400)
+    record(admin.request, Act.SIGN_UP_REFUSED, name)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -303,6 +309,7 @@ async def delete_user(name: str, _form: OwnForm, admin: Admin, removal: dependen
         await removal.remove(user)
     except HublessError as refused:
         return admin.page(error=refused.message, status=400)
+    record(admin.request, Act.USER_REMOVED, user.name)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -313,9 +320,10 @@ async def set_admin(name: str, form: OwnForm, admin: Admin) -> Response:
     admin.require_admin()
     user = admin.subject(name, "admin:users")
     if form.text("admin") == "1" and not user.admin:
-        admin.accounts.promote(user, revoke=True)
+        changed = admin.accounts.promote(user, revoke=True)
     else:
-        admin.accounts.change(user, admin=form.text("admin") == "1")
+        changed = admin.accounts.change(user, admin=form.text("admin") == "1")
+    record_change(admin.request, user, changed)
     return RedirectResponse("/hub/admin", 303)
 
 
@@ -325,6 +333,7 @@ async def log_out_everywhere(name: str, _form: OwnForm, admin: Admin, logins: de
     """End all sessions of a user, with the tokens that were issued in them."""
     user = admin.subject(name, "tokens")
     logins.close_all(user)
+    record(admin.request, Act.SESSIONS_ENDED, user.name)
     return admin.done(_("%(user)s is logged out everywhere", user=user.name))
 
 
@@ -334,6 +343,7 @@ async def password_link(request: Request, name: str, _form: OwnForm, admin: Admi
     user = admin.subject(name, "admin:users")
     admin.privileges.require_may_act_as(admin.who, user)
     path = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
+    record(request, Act.PASSWORD_LINK_MADE, user.name)
     link = hub_of(request).address_for_others(str(request.base_url)).url + path
     response = RedirectResponse(PAGE, 303)
     show_once(request, response, user_of(admin.who), PAGE, (link,))
@@ -350,6 +360,7 @@ async def reset_factors(
         raise HTTPException(400, "Change your own second factors at /hub/account/second-factors")
     admin.privileges.require_may_act_as(admin.who, user)
     had_some = await in_provider_pool(second_factors.reset, user, admin.who.name)
+    record(admin.request, Act.FACTORS_RESET, user.name)
     return admin.done(
         _("%(user)s has no second factor any more", user=user.name)
         if had_some

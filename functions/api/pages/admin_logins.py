@@ -7,12 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm
 from functions.api.error_handlers import STATUSES
 from functions.api.pages.account import identity_view
 from functions.api.pages.admin import Admin, edit_url
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.external_identities import ExternalId
@@ -66,6 +68,7 @@ class _LoginsPage:
             self.external_logins.link(self.user, linked)
         except HublessError as refused:
             return self(form, error=refused.message, status=STATUSES[type(refused)])
+        record(self.admin.request, Act.LOGIN_LINKED, self.user.name, provider=name)
         return RedirectResponse(self.address, 303)
 
     def unlink(self, form: Form) -> Response:
@@ -75,6 +78,7 @@ class _LoginsPage:
             self.external_logins.unlink(self.user, external, by_admin=True)
         except NotFoundError:
             return self(error=_("This login was unlinked already."), status=404)
+        record(self.admin.request, Act.LOGIN_UNLINKED, self.user.name, issuer=external.issuer)
         return RedirectResponse(self.address, 303)
 
 

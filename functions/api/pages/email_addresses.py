@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record_by, wrong_guess
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.visitors import AnonymousForm, Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import STATUSES, retry_later
@@ -17,6 +18,7 @@ from functions.api.password_pool import in_password_pool
 from functions.api.provider_pool import in_provider_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import HublessError, InvalidRequestError, QuotaExceededError
 from hubless.domain.tokens import Session
@@ -70,6 +72,7 @@ class _EmailPage:
         is_sure = partial(self.changes.refusal_of, address=self.pages.address, device_cookie=device_cookie(request))
         match await in_password_pool(is_sure, self.user, self.session, form.text("old")):
             case Refused(why):
+                wrong_guess(request, self.user.name)
                 return self(typed=typed, error=why, status=403)
             case LockedOut(minutes):
                 error = _(
@@ -138,6 +141,8 @@ async def confirm(request: Request, form: AnonymousForm, emails: dependencies.Em
         await in_provider_pool(emails.confirm, query.get("user", ""), query.get("key", ""))
     except InvalidRequestError as used:
         raise HTTPException(404, used.message) from used
+    if (user := pages.hub.users.get(query.get("user", ""))) is not None:
+        record_by(user, request, Act.EMAIL_CHANGED, user.name)
     return RedirectResponse("/hub/email/confirmed", 303)
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies, json_codec
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
@@ -22,6 +23,7 @@ from functions.api.request_schemas import require_small
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_BODY, MAX_IDENTIFIER, MAX_PROPERTIES
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.profile_options import ChoiceOption
@@ -114,6 +116,8 @@ class _GroupPage:
             joined = self.hub.group_editing.join(self.who, self.group, typed)
         except HublessError as refused:
             return self.page(typed=text, error=refused.message, error_of="add", status=STATUSES[type(refused)])
+        if joined.names:
+            record(self.request, Act.MEMBER_ADDED, *joined.names, group=self.group.name)
         if joined.faults:
             left = "\n".join(fault.typed for fault in joined.faults)
             now = self.read_again()
@@ -130,6 +134,7 @@ class _GroupPage:
             self.hub.group_editing.leave(self.who, self.group, leaving)
         except HublessError as refused:
             return self.page(error=refused.message, status=STATUSES[type(refused)])
+        record(self.request, Act.MEMBER_REMOVED, *leaving, group=self.group.name)
         said = ngettext("The member is removed.", "%(count)s members are removed.", len(leaving))
         return self.done(said, form)
 
@@ -144,6 +149,7 @@ class _GroupPage:
         except HublessError as refused:
             status = STATUSES[type(refused)]
             return self.page(properties=text, error=refused.message, error_of="properties", status=status)
+        record(self.request, Act.GROUP_CHANGED, self.group.name)
         return self.done(_("The properties are saved."))
 
     def ask(self, *, error: str | None = None, status: int = 200) -> Response:
@@ -168,6 +174,7 @@ class _GroupPage:
             self.hub.group_editing.delete(self.who, self.group.name)
         except HublessError as refused:
             return self.ask(error=refused.message, status=STATUSES[type(refused)])
+        record(self.request, Act.GROUP_REMOVED, self.group.name)
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, _("The group %(name)s is deleted.", name=self.group.name))
         return response

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
@@ -17,6 +18,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_COUNTED, MAX_TYPED_NAME, MAX_USER_NAME
 from hubless.domain.errors import HublessError
 from hubless.domain.profiles import Profile
@@ -84,6 +86,7 @@ class _Groups:
             self.editing.create(self.who, name)
         except HublessError as refused:
             return self.page(form, error=refused.message, status=STATUSES[type(refused)])
+        record(self.request, Act.GROUP_ADDED, name)
         response = RedirectResponse(group_url(name), 303)
         flash(self.request, response, _("The group is ready. Add its members here."))
         return response

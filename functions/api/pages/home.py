@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record_of_server
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
 from functions.api.pages import home_changes
@@ -24,6 +25,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import in_store_pool
 from hubless.domain import durations, names
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_DISPLAY_NAME
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.lifecycle import INACTIVE, PENDING, Server, State
@@ -136,6 +138,7 @@ class _Home:
         """Stop a server and redirect to the page that lists it."""
         owner, server = self.reachable(owner_name, server_name)
         self.stopping.request_until_done(server, asked_by(self.who.name, owner.name))
+        record_of_server(self.request, Act.SERVER_STOPPED, owner, server.name)
         is_own = self.who.user is not None and self.who.user.id == owner.id
         return RedirectResponse("/hub/home" if is_own else "/hub/admin", 303)
 
@@ -259,11 +262,12 @@ async def delete_named(
     _form: OwnForm, owner: str, server: str, page: Home, removal: dependencies.UserRemoval
 ) -> Response:
     """Remove a named server; stop it first where it runs."""
-    _, found = page.reachable(owner, server)
+    whose, found = page.reachable(owner, server)
     if found.state not in INACTIVE:
         found = await removal.wait_until_stopped(page.stopping.request_until_done(found))
     try:
         page.spawning.remove(found)
     except HublessError as refused:
         return page.page(error=refused.message, status=400)
+    record_of_server(page.request, Act.SERVER_REMOVED, whose, found.name)
     return RedirectResponse("/hub/home", 303)

@@ -14,14 +14,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import login_failed, record
 from functions.api.auth.cookies import cookies, is_secure
 from functions.api.auth.session_opening import open_session
 from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects
 from functions.api.rendering import Render
-from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_FIELD
 from hubless.domain.errors import HublessError, LtiRefusedError
 from hubless.domain.lti_paths import DEEP_LINK_PATH, LOGIN_PATH, MESSAGE_PATH
@@ -203,7 +204,7 @@ async def receive(
             response = _opened(open_session(request, hub, user, following, provider=received.provider), render)
     except LtiRefusedError as refused:
         logger.info("refused a message of an LMS: %s", refused)
-        note_login(request, succeeded=False)
+        login_failed(request)
         response = _refusal(render, refused.message)
     _set_cookie(response, name, "", 0)
     return response
@@ -351,6 +352,7 @@ async def register(request: Request, hub: dependencies.WholeHub, render: Render)
             _("%(refused)s Ask the hub's admin for a new link before you try again.", refused=refused.message),
             400,
         )
+    record(request, Act.LMS_ADDED, platform.name, issuer=platform.issuer)
     logger.info("the LMS %s registered itself as the LTI platform %s", platform.issuer, platform.name)
     return RedirectResponse(f"/hub/lti/registered?name={platform.name}", 303)
 

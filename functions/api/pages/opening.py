@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import opening_consents
+from functions.api.auth.acts import record_of_server
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
 from functions.api.oauth_clients import OAuthClients
@@ -19,6 +20,7 @@ from functions.api.redirects import RequestRedirects, with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain import lifecycle, names
+from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.translatable import gettext as _
@@ -34,6 +36,7 @@ router = page_router()
 class _Opening:
     """Somebody else's server, and the person who wants to open it."""
 
+    request: Request
     who: Actor
     users: dependencies.Users
     spawning: dependencies.Spawning
@@ -102,10 +105,12 @@ class _Opening:
         if server.state in INACTIVE:
             with suppress(StoreConflictError):  # another request was first: show its progress
                 self.spawning.start(owner, server.name)
+                record_of_server(self.request, Act.SERVER_STARTED, owner, server.name)
         return RedirectResponse(with_next(f"/hub/spawn-pending/{where}", self.redirects.next), 303)
 
 
 async def _opening(
+    request: Request,
     who: Person,
     users: dependencies.Users,
     spawning: dependencies.Spawning,
@@ -115,7 +120,7 @@ async def _opening(
     redirects: RequestRedirects,
     render: Render,
 ) -> _Opening:
-    return _Opening(who, users, spawning, launching, authorizations, clients, redirects, render)
+    return _Opening(request, who, users, spawning, launching, authorizations, clients, redirects, render)
 
 
 Opening = Annotated[_Opening, Depends(_opening)]

@@ -8,12 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record, wrong_guess
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.visitors import Form, OwnForm, Person, session_of, user_of
 from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
 from functions.api.password_pool import in_new_password_pool
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
 from hubless.domain.tokens import Session
@@ -72,6 +74,7 @@ class _PasswordPage:
         try:
             match await in_new_password_pool(change, form.text("old"), form.text("password")):
                 case Refused(why):
+                    wrong_guess(self.pages.request, self.user.name)
                     return self(error=why, status=403)
                 case LockedOut(minutes):
                     error = _(
@@ -80,6 +83,7 @@ class _PasswordPage:
                     )
                     return self(error=error, status=TOO_MANY)
                 case None:
+                    record(self.pages.request, Act.PASSWORD_CHANGED, self.user.name)
                     return self.pages.renew_session(self.session, self.user, FIRST_PAGE, _("Your password is changed."))
         except InvalidRequestError as invalid:
             return self(error=invalid.message, status=400)

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from functions.api.auth import csrf
+from functions.api.auth.acts import login_failed, record
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.cookies import (
     DEVICE_COOKIE,
@@ -33,8 +34,8 @@ from functions.api.error_handlers import retry_later
 from functions.api.pages.sessions import lock_in_words
 from functions.api.redirects import Redirects
 from functions.api.rendering import Renderer
-from functions.api.request_metrics import note_login
 from hubless.bootstrap.hub import Hub
+from hubless.domain.audit import Act
 from hubless.domain.users import User
 from hubless.ports.authenticator import Refused
 from hubless.ports.login_plugin import LoginPlugin, PluginAnswer, PluginRequest, PluginVisitor
@@ -86,10 +87,10 @@ async def page(request: Request) -> Response:
     outcome = await to_thread.run_sync(ask, asked, password, device, limiter=_limiter())
     match outcome:
         case Refused(why):
-            note_login(request, succeeded=False)
+            login_failed(request, asked.user_name)
             return error_answer(request, 403, why)
         case LockedOut():
-            note_login(request, succeeded=False)
+            login_failed(request, asked.user_name)
             return error_answer(request, _TOO_MANY, lock_in_words(outcome), retry_later(hub))
         case PluginOutcome(answer, User() as user):
             provider = hub.plugin_login.plugin.name if password is None else ""  # what has asked for a factor itself
@@ -197,6 +198,7 @@ def _response(request: Request, hub: Hub, actor: Actor | None, answer: PluginAns
     if answer.ends_session:
         if actor is not None and actor.session is not None:
             hub.logins.close_session(actor.session)
+            record(request, Act.LOGOUT)
         forget_session(request, response)
     return response
 

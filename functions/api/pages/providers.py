@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import login_failed, record, record_by
 from functions.api.auth.authentication import person_by_cookie
 from functions.api.auth.login_cookies import login_cookies, remove_login_cookie, set_login_cookie
 from functions.api.auth.session_opening import CONFIRM_PAGE, has_shown_factor, open_session
@@ -17,8 +18,8 @@ from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
-from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError, LoginRefusedError, ProviderUnavailableError
 from hubless.domain.users import FactorState
 from hubless.domain.values import value
@@ -66,7 +67,7 @@ class _ProviderPages:
                 self.hub.provider_logins.complete, name, answer, login_cookies(self.request, login), user_id=user_id
             )
         except (LoginRefusedError, ProviderUnavailableError) as failed:
-            note_login(self.request, succeeded=False)
+            login_failed(self.request)
             response = self.failed(failed, None)
         else:
             response = self._opened(done, is_here=done.user.id == user_id)
@@ -84,6 +85,8 @@ class _ProviderPages:
                 provider=done.provider,
                 provider_session=done.provider_session,
             )
+        if done.following == ACCOUNT:
+            record_by(done.user, self.request, Act.LOGIN_LINKED, done.user.name, provider=done.provider)
         return RedirectResponse(self.redirects.link_to(done.following or "/hub/home"), 302, headers=_NO_STORE)
 
     def failed(self, error: HublessError, following: str | None) -> Response:
@@ -154,6 +157,7 @@ async def end_sessions(request: Request, hub: dependencies.WholeHub, name: str) 
     except (LoginRefusedError, ProviderUnavailableError) as refused:
         logger.warning("a notice of a logout was refused: %s", refused)
         return JSONResponse({"error": "invalid_request", "error_description": str(refused)}, 400, _NO_STORE)
+    record(request, Act.SESSIONS_ENDED, provider=name)
     return Response(status_code=200, headers=_NO_STORE)
 
 

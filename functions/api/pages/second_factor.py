@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import login_failed, record_by
 from functions.api.auth.cookies import HALF_LOGIN_COOKIE, cookies
 from functions.api.auth.relying_party import relying_party, why_no_passkeys
 from functions.api.auth.session_opening import SECOND_FACTOR_PAGE, Shown, open_session
@@ -18,11 +19,11 @@ from functions.api.provider_pool import in_provider_pool
 from functions.api.qr_codes import qr_code
 from functions.api.redirects import RequestRedirects, with_next
 from functions.api.rendering import Render
-from functions.api.request_metrics import note_login
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.shown_once import show_once
 from hubless.domain import half_logins
+from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.half_logins import HalfLogin
 from hubless.domain.second_factors import MAX_PASSKEY_NAME, Factors
@@ -181,7 +182,7 @@ async def show_factor(login: HalfDone, form: AnonymousForm, pages: SessionPages)
         refused = check_factor(pages, login.user, login.binding, form)
         if refused is None:
             return login.opened()
-        note_login(pages.request, succeeded=False)
+        login_failed(pages.request, login.user.name)
         return login.page(error=refused.why, status=refused.status)
     except NotFoundError:
         return _from_the_start(pages)
@@ -207,7 +208,9 @@ def _set_up(login: _HalfDone | None, form: Form | None, pages: SessionPages, add
     if not login.may_set_up:
         return RedirectResponse(login.address(), 302)
     try:
-        return login.opened(add(pages, login.user, login.binding, form))
+        codes = add(pages, login.user, login.binding, form)
+        record_by(login.user, pages.request, Act.FACTORS_CHANGED, login.user.name)
+        return login.opened(codes)
     except NotFoundError:
         return _from_the_start(pages)
     except (InvalidRequestError, StoreConflictError) as invalid:
@@ -295,7 +298,7 @@ async def passkey_login(form: AnonymousForm, pages: SessionPages) -> Response:
         elif not _may_by_password(hub, found):
             hub.external_logins.require_let_in(found)
     except (InvalidRequestError, NotFoundError, StoreConflictError) as refused:
-        note_login(pages.request, succeeded=False)
+        login_failed(pages.request)
         return pages.login_page(error=refused.message, status=403)
     return open_session(pages.request, hub, found, pages.redirects.next, shown=Shown.NOW)
 

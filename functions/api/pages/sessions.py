@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf, proxy_logins
+from functions.api.auth.acts import login_failed, record, record_by
 from functions.api.auth.cookies import device_cookie
 from functions.api.auth.relying_party import relying_party
 from functions.api.auth.session_opening import Shown, destination, forget_session, open_session
@@ -23,8 +24,9 @@ from functions.api.password_pool import in_new_password_pool, in_password_pool
 from functions.api.provider_pool import in_provider_pool
 from functions.api.redirects import Redirects, RequestRedirects, with_next
 from functions.api.rendering import Render
-from functions.api.request_metrics import note_login, note_logout
+from functions.api.request_metrics import note_logout
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_BODY
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.passwords import MINIMUM_PASSWORD
@@ -202,10 +204,10 @@ async def log_in(form: AnonymousForm, pages: SessionPages) -> Response:
     found = await in_password_pool(check, name, form.text("password"), pages.address, device_cookie(pages.request))
     match found:
         case Refused(why):
-            note_login(pages.request, succeeded=False)
+            login_failed(pages.request, name)
             return pages.login_page(username=name, error=why, status=403)
         case LockedOut():
-            note_login(pages.request, succeeded=False)
+            login_failed(pages.request, name)
             return pages.login_page(username=name, error=lock_in_words(found), status=TOO_MANY)
         case LoggedIn(user, opened):
             return pages.open_session(user, pages.redirects.next, opened=opened)
@@ -232,6 +234,7 @@ async def log_out(
             there = await in_provider_pool(logout_url, actor.session, actor.user, LOGGED_OUT)
             target = there or target
         logins.close_session(actor.session)
+        record(request, Act.LOGOUT)
     response = RedirectResponse(target, 302)
     forget_session(request, response)
     proxy_logins.leave_proxy(request, response, actor.session.provider if actor and actor.session else "")
@@ -271,6 +274,7 @@ async def set_password(
         user = await in_new_password_pool(use, request.query_params.get("key", ""), form.text("password"))
     except InvalidRequestError as invalid:
         return pages.password_page(user, error=invalid.message, status=400)
+    record_by(user, request, Act.PASSWORD_CHANGED, user.name, by="link")
     return pages.open_session(user, FIRST_PAGE)
 
 

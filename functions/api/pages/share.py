@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.pages.opening import ServerPart
@@ -19,6 +20,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import shares
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, QuotaExceededError
 from hubless.domain.shares import MAX_CODES, MAX_SHARES, START
@@ -131,6 +133,7 @@ class _Share:
         for one, to in self._shares_of(of, share_id):
             self.privileges.require_may_revoke(self.who, of, to=to)
             self.sharing.end(one.share)
+            self.record(Act.SHARE_ENDED, of, to)
 
     def let_start(self, of: SharedServer, share_id: str, *, starts: bool) -> None:
         """Say for the share of that id whether its receivers may start the server; nothing happens if it has ended."""
@@ -138,9 +141,11 @@ class _Share:
         for _one, to in self._shares_of(of, share_id):
             if to is not None and starts:
                 self.sharing.grant(of.server, to, scopes)
+                self.record(Act.SHARE_GRANTED, of, to)
             elif to is not None:
                 self.privileges.require_may_revoke(self.who, of, to=to, names=[START])
                 self.sharing.revoke(of.server, to, (START,))
+                self.record(Act.SHARE_ENDED, of, to)
 
     def _shares_of(self, of: SharedServer, share_id: str) -> list[tuple[ShareDetails, User | Group | None]]:
         granted, _total = self.sharing.page(offset=0, limit=MAX_SHARES, of_server=of.server)
@@ -149,6 +154,11 @@ class _Share:
             for one in granted
             if one.share.id == share_id
         ]
+
+    def record(self, act: Act, of: SharedServer, to: User | Group | None = None) -> None:
+        """Record what was done to the shares of a server."""
+        kind = "group" if isinstance(to, Group) else "user"
+        record(self.request, act, of.owner.name, server=of.server.name, **({kind: to.name} if to else {}))
 
     def _share_view(self, one: ShareDetails, entered: dict[str, Any]) -> dict[str, Any]:
         visit = entered.get(one.share.user_id or "")
@@ -227,6 +237,7 @@ def _do(share: _Share, of: SharedServer, form: Form) -> Message:
         case "share":
             to = share.recipients.chosen(of, form.text("kind"), form.text("name").strip())
             share.sharing.grant(of.server, to, shares.ACCESS)
+            share.record(Act.SHARE_GRANTED, of, to)
             return _("The server is shared. You see below with whom.")
         case "remove":
             share.end_share(of, form.text("id"))
@@ -241,9 +252,11 @@ def _do(share: _Share, of: SharedServer, form: Form) -> Message:
             hours, uses = _number(form.text("hours")), _number(form.text("uses"))
             scopes = share.scopes(of, starts=bool(form.text("starts")))
             share.sharing.create_link(of.server, timedelta(hours=hours), uses, scopes)
+            share.record(Act.SHARE_CODE_MADE, of)
             return _("The link is ready. Copy it, and send it to whom you trust.")
         case "end-link":
             share.sharing.delete_codes(of.server, code_id=form.text("id"))
+            share.record(Act.SHARE_CODE_ENDED, of)
             return _("The link has ended. Who used it before keeps the access that is listed below.")
         case _:
             raise InvalidRequestError("This form is not one of this page. Load the page again.")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth import opening_consents
+from functions.api.auth.acts import record
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, session_of, user_of
 from functions.api.dependencies import Clock, Sharing, WholeHub
@@ -20,6 +21,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from hubless.domain import names, scopes, shares
+from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import INACTIVE
 from hubless.domain.users import User
@@ -64,6 +66,7 @@ async def accept(
     secret = form.text("code") or request.query_params.get("code", "")
     _offered(sharing, secret, user_of(who), 400)
     taken = sharing.accept(secret, user_of(who))
+    record(request, Act.SHARE_CODE_ACCEPTED, taken.of.owner.name, server=taken.of.server.name)
     following = redirects.safe(form.text("next") or request.query_params.get("next", ""))
     if _starts(taken) and not following:
         await require_fresh_login(hub, who, taken.of.owner, before_start=True)

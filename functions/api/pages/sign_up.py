@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record_by
 from functions.api.auth.visitors import AnonymousForm, Form
 from functions.api.error_handlers import STATUSES, retry_later
 from functions.api.pages.sessions import FIRST_PAGE, TOO_MANY, SessionPages
 from functions.api.password_pool import in_new_password_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_BODY, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError, NameTakenError
 from hubless.domain.mails import MAX_ADDRESS
@@ -92,6 +94,7 @@ class _SignUpPage:
             case SignUp():
                 return RedirectResponse(f"/hub/sign-up/waiting?for={_what(made)}", 303)
             case User():
+                record_by(made, self.pages.request, Act.USER_ADDED, made.name)
                 return self.pages.open_session(made, FIRST_PAGE)
 
 
@@ -161,6 +164,7 @@ async def confirm(request: Request, form: AnonymousForm, page: SignUpPage) -> Re
         raise HTTPException(404, used.message) from used
     if isinstance(made, SignUp):
         return RedirectResponse("/hub/sign-up/waiting?for=admin", 303)
+    record_by(made, request, Act.USER_ADDED, made.name)
     return RedirectResponse("/hub/sign-up/ready", 303)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
 from functions.api.auth import csrf
+from functions.api.auth.acts import record_of_server
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
 from functions.api.error_handlers import seconds_to_wait
@@ -24,6 +25,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant, progress_url
 from functions.api.start_steps import steps_view
 from hubless.domain import launch_times, lifecycle, names, profiles
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, OptionRefusedError, QuotaExceededError, StoreConflictError
 from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
 from hubless.domain.translatable import gettext as _
@@ -94,6 +96,8 @@ class _SpawnPages:
             if again is None:
                 raise
             return RedirectResponse(again, 303) if see_other else self.waiting(user, server_name, full, again)
+        else:
+            record_of_server(self.request, Act.SERVER_STARTED, user, server_name)
         return self.to_pending(user, server_name, see_other=see_other)
 
     def waiting(self, user: User, server_name: str, full: QuotaExceededError, again: str) -> Response:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.oauth_clients import ClientLookup, OAuthClients
@@ -20,6 +21,7 @@ from functions.api.serializers import instant
 from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import token_choices
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_SCOPES
 from hubless.domain.browsers import program_in_words
 from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
@@ -93,12 +95,13 @@ class _TokenPage:
 
     def issue(self, form: Form) -> Response:
         """Issue the token of the form, and have the page show it once."""
-        _token, secret = self.tokens.issue_to(
+        token, secret = self.tokens.issue_to(
             self.user,
             note=form.text("note") or "Requested via token page",
             expires_in=self._lifetime(form),
             raw_scopes=_scopes(form),
         )
+        record(self.request, Act.TOKEN_ISSUED, self.user.name, token=token.id)
         response = RedirectResponse(PAGE, 303)
         show_once(self.request, response, self.user, PAGE, (secret,))
         return response
@@ -164,13 +167,16 @@ async def revoke(
     if client_id := form.text("client_id"):
         if len(client_id) <= MAX_IDENTIFIER:
             token_store.delete_issued(user.id, client_id)
+            record(request, Act.TOKEN_REVOKED, user.name, client=client_id)
         flash(request, response, _("The application can no longer use your account."))
         return response
     try:
-        tokens.revoke(user, tokens.get(user, form.text("token_id")))
+        token = tokens.get(user, form.text("token_id"))
+        tokens.revoke(user, token)
     except NotFoundError:
         flash(request, response, _("This token was revoked already, or has expired."))
     else:
+        record(request, Act.TOKEN_REVOKED, user.name, token=token.id)
         flash(request, response, _("The token is revoked."))
     return response
 

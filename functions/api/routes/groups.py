@@ -1,5 +1,6 @@
 """Groups: listing, creating, members, properties, removing."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Body, Depends
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from functions.api import dependencies, serializers
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, group_in_path, holds, holds_everywhere, holds_for
 from functions.api.json_codec import JSONResponse
@@ -17,6 +19,7 @@ from functions.api.paging import Part
 from functions.api.routers import api_router, problems
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.users import Group
 from hubless.domain.values import value
@@ -32,6 +35,7 @@ ChangedGroup = Annotated[Group, group_in_path("groups")]
 class _Changes:
     """Creates groups and members in the name of one actor."""
 
+    request: Request
     hub: dependencies.WholeHub
     actor: Actor
     groups: dependencies.Groups
@@ -59,7 +63,15 @@ class _Changes:
             self.groups.create(*groups)
         except NotFoundError as missing:
             raise InvalidRequestError(f"No such user: {missing.name}") from missing
+        record(self.request, Act.GROUP_ADDED, *(group.name for group in groups))
+        self.record_members(Act.MEMBER_ADDED, members, *(group.name for group in groups))
         return [self.model(group) for group in groups]
+
+    def record_members(self, act: Act, users: Iterable[str], *groups: str) -> None:
+        """Record that users are in a group from now on, or no longer."""
+        if known := tuple(users):
+            for group in groups:
+                record(self.request, act, *known, group=group)
 
     def changed(self, name: str) -> Response:
         """Return the model of a group that was changed."""
@@ -74,6 +86,7 @@ class _Changes:
 
 
 async def _changes(
+    request: Request,
     hub: dependencies.WholeHub,
     actor: CurrentActor,
     groups: dependencies.Groups,
@@ -81,7 +94,7 @@ async def _changes(
     roles: dependencies.Roles,
     clock: dependencies.Clock,
 ) -> _Changes:
-    return _Changes(hub, actor, groups, privileges, roles, clock)
+    return _Changes(request, hub, actor, groups, privileges, roles, clock)
 
 
 Changes = Annotated[_Changes, Depends(_changes)]
@@ -150,6 +163,7 @@ async def delete_group(group: Annotated[Group, group_in_path("delete:groups")], 
     changes.require_by_hand()
     changes.privileges.require_may_take(changes.actor, group.name, group.users)
     changes.groups.delete(group.id)
+    record(changes.request, Act.GROUP_REMOVED, group.name)
     return Response(status_code=204)
 
 
@@ -163,6 +177,7 @@ async def add_members(group: ChangedGroup, body: requests.Members, changes: Chan
         changes.groups.add_users(group.id, body.users)
     except NotFoundError as missing:
         raise InvalidRequestError(f"No such user: {missing.name}") from missing
+    changes.record_members(Act.MEMBER_ADDED, sorted({*body.users} - {*group.users}), group.name)
     return changes.changed(group.name)
 
 
@@ -178,6 +193,7 @@ async def remove_members(
             raise InvalidRequestError(f"No such user: {user[:60]}")
     changes.privileges.require_may_take(changes.actor, group.name, set(body.users).intersection(group.users))
     changes.groups.remove_users(group.id, body.users)
+    changes.record_members(Act.MEMBER_REMOVED, sorted({*body.users} & {*group.users}), group.name)
     return changes.changed(group.name)
 
 
@@ -189,4 +205,5 @@ async def set_properties(
     """Replace a group's properties."""
     requests.require_small(properties)
     changes.groups.set_properties(group.id, properties)
+    record(changes.request, Act.GROUP_CHANGED, group.name)
     return changes.changed(group.name)

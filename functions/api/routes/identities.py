@@ -4,15 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import user_in_path
 from functions.api.dependencies import ExternalLogins, Privileges
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router, problems
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_ISSUER, MAX_SUBJECT
 from hubless.domain.errors import NotFoundError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
@@ -32,6 +35,7 @@ async def list_identities(user: Administered, external_logins: ExternalLogins) -
     "/{name:segment}/identities", status_code=201, response_model=schemas.LinkedIdentity, responses=problems(409, 413)
 )
 async def link_identity(
+    request: Request,
     user: Administered,
     actor: CurrentActor,
     body: requests.NewIdentity,
@@ -43,11 +47,14 @@ async def link_identity(
     linked = external_logins.linked_by(
         user, ExternalId(body.issuer, body.subject), provider=body.provider, label=body.label, by_admin=True
     )
-    return JSONResponse(_model(external_logins.link(user, linked)), 201)
+    added = external_logins.link(user, linked)
+    record(request, Act.LOGIN_LINKED, user.name, issuer=body.issuer)
+    return JSONResponse(_model(added), 201)
 
 
 @router.delete("/{name:segment}/identities", status_code=204)
 async def unlink_identity(
+    request: Request,
     user: Administered,
     actor: CurrentActor,
     external_logins: ExternalLogins,
@@ -61,6 +68,7 @@ async def unlink_identity(
         external_logins.unlink(user, ExternalId(issuer, subject), by_admin=True)
     except NotFoundError:
         raise HTTPException(404, f"This identity is not linked to {user.name}") from None
+    record(request, Act.LOGIN_UNLINKED, user.name, issuer=issuer)
     return Response(status_code=204)
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import MaybeActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds_everywhere, holds_for, require
 from functions.api.dependencies import Users, WholeHub
@@ -16,6 +17,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.provider_pool import in_provider_pool
 from functions.api.routers import api_router, problems
 from functions.api.serializers import instant
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError
 from hubless.services.identity import Actor
 
@@ -61,18 +63,20 @@ async def list_platforms(_actor: Operator, hub: WholeHub) -> Response:
 
 
 @router.delete("/platforms/{name:segment}", status_code=204)
-async def remove_platform(_actor: Operator, name: str, hub: WholeHub) -> Response:
+async def remove_platform(request: Request, _actor: Operator, name: str, hub: WholeHub) -> Response:
     """Remove an LMS that registered itself; its users and courses stay."""
     hub.lti.platforms.remove(name)
+    record(request, Act.LMS_REMOVED, name)
     return Response(status_code=204)
 
 
 @router.post("/registrations", status_code=201, response_model=schemas.LtiRegistration)
-async def allow_registration(_actor: Operator, hub: WholeHub) -> Response:
+async def allow_registration(request: Request, _actor: Operator, hub: WholeHub) -> Response:
     """Return a link with which one LMS may register itself, once and within a day."""
     from functions.api.lti_tickets import REGISTRATION_LIFETIME, new_registration_key  # noqa: PLC0415 an admin asks once
 
     url = f"{hub.settings.url}/hub/lti/register?key={new_registration_key(hub.key)}"
+    record(request, Act.LMS_LINK_MADE)
     return JSONResponse({"url": url, "expires_at": instant(hub.clock.now() + REGISTRATION_LIFETIME)}, 201)
 
 
@@ -90,9 +94,10 @@ async def read_course(course: ReadCourse) -> Response:
 
 
 @router.post("/courses/{name:segment}/roster", response_model=schemas.LtiRoster, responses=problems(502))
-async def fill_course(course: ChangedCourse, hub: WholeHub) -> Response:
+async def fill_course(request: Request, course: ChangedCourse, hub: WholeHub) -> Response:
     """Bring all people of the course, whom the LMS lists, into its groups; add those who are no users yet."""
     filled = await in_provider_pool(hub.lti.courses.fill, course)
+    record(request, Act.GROUP_CHANGED, course.group, joined=str(filled.joined), left=str(filled.left))
     return JSONResponse(
         {
             "people": filled.people,

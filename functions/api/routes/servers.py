@@ -10,6 +10,7 @@ from starlette.responses import Response
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
 from functions.api import serializers
+from functions.api.auth.acts import record_of_server
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.scope_checks import owner_in_path
@@ -18,6 +19,7 @@ from functions.api.json_codec import JSONResponse
 from functions.api.progress import progress_response, reader_of
 from functions.api.routers import api_router, content, problems
 from hubless.domain import lifecycle
+from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.stop_reasons import asked_by
@@ -56,6 +58,7 @@ async def create_default(owner: Starter) -> Response:
 
 @router.put(_NAMED, status_code=201, response_model=schemas.Server, responses=problems(409, 413))
 async def create_named(
+    request: Request,
     server: str,
     owner: Starter,
     actor: CurrentActor,
@@ -66,6 +69,7 @@ async def create_named(
     """Create a named server without starting it."""
     wanted = body or requests.ServerStart()
     made = spawning.create(owner, server, display_name=wanted.display_name, user_options=wanted.user_options)
+    record_of_server(request, Act.SERVER_CHANGED, owner, made.name)
     return JSONResponse(serializers.server_model(made, owner, scopes=actor.scopes, origins=origins), 201)
 
 
@@ -91,6 +95,7 @@ async def start_server(
         return Response(status_code=202, headers=PLAIN)
     await require_fresh_login(hub, actor, owner, before_start=True)
     asked = spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
+    record_of_server(request, Act.SERVER_STARTED, owner, name)
     out = await _settled(hub, asked, lifecycle.PENDING_START)
     if out.state is State.FAILED and out.launch_id == asked.launch_id:
         raise HTTPException(500, out.failure or "The server failed to start")
@@ -114,6 +119,7 @@ async def edit_server(
         raise HTTPException(400, "Nothing to change: give name, display_name or user_options")
     options = body.user_options if "user_options" in body.model_fields_set else None
     changed = spawning.edit(owner, server, name=body.name, display_name=body.display_name or None, user_options=options)
+    record_of_server(request, Act.SERVER_CHANGED, owner, changed.name)
     return JSONResponse(serializers.server_model(changed, owner, scopes=actor.scopes, origins=origins))
 
 
@@ -144,12 +150,14 @@ async def stop_server(
         raise HTTPException(400, "Cannot delete the default server")
     found = _found(owner, name, spawning.find)
     out = stopping.request_until_done(found, asked_by(actor.name, owner.name, is_service=actor.service is not None))
+    record_of_server(request, Act.SERVER_STOPPED, owner, name)
     if found.state is not State.STOPPING:  # otherwise JupyterHub does not wait either
         out = await _settled(hub, out, frozenset({State.STOPPING}))
     if removes:
         out = await removal.wait_until_stopped(out)
         if out.state in INACTIVE:
             spawning.remove(out)
+            record_of_server(request, Act.SERVER_REMOVED, owner, name)
     return Response(status_code=204) if out.state in INACTIVE else Response(status_code=202, headers=PLAIN)
 
 

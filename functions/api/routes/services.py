@@ -10,12 +10,14 @@ from starlette.responses import Response
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
 from functions.api import serializers
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import CurrentActor, MaybeActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds, require
 from functions.api.dependencies import Clock, Identities, Roles, Services
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router, problems
 from hubless.domain.added_services import CLIENT_ID_PREFIX
+from hubless.domain.audit import Act
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
 from hubless.services.identifiers import new_id
@@ -72,6 +74,7 @@ async def _new_name(request: Request, _actor: ServiceAdmin, services: Services) 
 
 @router.post("/{name:segment}", status_code=201, response_model=schemas.Service, responses=problems(409, 413))
 async def add_service(
+    request: Request,
     name: Annotated[str, Security(_new_name)],
     actor: CurrentActor,
     body: requests.NewService,
@@ -88,11 +91,12 @@ async def add_service(
     service = _service(name, body, new_id("sv", clock.now()))
     known = filter(None, [actor.user])
     services.add(service, actor.scopes, identities.groups_of(*known), by_admin=actor.is_admin)
+    record(request, Act.SERVICE_ADDED, service.name, admin="yes" if service.admin else "")
     return JSONResponse(serializers.service_model(service, actor.scopes, roles), 201)
 
 
 @router.delete("/{name:segment}", response_class=Response, responses=problems(405))
-async def remove_service(name: str, _actor: ServiceAdmin, services: Services) -> Response:
+async def remove_service(request: Request, name: str, _actor: ServiceAdmin, services: Services) -> Response:
     """Remove a service that was added at run time."""
     service = services.get(name)
     if service is None:
@@ -100,6 +104,7 @@ async def remove_service(name: str, _actor: ServiceAdmin, services: Services) ->
     if service.from_settings:
         raise HTTPException(405, f"Service {name} is not modifiable at runtime")
     services.remove(name)
+    record(request, Act.SERVICE_REMOVED, name)
     return Response(media_type="application/json")
 
 

@@ -13,12 +13,14 @@ from starlette.responses import Response
 from functions.api import dependencies, serializers
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import group_in_path, owner_in_path, user_in_path
 from functions.api.json_codec import JSONResponse
 from functions.api.paging import Window, WrappedPart
 from functions.api.routers import api_router, problems
 from hubless.domain import shares
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.shares import Share
 from hubless.domain.users import Group, User
@@ -34,6 +36,7 @@ _TEXT = WithJsonSchema({"type": "string"})
 class _Shares:
     """Looks up and shows shares for one request."""
 
+    request: Request
     actor: Actor
     users: dependencies.Users
     groups: dependencies.Groups
@@ -83,6 +86,12 @@ class _Shares:
         share, of = self.find(to, owner_name, server_name)
         self.privileges.require_may_revoke(self.actor, of, to=to)
         self.sharing.end(share)
+        self.record(Act.SHARE_ENDED, of, to)
+
+    def record(self, act: Act, of: SharedServer, to: User | Group | None = None) -> None:
+        """Record what was done to the shares of a server."""
+        kind = "group" if isinstance(to, Group) else "user"
+        record(self.request, act, of.owner.name, server=of.server.name, **({kind: to.name} if to else {}))
 
     def recipient(self, body: requests.ShareWith) -> User | Group | None:
         """Return the user or group that *body* names, or None when there is none."""
@@ -120,6 +129,7 @@ class _Shares:
 
 
 async def _shares(
+    request: Request,
     actor: CurrentActor,
     users: dependencies.Users,
     groups: dependencies.Groups,
@@ -128,7 +138,7 @@ async def _shares(
     privileges: dependencies.Privileges,
     origins: dependencies.Origins,
 ) -> _Shares:
-    return _Shares(actor, users, groups, servers, sharing, privileges, origins)
+    return _Shares(request, actor, users, groups, servers, sharing, privileges, origins)
 
 
 Shares = Annotated[_Shares, Depends(_shares)]
@@ -188,7 +198,9 @@ async def grant(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> R
     to = shown.recipient(body)
     if to is None:
         raise InvalidRequestError(f"No such user: {body.user}" if body.user else f"No such group: {body.group}")
-    return JSONResponse(shown.model(shown.sharing.grant(of.server, to, names), of, to))
+    granted = shown.sharing.grant(of.server, to, names)
+    shown.record(Act.SHARE_GRANTED, of, to)
+    return JSONResponse(shown.model(granted, of, to))
 
 
 @router.patch("/shares/{owner:segment}/", response_model=schemas.Share | schemas.Nothing, responses=problems(413))
@@ -204,6 +216,8 @@ async def revoke(of: ChangedServer, body: requests.ShareWith, shown: Shares) -> 
     if to is not None:
         shown.privileges.require_may_revoke(shown.actor, of, to=to, names=names)
     left = shown.sharing.revoke(of.server, to, names) if to else None
+    if to is not None:
+        shown.record(Act.SHARE_ENDED, of, to)
     return JSONResponse(shown.model(left, of, to) if left and to else {})
 
 
@@ -213,6 +227,7 @@ async def end(of: ChangedServer, shown: Shares) -> Response:
     """Revoke all shares of a server."""
     shown.privileges.require_may_revoke(shown.actor, of)
     shown.sharing.shares.delete_of_server(of.server.id)
+    shown.record(Act.SHARE_ENDED, of)
     return Response(status_code=204)
 
 
@@ -297,6 +312,7 @@ async def offer(of: ChangedServer, shown: Shares, body: requests.NewShareCode | 
     wanted = body or requests.NewShareCode()
     names = shown.may_give(of, wanted.scopes)
     code, secret = shown.sharing.create_code(of.server, names, timedelta(seconds=wanted.expires_in))
+    shown.record(Act.SHARE_CODE_MADE, of)
     return JSONResponse(serializers.share_code_model(ShareCodeDetails(code, of), shown.origins, secret))
 
 
@@ -304,14 +320,17 @@ async def offer(of: ChangedServer, shown: Shares, body: requests.NewShareCode | 
 @router.delete("/share-codes/{owner:segment}/{server:segment}", status_code=204)
 async def withdraw(
     of: ChangedServer,
-    sharing: dependencies.Sharing,
+    shown: Shares,
     code: Annotated[str | None, _TEXT, Query(description="The secret of one code")] = None,
     code_id: Annotated[str | None, _TEXT, Query(alias="id", description="The id of one code")] = None,
 ) -> Response:
     """Remove one code by its secret or id, or all codes of a server. Accepted shares stay."""
     secret, wanted = code or None, code_id or None
-    if not sharing.delete_codes(of.server, secret=secret, code_id=wanted) and (secret or wanted):
+    removed = shown.sharing.delete_codes(of.server, secret=secret, code_id=wanted)
+    if not removed and (secret or wanted):
         raise HTTPException(
             404, "No matching code found" if secret else f"No code found matching id={(wanted or '')[:60]}"
         )
+    if removed:
+        shown.record(Act.SHARE_CODE_ENDED, of)
     return Response(status_code=204)

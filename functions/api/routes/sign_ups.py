@@ -3,14 +3,17 @@
 from typing import Annotated
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record
 from functions.api.auth.scope_checks import holds_everywhere
 from functions.api.dependencies import SignUps
 from functions.api.json_codec import JSONResponse
 from functions.api.routers import api_router, problems
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
 from hubless.domain.sign_ups import SignUp
 from hubless.services.identity import Actor
@@ -28,23 +31,25 @@ async def list_sign_ups(_actor: MayAddUsers, sign_ups: SignUps) -> Response:
 
 @router.post("/{name:segment}/approve", response_model=schemas.SignUpState, responses=problems(409))
 @has_long_store_calls
-async def approve_sign_up(name: str, actor: MayAddUsers, sign_ups: SignUps) -> Response:
+async def approve_sign_up(request: Request, name: str, actor: MayAddUsers, sign_ups: SignUps) -> Response:
     """Approve a sign-up. The account is made at once, unless the e-mail address must still be confirmed."""
     try:
         made = sign_ups.approve(name, actor.name)
     except NotFoundError:
         raise HTTPException(404, "Sign-up not found") from None
+    record(request, Act.SIGN_UP_APPROVED, name)
     return JSONResponse({"name": name, "is_made": not isinstance(made, SignUp)})
 
 
 @router.delete("/{name:segment}", status_code=204, responses=problems(409))
 @has_long_store_calls
-async def refuse_sign_up(name: str, _actor: MayAddUsers, sign_ups: SignUps) -> Response:
+async def refuse_sign_up(request: Request, name: str, _actor: MayAddUsers, sign_ups: SignUps) -> Response:
     """Refuse a sign-up: it is removed, and its user is not told."""
     try:
         sign_ups.refuse(name)
     except NotFoundError:
         raise HTTPException(404, "Sign-up not found") from None
+    record(request, Act.SIGN_UP_REFUSED, name)
     return Response(status_code=204)
 
 

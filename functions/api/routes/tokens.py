@@ -11,6 +11,7 @@ from starlette.responses import Response
 from functions.api import dependencies, serializers
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
+from functions.api.auth.acts import record, record_by, wrong_guess
 from functions.api.auth.authentication import HUB_TOKEN, NO_CREDENTIALS
 from functions.api.auth.scope_checks import OUT_OF_REACH, find_user, user_in_path
 from functions.api.dependencies import hub_of
@@ -20,6 +21,7 @@ from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.password_pool import in_password_pool
 from functions.api.routers import api_router, problems
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.names import normalise_user_name
 from hubless.domain.tokens import Token
@@ -69,6 +71,10 @@ async def create_token(
         expires_in=None if wanted.expires_in is None else timedelta(seconds=wanted.expires_in),
         raw_scopes=raw_scopes,
     )
+    if actor is None:
+        record_by(user, request, Act.TOKEN_ISSUED, user.name, token=token.id)
+    else:
+        record(request, Act.TOKEN_ISSUED, user.name, token=token.id)
     return JSONResponse(_model(token, user, tokens, clients) | {"token": secret}, 201)
 
 
@@ -80,10 +86,11 @@ async def read_token(user: TokenReader, token_id: str, tokens: dependencies.Toke
 
 @router.delete("/{name:segment}/tokens/{token_id:segment}", status_code=204)
 async def delete_token(
-    user: Annotated[User, user_in_path("tokens")], token_id: str, tokens: dependencies.Tokens
+    request: Request, user: Annotated[User, user_in_path("tokens")], token_id: str, tokens: dependencies.Tokens
 ) -> Response:
     """Revoke a token. With an OAuth token, all tokens that its client holds of the user are revoked."""
     tokens.revoke(user, _found(tokens, user, token_id))
+    record(request, Act.TOKEN_REVOKED, user.name, token=token_id)
     return Response(status_code=204)
 
 
@@ -102,6 +109,8 @@ async def _by_password(
     if auth is None:
         raise HTTPException(403, NO_CREDENTIALS)
     found = await in_password_pool(logins.check, auth.username, auth.password, dependencies.address_of(request))
+    if not isinstance(found, User):
+        wrong_guess(request, auth.username)
     if isinstance(found, LockedOut):
         why = f"Too many wrong guesses. Wait up to {found.minutes} minutes, then try again."
         raise HTTPException(429, why, retry_later(hub_of(request)))

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from functions.api import request_schemas as requests
 from functions.api import response_schemas as schemas
 from functions.api import serializers
+from functions.api.auth.acts import record
 from functions.api.auth.authentication import CurrentActor
 from functions.api.auth.scope_checks import OUT_OF_REACH, holds, holds_everywhere, holds_for, user_in_path
 from functions.api.dependencies import (
@@ -30,6 +31,7 @@ from functions.api.request_body import NO_OBJECT, raw_json
 from functions.api.routers import api_router, problems
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_TYPED_NAME
 from hubless.domain.errors import InvalidRequestError, NameTakenError
 from hubless.domain.lifecycle import Server
@@ -158,6 +160,7 @@ def _is_yes(include_stopped: str | None) -> bool:
 @router.post("", status_code=201, response_model=list[schemas.User], responses=problems(409, 413))
 @has_long_store_calls
 async def create_users(
+    request: Request,
     actor: Annotated[Actor, holds_everywhere("admin:users")],
     body: requests.NewUsers,
     accounts: Accounts,
@@ -170,6 +173,7 @@ async def create_users(
     added = accounts.add_many(wanted, admin=body.admin)
     if not added:
         raise HTTPException(409, f"All {len(body.usernames)} users already exist")
+    record(request, Act.USER_ADDED, *(user.name for user in added), admin="yes" if body.admin else "")
     return JSONResponse(models.all(added), 201)
 
 
@@ -184,6 +188,7 @@ async def _maker_of_user(request: Request, actor: Annotated[Actor, holds("admin:
 @router.post("/{name:segment}", status_code=201, response_model=schemas.User, responses=problems(409, 413))
 @has_long_store_calls
 async def create_user(
+    request: Request,
     name: str,
     actor: Annotated[Actor, Depends(_maker_of_user)],
     accounts: Accounts,
@@ -194,7 +199,9 @@ async def create_user(
     makes_admin = body is not None and body.admin
     _may_make_admin(actor, wanted=makes_admin)
     _may_give_names(actor, accounts, [name])
-    return JSONResponse(models.one(accounts.add(name, admin=makes_admin)), 201)
+    added = accounts.add(name, admin=makes_admin)
+    record(request, Act.USER_ADDED, added.name, admin="yes" if makes_admin else "")
+    return JSONResponse(models.one(added), 201)
 
 
 @router.patch("/{name:segment}", response_model=schemas.User, responses=problems(409, 413))
@@ -226,10 +233,20 @@ async def change_user(
         changed = accounts.change(user, name=new_name, admin=body.admin if "admin" in body.model_fields_set else None)
     except NameTakenError as taken:
         raise HTTPException(400, str(taken)) from taken  # JupyterHub's status for a rename
+    record_change(request, user, changed)
     if "auth_state" in body.model_fields_set:
         auth_states.keep(changed, body.auth_state)
+        record(request, Act.AUTH_STATE_CHANGED, changed.name)
     model = models.one(changed) or {"kind": "user", "name": changed.name}
     return JSONResponse(_with_auth_state(model, changed, auth_states))
+
+
+def record_change(request: Request, before: User, after: User) -> None:
+    """Record that a user was renamed, or has more or fewer rights."""
+    if after.name != before.name:
+        record(request, Act.USER_RENAMED, before.name, after.name, **{"from": before.name, "to": after.name})
+    if after.admin != before.admin:
+        record(request, Act.ADMIN_GIVEN if after.admin else Act.ADMIN_TAKEN, after.name)
 
 
 def _may_make_admin(actor: Actor, *, wanted: bool) -> None:
@@ -244,7 +261,7 @@ def _may_give_names(actor: Actor, accounts: Accounts, wanted: list[str]) -> None
 
 @router.delete("/{name:segment}", status_code=204)
 async def delete_user(
-    user: Annotated[User, user_in_path("delete:users")], actor: CurrentActor, removal: UserRemoval
+    request: Request, user: Annotated[User, user_in_path("delete:users")], actor: CurrentActor, removal: UserRemoval
 ) -> Response:
     """Stop a user's servers, and remove the user when none runs any more."""
     if actor.user is not None and actor.user.id == user.id:
@@ -252,6 +269,7 @@ async def delete_user(
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can delete other admins")
     await removal.remove(user)
+    record(request, Act.USER_REMOVED, user.name)
     return Response(status_code=204)
 
 

@@ -90,6 +90,21 @@ def visit(owner_id: str, server_id: str, visitor_id: str, *, by_role: bool) -> K
     return Key(user(owner_id), f"{visits(by_role=by_role, server_id=server_id)}{visitor_id}")
 
 
+def audit_month(at: datetime) -> str:
+    """Return the partition of all audit records of a month."""
+    return f"AUDIT#{at.astimezone(UTC):%Y-%m}"
+
+
+def audit_by(name: str) -> str:
+    """Return the partition of what somebody of this *name* did."""
+    return f"AUDITBY#{digest(name)}"
+
+
+def audit_on(name: str) -> str:
+    """Return the partition of what was done to somebody or something of this *name*."""
+    return f"AUDITON#{digest(name)}"
+
+
 def email_users(folded: str) -> str:
     """Return the partition of the users of an e-mail address, which is *folded* to lower case."""
     return f"EMAIL#{digest(folded)}"

@@ -416,6 +416,22 @@ class VisitItem(Item):
     at = Instant()
 
 
+class AuditItem(Item):
+    """An audit record, in one of the partitions in which it is found."""
+
+    id = UnicodeAttribute()
+    at = Instant()
+    act = UnicodeAttribute()
+    by_kind = UnicodeAttribute()
+    by_name = Text()
+    address = Text()
+    token_id = Text()
+    on = Text()
+    about = Texts(default=dict)
+    count_ = NumberAttribute(attr_name="n", default=1)  # PynamoDB's models have a method `count`
+    others = NumberAttribute(default=0)
+
+
 class Expiring(Item):
     """An item that may expire; in the expiry index if it does."""
 

@@ -496,6 +496,27 @@ CREATE TABLE people_batches (
 CREATE INDEX people_batches_by_expiry ON people_batches (expires_at);
 """
 
+# Who did what to whom: a search by name or by act reads an index in the records' order.
+_AUDIT = """
+CREATE TABLE audit (
+    at INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    act TEXT NOT NULL,
+    by_kind TEXT NOT NULL,
+    by_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    "on" TEXT NOT NULL,
+    about TEXT NOT NULL,              -- JSON
+    count INTEGER NOT NULL,
+    others INTEGER NOT NULL,
+    PRIMARY KEY (at, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_by ON audit (by_name, at, id);
+CREATE INDEX audit_on ON audit ("on", at, id);
+CREATE INDEX audit_acts ON audit (act, at, id);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -527,5 +548,6 @@ STEPS = (
     _USER_TABLE,
     _LAUNCH_TIMES,
     _PEOPLE_BATCHES,
+    _AUDIT,
 )
 VERSION = len(STEPS)  # of a file with all steps
