@@ -28,7 +28,7 @@ LONG = {
     "hub_name": "Rechenzentrum der Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
     "hub_contact": "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetzbeauftragte@example.org",
 }
-WITH_NAMES = ("login", "home_first", "spawn", "token", "admin")  # where names and long sentences meet
+LARGE, USUAL = {"standard": 32, "fixed": 26}, {"standard": 16, "fixed": 13}  # px: text at 200 % (WCAG 2.2, 1.4.4)
 TOUCHED = 40  # px that a finger hits
 COLOURS = ThemeSettings(color="#0b5394", color_dark="#9fc5e8")  # of the samples with a theme
 EDGE = {
@@ -40,6 +40,12 @@ EDGE = {
 }
 OPEN_ALL = "for (const details of document.querySelectorAll('details')) details.open = true"
 IS_CUT = "document.documentElement.scrollWidth > innerWidth"
+# What is wider than the box around it; what scrolls by itself is meant to.
+STICKS_OUT = """[...document.querySelectorAll("body *")]
+  .filter((one) => one.checkVisibility() && !one.closest(".visually-hidden, .skip, svg, input, select"))
+  .filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth + 1
+    && !/^(inline|contents)$|auto|scroll/.test(getComputedStyle(one).display + getComputedStyle(one).overflowX))
+  .map((one) => one.outerHTML)"""
 WITHOUT_AN_EDGE = """[...document.querySelectorAll("button, .button, input:not([type=hidden]), select, textarea")]
   .filter((one) => one.checkVisibility() && !one.matches("[type=radio], [type=checkbox], .visually-hidden"))
   .filter((one) => getComputedStyle(one).borderTopStyle === "none")
@@ -129,18 +135,14 @@ def look(page, name):
             if page.evaluate(IS_CUT):
                 wrong.append(f"{where}: wider than the window")
         wrong += [f"{where}: {fault}" for fault in page.evaluate(FAULTS)]
-    return wrong + cut(page)
-
-
-def cut(page):
-    """Return the other sizes at which the page is wider than the window, with all that opens open."""
-    wrong = []
-    page.evaluate(OPEN_ALL)
-    for size in (PHONE, ZOOMED):
-        page.set_viewport_size(size)
-        if page.evaluate(IS_CUT):
-            wrong.append(f"{size['width']} px: wider than the window")
     return wrong
+
+
+def cut(page, where):
+    """Return what sticks out of the window or of a box, with all that opens open."""
+    page.evaluate(OPEN_ALL)
+    wrong = page.evaluate(STICKS_OUT) + (["wider than the window"] if page.evaluate(IS_CUT) else [])
+    return [f"{where}: {one}" for one in wrong]
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -148,12 +150,24 @@ def test_a_page_fits_and_is_accessible(page, name):
     assert look(page, name) == []
 
 
-@pytest.mark.parametrize("name", [name for name in SHOWN if name.startswith(WITH_NAMES)])
-def test_long_words_and_names_fit(page, name):
-    page.set_viewport_size(WIDE)
-    page.goto(f"https://hub.test/de/{name}", wait_until="load")
+@pytest.fixture
+def text(page):
+    """Return a function that sets the size of text, as people do in their browser's settings."""
+    session = page.context.new_cdp_session(page)
+    yield lambda sizes: session.send("Page.setFontSizes", {"fontSizes": sizes})
+    session.send("Page.setFontSizes", {"fontSizes": USUAL})
+    session.detach()
 
-    assert cut(page) == []
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_long_words_and_large_text_fit(page, text, name):
+    page.set_viewport_size(ZOOMED)
+    page.goto(f"https://hub.test/de/{name}", wait_until="load")
+    wrong = cut(page, "320 px")
+    text(LARGE)
+    page.set_viewport_size(PHONE)
+
+    assert wrong + cut(page, "text at 200 %") == []
 
 
 def test_the_menu_is_used_by_keyboard(page):
@@ -200,7 +214,10 @@ def test_what_is_chosen_is_seen_in_forced_colours(page):
 
 @pytest.mark.parametrize("name", EDGE)
 def test_an_answer_of_the_edge_fits_and_is_accessible(page, name):
-    assert look(page, f"edge/{name}") == []
+    wrong = look(page, f"edge/{name}")
+    page.set_viewport_size(ZOOMED)
+
+    assert wrong + cut(page, "320 px") == []
 
 
 @pytest.mark.parametrize("name", ["login", "home_full", "spawn", "token_full", "admin_full", "error", "edge/cookies"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,7 @@ from tests.support.free_port import free_port
 
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"
+OLD, NEW = "correct horse battery", "staple battery horse"
 TIMEOUT_SECONDS = 60  # seconds until something that must happen counts as lost
 SERVER = """
 import os
@@ -47,15 +50,15 @@ ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.e
 class Hub:
     """A hub in a folder of its own whose servers are small programs."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, login="kind = 'shared-password'\npassword = 'bad-days'", culling=""):
         self.folder = Path(tempfile.mkdtemp(prefix="hubless-bad-"))
         self.port, self.options, self.process = free_port(), options, None
         self.url = f"http://127.0.0.1:{self.port}"
         self.program = self.folder / "server.py"
         self.program.write_text(SERVER)
         (self.folder / "hubless.toml").write_text(
-            "[login]\nkind = 'shared-password'\npassword = 'bad-days'\n"
-            "[servers]\nrun_as_system_users = false\nnamed_limit = 0\n[culling]\nsweep_every = '2s'\n"
+            f"[login]\n{login}\n"
+            f"[servers]\nrun_as_system_users = false\nnamed_limit = 0\n[culling]\nsweep_every = '2s'\n{culling}\n"
             f"[[profiles]]\nname = 'small'\ncommand = ['{sys.executable}', '-S', '-E', '{self.program}']\n"
             f"[[services]]\nname = 'tests'\nadmin = true\ntoken = '{TOKEN}'\n"
         )
@@ -227,6 +230,79 @@ def test_after_a_kill_acknowledged_writes_survive_and_servers_are_adopted(hub, r
         return not any(m["pending"] for m in models) and sum(m["ready"] for m in models) == len(hub.servers_running())
 
     hub.until(all_are_settled)
+
+
+class Student:
+    """A person with a browser."""
+
+    def __init__(self, hub, name):
+        self.hub, self.name = hub, name
+        self.browser = httpx.Client(base_url=hub.url, timeout=20)
+        form = self.filled_in("/hub/sign-up", {"username": name, "password": OLD, "again": OLD})
+        assert self.send("/hub/sign-up", form)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.browser.close()
+
+    def page(self, path):
+        """Return the text of a page; None when the hub could not give it."""
+        with contextlib.suppress(httpx.HTTPError):
+            answer = self.browser.get(path)
+            return answer.text if answer.status_code != 503 else None
+        return None
+
+    def filled_in(self, page, form):
+        """Return *form* as the page sends it."""
+        return form | {"_xsrf": re.search(r'name="_xsrf" value="([^"]*)"', self.page(page))[1]}
+
+    def send(self, path, form):
+        """Send a form, and say whether its answer came, which is a redirect."""
+        with contextlib.suppress(httpx.HTTPError):
+            return self.browser.post(path, data=form).is_redirect
+        return False
+
+    def logs_in(self, password):
+        with httpx.Client(base_url=self.hub.url, timeout=20) as fresh:
+            token = re.search(r'name="_xsrf" value="([^"]*)"', fresh.get("/hub/login").text)[1]
+            form = {"username": self.name, "password": password, "_xsrf": token}
+            return fresh.post("/hub/login", data=form).is_redirect
+
+
+def test_forms_whose_answer_a_kill_takes_are_done_once_or_not_at_all():
+    hub = Hub(login="sign_up = true", culling="idle_after = '1h'").up()
+    try:
+        with Student(hub, "sue") as sue, Student(hub, "pia") as pia:
+            hub.start("sue")
+            hub.until(hub.ask, "POST", "/hub/api/users/ben")
+            forms = [
+                (sue, "/hub/share/sue", "/hub/share/sue", {"do": "share", "kind": "user", "name": "ben"}),
+                (sue, "/hub/home", "/hub/home/keep-running", {"server_name": "", "times": "0"}),
+                (sue, "/hub/token", "/hub/token", {"note": "lost", "access": "all"}),
+                (pia, "/hub/change-password", "/hub/change-password", {"password": NEW, "again": NEW}),
+            ]
+            ready = [(one, path, one.filled_in(page, form)) for one, page, path, form in forms]
+            with ThreadPoolExecutor(len(ready)) as browsers:
+                answers = [browsers.submit(one.send, *form) for one, *form in ready]
+                hub.kill("all")
+            *_, token_came, password_came = [answer.result() for answer in answers]
+            hub.until(sue.page, "/hub/share/sue")
+
+            held = hub.until(hub.ask, "GET", "/hub/api/users/sue/tokens").json()["api_tokens"]
+            issued = sum(token["note"] == "lost" for token in held)
+            assert issued == 1 if token_came else issued <= 1
+            assert pia.logs_in(NEW) or not password_came
+            assert pia.logs_in(OLD) != pia.logs_in(NEW)
+
+            # Who sees no answer sends the form again.
+            for one, *form in ready[:2]:
+                assert one.send(*form)
+            assert sue.page("/hub/share/sue").count('value="remove"') == 1
+            assert "Keep running" not in sue.page("/hub/home")  # once is what settings allow
+    finally:
+        hub.close()
 
 
 def test_a_stream_through_the_edge_outlives_the_hubs_processes(hub):
