@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from embedded import moving, opening
+from embedded import moving, opening, people_commands
 from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
@@ -157,26 +157,41 @@ def user() -> None:
     """Add, list and remove users, and set their passwords."""
 
 
+user.add_command(people_commands.import_people)
+
+
 @user.command("add")
-@click.argument("name")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_DATA
 @commands.SETTINGS
 @_STAGE
-@click.option("--admin", is_flag=True, help="Make the user an admin.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--admin", is_flag=True, help="Make them admins.")
+@click.option("--password-stdin", is_flag=True, help="Read the password of one NAME from standard input.")
+@people_commands.GROUPS
+@click.option("--links", is_flag=True, help="Print a link to choose a password for each of several new users.")
 def add_user(
     *,
-    name: str,
+    names: tuple[str, ...],
     data: Path,
     file: Path | None,
     stage: str | None,
     admin: bool,
     password_stdin: bool,
+    groups: tuple[str, ...],
+    links: bool,
 ) -> None:
-    """Add the user NAME. Without --password-stdin, print a link where the user chooses a password."""
+    """Add users. For one NAME without --password-stdin, print a link where the user chooses a password."""
     from hubless.domain.errors import InvalidRequestError, NameTakenError
+    from hubless.domain.names import typed_user_name
 
+    if len(names) > 1 or groups or links:
+        if password_stdin:
+            raise click.UsageError("--password-stdin is for one NAME without --group and --links")
+        with _hub(data, file, stage, new=True) as hub:
+            people_commands.add(hub, names, groups, admin=admin, links=links)
+        return
     with _hub(data, file, stage, new=True) as hub:
+        name = typed_user_name(names[0])
         try:
             hub.accounts.add(name, admin=admin)
         except NameTakenError as taken:
@@ -209,6 +224,7 @@ def change_password(
     if (keep_sessions or revoke_tokens) and not password_stdin:
         raise click.UsageError("--keep-sessions and --revoke-tokens need --password-stdin: the page of a link asks")
     with _hub(data, file, stage) as hub:
+        name = hub.accounts.stored_name(name)
         _give_password(hub, name, from_stdin=password_stdin, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
 
 
@@ -223,21 +239,14 @@ def _give_password(
         hub.accounts.set_password(name, password, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
         click.echo(f"The password of {name} is set.")
     else:
-        link = _address(hub.settings) + hub.accounts.password_link(name)
+        base = people_commands.address_for_others(hub)
+        link = base.url + hub.accounts.password_link(name)
         click.echo(
             f"Send {name} this link to choose a password. It works once, within three days. "
             f"Earlier links of {name} have ended.\n{link}"
         )
-
-
-def _address(settings: Settings) -> str:
-    """Return the address of the hub, or the one it would have if it ran."""
-    if settings.hub.public_url:
-        return settings.url
-    from embedded import data_folder
-
-    facts = data_folder.running_hub(settings.data) or {}
-    return str(facts.get("url") or settings.url)
+        if base.is_only_here:
+            click.echo(people_commands.ONLY_HERE, err=True)
 
 
 @user.command("link")
@@ -256,7 +265,7 @@ def link_user(
     from hubless.domain.external_identities import ExternalId
 
     with _hub(data, file, stage) as hub:
-        found, external = hub.accounts.find(name), ExternalId(issuer, subject)
+        found, external = hub.accounts.find(hub.accounts.stored_name(name)), ExternalId(issuer, subject)
         linked = hub.external_logins.linked_by(found, external, provider=provider, label=label, by_admin=True)
         hub.external_logins.link(found, linked)
         click.echo(f"{name} logs in as {subject} of {issuer} from now on.")
@@ -274,7 +283,9 @@ def unlink_user(*, name: str, issuer: str, subject: str, data: Path, file: Path 
     from hubless.domain.external_identities import ExternalId
 
     with _hub(data, file, stage) as hub:
-        hub.external_logins.unlink(hub.accounts.find(name), ExternalId(issuer, subject), by_admin=True)
+        hub.external_logins.unlink(
+            hub.accounts.find(hub.accounts.stored_name(name)), ExternalId(issuer, subject), by_admin=True
+        )
         click.echo(f"{name} no longer logs in as {subject} of {issuer}.")
 
 
@@ -295,7 +306,7 @@ def user_email(
     if remove and address:
         raise click.UsageError("--remove and ADDRESS exclude each other")
     with _hub(data, file, stage) as hub:
-        found = hub.accounts.find(name)
+        found = hub.accounts.find(hub.accounts.stored_name(name))
         address = hub.emails.set(found, address or "") if address or remove else hub.emails.of(found).address
         click.echo(f"{name}: {address or 'no e-mail address'}")
 
@@ -308,7 +319,7 @@ def user_email(
 def reset_factors(name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove all second factors of NAME: apps, passkeys and recovery codes. NAME is told at the next login."""
     with _hub(data, file, stage) as hub:
-        found = hub.accounts.find(name)
+        found = hub.accounts.find(hub.accounts.stored_name(name))
         if hub.second_factors.reset(found, "An operator of this hub"):
             click.echo(f"{name} has no second factor any more, and logs in with the password alone.")
         else:
@@ -355,6 +366,7 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None, promot
     Ask before an existing user becomes an admin: the browsers and tokens of that user become an admin's too.
     """
     with _hub(data, file, stage, new=True) as hub:
+        name = hub.accounts.stored_name(name)
         found = hub.users.find(name)
         if found is None:
             found = hub.accounts.add(name, admin=True)
@@ -451,7 +463,9 @@ def allow_registration(data: Path, file: Path | None, stage: str | None) -> None
     from functions.api.lti_tickets import new_registration_key
 
     with _hub(data, file, stage) as hub:
-        click.echo(f"{_address(hub.settings)}/hub/lti/register?key={new_registration_key(hub.key)}")
+        click.echo(
+            f"{people_commands.address_for_others(hub).url}/hub/lti/register?key={new_registration_key(hub.key)}"
+        )
 
 
 @lti.command("remove")

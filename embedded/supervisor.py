@@ -341,7 +341,7 @@ def up(
         for line in isolation.lines(chosen, settings):
             tell(line)
         own = {"pid": os.getpid(), "uid": os.geteuid()}
-        facts = own | {"url": settings.url, "since": time.time(), "isolation": chosen.name}
+        facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time(), "isolation": chosen.name}
         lock.write_facts(facts)
         Supervisor(replace(config, isolation=chosen.name), settings, lock).run(ready)
         machine.leave_resource_limits(settings)

@@ -47,6 +47,7 @@ MEASURED = (
     "integration/test_native_people.py",
     "integration/test_password_files.py",
     "integration/test_peers_passwords.py",
+    "integration/test_people_commands.py",
     "integration/test_plugin_peers.py",
     "integration/test_preflight_collect.py",
     "integration/test_provider_requests.py",

@@ -405,14 +405,17 @@ class Hub(ABC):
         """Return the addresses at which browsers reach the hub, servers and services."""
         return self.settings.origins
 
-    def address_for_others(self, asked_at: str) -> "HubAddress":
-        """Return the hub's address for links that somebody sends or prints, who asked the hub at *asked_at*."""
+    def address_for_others(self, asked_at: str, *, host: str = "") -> "HubAddress":
+        """Return the hub's address for links that somebody sends or prints.
+
+        Args:
+            asked_at: the address at which this person has asked the hub.
+            host: on which the hub listens; "" for what settings say.
+        """
         from hubless.domain.hub_addresses import address_for_others
 
         hub = self.settings.hub
-        return address_for_others(
-            hub.public_url, asked_at, host=hub.host, port=hub.port, network=self.network_addresses
-        )
+        return address_for_others(hub.public_url, asked_at, host=host or hub.host, network=self.network_addresses)
 
     def network_addresses(self) -> list[str]:
         """Return the machine's addresses in its network; none where the hub has a machine of nobody's."""

@@ -18,7 +18,7 @@ class HubAddress:
 
 
 def address_for_others(
-    public_url: str, asked_at: str, *, host: str, port: int, network: Callable[[], Sequence[str]]
+    public_url: str, asked_at: str, *, host: str, network: Callable[[], Sequence[str]]
 ) -> HubAddress:
     """Return the address that others can reach.
 
@@ -26,16 +26,16 @@ def address_for_others(
         public_url: the setting; "" if there is none.
         asked_at: the address at which somebody has asked the hub, such as `http://127.0.0.1:8000`.
         host: on which the hub listens.
-        port: the hub's.
         network: returns the machine's addresses in its network.
     """
     if public_url:
         return HubAddress(public_url.rstrip("/"))
     here = asked_at.rstrip("/")
-    if not _is_of_this_machine(urlsplit(here).hostname or ""):
+    parts = urlsplit(here)
+    if not _is_of_this_machine(parts.hostname or ""):
         return HubAddress(here)
     if host in EVERYWHERE and (found := network()):
-        return HubAddress(f"http://{found[0]}:{port}")
+        return HubAddress(f"{parts.scheme}://{found[0]}{f':{parts.port}' if parts.port else ''}")
     return HubAddress(here, is_only_here=True)
 
 

@@ -33,6 +33,11 @@ def normalise_user_name(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).lower())
 
 
+def typed_user_name(typed: str) -> str:
+    """Return the name that somebody means who typed or pasted this: without blanks around it, and normalised."""
+    return normalise_user_name(typed.strip() if len(typed) <= MAX_TYPED_NAME else typed)
+
+
 def composed_user_name(name: str) -> str:
     """Return *name* as the hub stored it before it composed names by NFKC: NFC, lower case."""
     return name if len(name) > MAX_TYPED_NAME else unicodedata.normalize("NFC", name).lower()

@@ -1,8 +1,11 @@
 """Batches of people: what somebody pasted to add people, what was done, and the one-time links that came of it."""
 
 import base64
+import csv
 import hashlib
 import hmac
+import io
+from collections.abc import Iterable
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +15,7 @@ from hubless.domain.values import value
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like a digit, because people type them
 _BASE32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 _SECRET_BYTES: Final = 10  # 80 bits, of which the store keeps a hash: nobody tries so many within a link's days
 
 
@@ -65,3 +69,15 @@ def link_secret(key: bytes, batch_id: str, user_id: str) -> str:
     """
     mac = hmac.digest(key, f"link of people:{batch_id}:{user_id}".encode(), hashlib.sha256)
     return base64.b32encode(mac[:_SECRET_BYTES]).decode().translate(_BASE32)
+
+
+def csv_of_links(people: Iterable[tuple[AddedPerson, str]], until: datetime | None) -> str:
+    """Return a table for spreadsheets of people and their links ("" for none), which are valid *until* then."""
+    written = io.StringIO()
+    table = csv.writer(written)
+    table.writerow(["username", "name", "groups", "link", "valid until"])
+    at = until.isoformat(sep=" ", timespec="minutes").replace("+00:00", " UTC") if until else ""
+    for one, link in people:
+        cells = [one.name, one.full_name, ", ".join(one.groups), link, at if link else ""]
+        table.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return written.getvalue()

@@ -51,7 +51,7 @@ class KnownFacts:
 
 def wanted_name(person: PastedPerson) -> str:
     """Return the name that *person* would have as a user; it may break rules."""
-    return names.normalise_user_name(person.user_name)
+    return names.typed_user_name(person.user_name)
 
 
 def checked(people: Iterable[PastedPerson], facts: KnownFacts, *, more_groups: Collection[str]) -> list[CheckedPerson]:

@@ -340,7 +340,7 @@ class Accounts:
             InvalidRequestError: when the name or the password is not allowed.
             NameTakenError: when another user has the name or one that looks like it, or settings reserve it.
         """
-        name = names.normalise_user_name(name.strip())
+        name = names.typed_user_name(name)
         self.password_policy.check(password, admin=False, known=[name, *known])
         if self.is_reserved_name(name) or self.users.find(name) is not None:
             raise NameTakenError("User", name)

@@ -254,10 +254,10 @@ async def show_users(admin: Admin) -> Response:
 async def add_users(form: OwnForm, admin: Admin) -> Response:
     """Add the users in the form, one on each line."""
     admin.require("admin:users")
-    lines = [line for line in map(str.strip, form.text("usernames", longest=MAX_BODY).splitlines()) if line]
+    lines = [line for line in form.text("usernames", longest=MAX_BODY).splitlines() if line.strip()]
     if len(lines) > MAX_NAMES:
         return admin.page(error=_("Add at most %(max_names)s users at once", max_names=MAX_NAMES), status=400)
-    wanted = [names.normalise_user_name(line) for line in lines]
+    wanted = [names.typed_user_name(line) for line in lines]
     make_admin = form.text("admin") == "1"
     if make_admin or any(map(admin.accounts.is_reserved_name, wanted)):
         admin.require_admin()

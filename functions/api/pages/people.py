@@ -1,8 +1,6 @@
 """The page on which admins add people: a paste or a file, a preview of each line, and the links. No JavaScript."""
 
-import csv
-import io
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import Depends
@@ -25,7 +23,7 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE, Column, decoded
-from hubless.domain.people_batches import AddedPerson, Batch, Links, Stage
+from hubless.domain.people_batches import AddedPerson, Batch, Links, Stage, csv_of_links
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
 from hubless.domain.values import value
@@ -47,7 +45,6 @@ LABELS: Final = {
 }
 _LONGEST_GROUPS: Final = 2000
 _SHOWN: Final = 24  # characters of an example
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 
 
 @value
@@ -337,19 +334,10 @@ async def links_as_csv(batch_id: str, people: People) -> Response:
     """Return the links as a file for spreadsheets."""
     batch, content = _done(people, batch_id)
     base = hub_of(people.request).address_for_others(str(people.request.base_url)).url
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(["username", "name", "groups", "link", "valid until"])
-    until = _until(content.links_until)
-    for row in people.rows(batch, content, base):
-        cells = [row["name"], row["full_name"], ", ".join(row["groups"]), row["link"], until if row["link"] else ""]
-        table.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    paths = [(one, people.adding.link_of(batch.id, one)) for one in content.people]
+    table = csv_of_links([(one, base + path if path else "") for one, path in paths], content.links_until)
     headers = {"Content-Disposition": 'attachment; filename="links.csv"', "Cache-Control": "no-store"}
-    return Response("\ufeff" + written.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _until(at: datetime | None) -> str:
-    return at.isoformat(sep=" ", timespec="minutes").replace("+00:00", " UTC") if at else ""
+    return Response("\ufeff" + table, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/admin/people/{batch_id}/print")

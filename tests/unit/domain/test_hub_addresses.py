@@ -4,7 +4,7 @@ from hubless.domain.hub_addresses import HubAddress, address_for_others
 
 
 def address(asked_at, *, public_url="", host="127.0.0.1", network=("192.0.2.7", "198.51.100.7")):
-    return address_for_others(public_url, asked_at, host=host, port=8000, network=lambda: network)
+    return address_for_others(public_url, asked_at, host=host, network=lambda: network)
 
 
 @pytest.mark.parametrize("asked_at", ["http://127.0.0.1:8000/", "http://hub.example"])
