@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _MILLI = re.compile(r"([0-9]+)m")
+_LINK = re.compile(r"""<a\s[^<>]*?href\s*=\s*["']([^"'<>\s]{1,2000})["'][^<>]*>([^<>\[\]]*)</a>""", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _NOT_IN_NAME = re.compile(r"[^a-z0-9]+")
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "error"}
@@ -118,6 +119,16 @@ def origin(address: str) -> str:
 def sentence(given: Any) -> str:
     """Return the words of a text in HTML, on one line."""
     return " ".join(html.unescape(_TAG.sub(" ", text(given))).split())
+
+
+def markdown(given: Any) -> str:
+    """Return a text in HTML as Markdown, on one line: links and emphasis stay, other tags go."""
+    found = _LINK.sub(lambda link: f"[{link[2]}]({link[1]})", text(given))
+    for marks, kinds in (("**", "b|strong"), ("*", "i|em")):
+        found = re.sub(
+            rf"<({kinds})>\s*(.{1, 500}?)\s*</\1>", rf"{marks}\2{marks}", found, flags=re.IGNORECASE | re.DOTALL
+        )
+    return sentence(found)
 
 
 def slug(given: str, used: list[str]) -> str:

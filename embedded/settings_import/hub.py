@@ -10,6 +10,7 @@ from embedded.settings_import.old_settings import Found, Traits, variables_in
 
 _HUB = "JupyterHub"
 _HTTPS = 443
+_ANNOUNCEMENTS = tuple(f"announcement{page}" for page in ("", "_login", "_home", "_spawn", "_logout"))
 _NO_LIMIT_OF_NAMED = 1000  # here a limit is needed; nobody reaches this one
 _SIMPLE: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
     ("cookie_max_age_days", "hub", "cookie_max_age", conversions.days),
@@ -30,6 +31,7 @@ def bring(traits: Traits, draft: Draft) -> None:
             put(draft, section, key, found, convert)
     _named_servers(traits, draft)
     _custom_scopes(traits, draft)
+    _announcements(traits, draft)
 
 
 def put(draft: Draft, section: str, key: str, found: Found, convert: Callable[[Any], Any]) -> bool:
@@ -112,3 +114,18 @@ def _custom_scopes(traits: Traits, draft: Draft) -> None:
         label = f"{found.label}[{name}]"
         known = {key: given[key] for key in ("description", "subscopes") if key in given}
         draft.add("custom_scopes", {"name": name, **known}, label)
+
+
+def _announcements(traits: Traits, draft: Draft) -> None:
+    """Bring over the announcements among the variables of templates; JupyterHub's templates show them as HTML."""
+    found = traits.take("template_vars", _HUB)
+    if not found:
+        return
+    given = found.value if isinstance(found.value, dict) else {}
+    for name in _ANNOUNCEMENTS:
+        if given.get(name):
+            put(draft, "hub", name, Found(given[name], f"{found.label}[{name}]"), conversions.markdown)
+    rest = {name: one for name, one in given.items() if name not in _ANNOUNCEMENTS} if given else found.value
+    if rest:
+        why = "only templates of the old hub know these variables"
+        draft.leave_out("hub", found.label, rest, why, "docs/theming.md says what pages show.")

@@ -48,7 +48,7 @@ _REASONS: Mapping[str, tuple[str, str, str]] = {
     **dict.fromkeys(("cookie_secret", "cookie_secret_file", "internal_certs_location"), _KEYS),
     **dict.fromkeys(("ssl_key", "ssl_cert", "internal_ssl", "trusted_alt_names"), _TLS),
     **dict.fromkeys(
-        ("template_paths", "template_vars", "logo_file"),
+        ("template_paths", "logo_file"),
         _PAGES,
     ),
     **dict.fromkeys(("proxy.https", "ingress"), _TLS),

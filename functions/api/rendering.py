@@ -23,6 +23,7 @@ from functions.api.themes import FILES, Theme, look_of, theme_of
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
 from hubless.domain.languages import NAMES
+from hubless.settings.sections import HubSettings
 from hubless.settings.theme import TEMPLATES, folder_files
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Renderer:
             "answers_form": self._request.method != "GET",
             "help_url": settings.help_url,
             "hub_contact": settings.contact,
-            "hub_announcement": markdown(settings.announcement),
+            "hub_announcement": markdown(_announcement(settings, template)),
         }
         with speaking(language):
             html = _html(theme.templates, template, facts | context)
@@ -167,6 +168,17 @@ def _theme_url(theme: Theme, path: str) -> str:
     if not (url := theme.url(f"{FILES}{path}")):
         raise LookupError(f"the folder of theme.static has no file {path}")
     return url
+
+
+def _announcement(settings: HubSettings, template: str) -> str:
+    """Return what the page of *template* announces: its own text, or that of all pages, as in JupyterHub."""
+    own = {
+        "login.html": settings.announcement_login,
+        "home.html": settings.announcement_home,
+        "spawn.html": settings.announcement_spawn,
+        "logged_out.html": settings.announcement_logout,
+    }
+    return own.get(template) or settings.announcement
 
 
 def _theme(request: Request) -> str:

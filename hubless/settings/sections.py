@@ -53,6 +53,10 @@ class HubSettings:
 
     name: str = setting("hubless", NAME, "The hub's name on its pages")
     announcement: str = setting("", TEXT, "What every page says at its top, in Markdown")
+    announcement_login: str = setting("", TEXT, "What the login page says instead")
+    announcement_home: str = setting("", TEXT, "What home says instead")
+    announcement_spawn: str = setting("", TEXT, "What the page says instead on which a start is chosen")
+    announcement_logout: str = setting("", TEXT, "What the page after a logout says instead")
     currency: str = setting("", TEXT, "What stands before the prices of profiles, such as `$` or `EUR `")
     host: str = setting(
         "127.0.0.1",

@@ -1,5 +1,7 @@
 """The account page, and identities in the API: who may link which, and what stays a way in."""
 
+import re
+
 import pytest
 
 from hubless.domain.external_identities import ExternalId
@@ -285,3 +287,17 @@ def test_a_session_from_nowhere_known_is_listed_without_an_address(own):
     own.hub.logins.open_session(own.hub.users.find("ada"), "curl", address="unknown")
     page = browser.get("/hub/account").text
     assert ("curl" in page, "from unknown" in page) == (True, False)
+
+
+def test_look_and_language_are_chosen_on_the_account_page(hub):
+    alice = hub.browser("alice")
+    card = alice.get("/hub/account").text.partition('id="preferences"')[2]
+    assert re.findall(r'name="(theme|language)" value="(\w+)"[^>]* aria-pressed="true"', card) == [
+        ("theme", "system"),
+        ("language", "en"),
+    ]
+    for fields in ({"theme": "dark"}, {"language": "de"}):
+        answer = alice.submit("/hub/preferences", next="/hub/account", **fields)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/hub/account")
+    page = alice.get("/hub/account").text
+    assert ('data-theme="dark"' in page, "Aussehen und Sprache" in page) == (True, True)

@@ -236,6 +236,16 @@ def test_an_announcement_is_on_every_page_as_markdown(tmp_path):
         assert '<a href="https://example.org">More</a>' in page
 
 
+def test_a_page_with_an_announcement_of_its_own_shows_that_instead(tmp_path):
+    own = "".join(f'announcement_{page} = "Of {page}"\n' for page in ("login", "home", "spawn", "logout"))
+    hub = build_hub(tmp_path / "hub", SETTINGS + f'\n[hub]\nannouncement = "Of all"\n{own}')
+    alice = hub.browser("alice")
+    shown = {path: alice.get(path).text for path in ("/hub/home", "/hub/token", "/hub/login")}
+    shown["/hub/login"] = hub.browser().get("/hub/login").text
+    told = {path: re.findall(r"<p>(Of \w+)</p>", page) for path, page in shown.items()}
+    assert told == {"/hub/home": ["Of home"], "/hub/token": ["Of all"], "/hub/login": ["Of login"]}
+
+
 @pytest.mark.parametrize("scopes", [("self",), ("self", "access:services")])
 def test_home_links_the_services_that_its_visitor_may_open(hub, scopes):
     hub.hub.roles["user"] = type(hub.hub.roles["user"])("user", scopes)

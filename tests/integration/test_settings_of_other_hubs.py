@@ -330,6 +330,14 @@ def test_a_machine_with_tls_leaves_that_port_to_a_proxy(settings_of):
     assert settings_of("pam_systemd_config.py").hub.port == 8000
 
 
+def test_announcements_come_along_and_other_variables_are_named(settings_of, said):
+    hub = settings_of("pam_systemd_config.py").hub
+
+    assert (hub.announcement, hub.announcement_home) == ("Hello", "")
+    assert hub.announcement_login == "Closed on **Friday**. [More](https://example.org/more)"
+    assert "only templates of the old hub know these variables" in said("pam_systemd_config.py")
+
+
 def test_old_names_of_traits_are_new_ones(settings_of):
     config = settings_of("pam_systemd_config.py").plugin.config
 

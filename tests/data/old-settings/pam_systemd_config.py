@@ -45,7 +45,11 @@ c.Authenticator.delete_invalid_users = True
 c.Authenticator.username_map = {"old-name": "new"}
 c.JupyterHub.admin_access = True
 c.JupyterHub.template_paths = ["/srv/templates"]
-c.JupyterHub.template_vars = {"announcement": "Hello"}
+c.JupyterHub.template_vars = {
+    "announcement": "Hello",
+    "announcement_login": 'Closed on <b>Friday</b>. <a href="https://example.org/more" target="_blank">More</a>',
+    "colour": "blue",
+}
 c.JupyterHub.logo_file = "/srv/logo.png"
 c.JupyterHub.concurrent_spawn_limit = 20
 c.JupyterHub.cleanup_servers = False
