@@ -126,7 +126,7 @@ def markdown(given: Any) -> str:
     found = _LINK.sub(lambda link: f"[{link[2]}]({link[1]})", text(given))
     for marks, kinds in (("**", "b|strong"), ("*", "i|em")):
         found = re.sub(
-            rf"<({kinds})>\s*(.{1, 500}?)\s*</\1>", rf"{marks}\2{marks}", found, flags=re.IGNORECASE | re.DOTALL
+            rf"<({kinds})>\s*(.{{1,500}}?)\s*</\1>", rf"{marks}\2{marks}", found, flags=re.IGNORECASE | re.DOTALL
         )
     return sentence(found)
 

@@ -105,7 +105,7 @@ TABLES = SettingType("a list of tables", _tables)
 PICTURE = SettingType(f'a file at or below the settings\' folder that ends in {", ".join(_PICTURES)}, or ""', _picture)
 ANY = SettingType("a string, a number, true or false", _any)
 SIZE_OR_VALUE = SettingType('a size such as "2G", or "{value}G" for an option that is a number', _amount)
-NUMBER_OR_VALUE = SettingType('a number, or "{value}" for an option that is a number', _amount)
+NUMBER_OR_VALUE = SettingType('a number, or "{value}" or "0.05 * {value}" for an option that is a number', _amount)
 
 
 @value
@@ -418,19 +418,28 @@ def _changes(
 
 
 def _as_amount(given: Any, kind: SettingType, where: str, *, is_number: bool) -> float | PerValue | None:
-    """Return *given* as an amount: `{value}G` stands for as many times 1G as the user's number says."""
+    """Return *given* as an amount for each one of the user's number.
+
+    `{value}G` stands for as many times 1G as the number says, `0.05 * {value}` for as many times 0.05.
+    """
     if given == "":
         return None
     if isinstance(given, str) and VALUE in given:
         if not is_number:
             raise SettingsError(f"{where} has {VALUE}, but the option is no number")
-        one = given.replace(VALUE, "1")
-        return PerValue(float(kind.value(one if kind is SIZE else _as_float(one, where), where) or 0))
+        one = given.replace(VALUE, "1") if kind is SIZE else _factor(given, where)
+        return PerValue(float(kind.value(one, where) or 0))
     return kind.value(given, where) or None
 
 
-def _as_float(text: str, where: str) -> float:
+def _factor(text: str, where: str) -> float:
+    """Return what one of the user's number stands for: 1 if *text* is `{value}` alone."""
+    parts = [one.strip() for one in text.split("*")]
+    others = [one for one in parts if one != VALUE] or ["1"]
     try:
-        return float(text)
+        (factor,) = map(float, others)
     except ValueError:
-        raise SettingsError(f"{where} must be {VALUE} alone, or a number") from None
+        factor = None
+    if factor is None or parts.count(VALUE) != 1:
+        raise SettingsError(f'{where} must be a number, {VALUE}, or a number times it, such as "0.05 * {VALUE}"')
+    return factor

@@ -85,6 +85,10 @@ def submit(browser, files=None, **fields):
     return browser.post("/hub/spawn/maria", data={"_xsrf": browser.xsrf, **fields}, files=files or {"none": b""})
 
 
+def prices(page):
+    return [html.unescape(shown) for shown in re.findall("<output[^>]*>([^<]*)</output> an hour", page)]
+
+
 def alert(page):
     found = re.search(r'role="alert" id="error">([^<]*)<', page.text)
     return found and html.unescape(found[1])
@@ -95,8 +99,8 @@ def test_profiles_and_options_are_shown_to_whom_they_are_offered(hub, maria):
 
     assert "<strong>pandas</strong>" in page
     assert 'href="https://example.org/course"' in page
-    assert "€ 0.25 an hour" in page
-    assert "€ 0.50 an hour" in page
+    assert prices(page) == ["€ 0.50"]
+    assert "€ 0.50 an hour" in page  # beside the choice
     assert all(text in page for text in ("This term", "My own image", "From 1 to 8 GiB", "At most 20 bytes"))
     assert "Next term" not in page
     assert 'value="gpu"' not in page
@@ -105,6 +109,40 @@ def test_profiles_and_options_are_shown_to_whom_they_are_offered(hub, maria):
     page = maria.get("/hub/spawn/maria").text
     assert "Next term" in page
     assert 'value="gpu"' in page
+
+
+BY_NUMBER = """
+[hub]
+currency = "$"
+[[profiles]]
+name = "lab"
+price_per_hour = 0.25
+[[profiles.options]]
+name = "cpus"
+kind = "number"
+minimum = 1
+maximum = 8
+default = 2
+cpus = "{value}"
+price_per_hour = "0.05 * {value}"
+[[profiles.options]]
+name = "spot"
+kind = "switch"
+price_per_hour = 0.001
+"""
+
+
+def test_the_price_follows_a_number_and_what_sets_it_last(tmp_path):
+    maria = build_hub(tmp_path / "hub", SETTINGS + BY_NUMBER).browser("maria")
+
+    page = maria.get("/hub/spawn/maria").text
+    assert prices(page) == ["$0.10"]
+    assert 'data-price="0.25" data-currency="$"' in page
+    assert re.search(r'type="number"[^>]* data-amount="0.05" data-each', page)
+    refused = submit(maria, profile="lab", **{f"{LAB}cpus": "many", f"{LAB}spot": "off"}).text
+    assert prices(refused) == ["$0.25"]
+    refused = submit(maria, profile="lab", **{f"{LAB}cpus": "9", f"{LAB}spot": "on"}).text
+    assert prices(refused) == ["$0.0010"]
 
 
 def test_the_form_sends_what_the_user_chose_of_that_profile(hub, maria):

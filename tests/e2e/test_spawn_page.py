@@ -31,6 +31,7 @@ display_name = "Memory"
 minimum = 1
 maximum = 8
 memory = "{value}G"
+price_per_hour = "{value}"
 [[profiles.options]]
 name = "branch"
 kind = "text"
@@ -99,11 +100,13 @@ def start(page):
     page.wait_for_load_state()
 
 
-def test_options_are_shown_with_their_profile_and_sent_as_chosen(hub, page):
+def test_options_are_shown_with_their_profile_and_sent_as_chosen(hub, page, request):
     expect(page.get_by_label("Memory")).to_be_hidden()
     page.get_by_label("Data science").check()
     page.get_by_label("Next term").check()
     page.get_by_label("Memory").fill("4")
+    has_script = request.node.callspec.params["page"]
+    expect(page.locator("output")).to_have_text("4.00" if has_script else "1.00")
     page.get_by_label("Branch").fill("topic")
     page.get_by_label("Write a long log").uncheck()
     page.get_by_label("Packages").set_input_files([PICKED])

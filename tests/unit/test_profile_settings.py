@@ -138,6 +138,10 @@ class TestFaults:
             ('kind = "number"\nminimum = 0\nmaximum = 2\nmemory = "{value}G"', "profiles.p.options.o.minimum must be"),
             ('kind = "number"\nminimum = 1\nmaximum = 2\nmemory = "{value}X"', "profiles.p.options.o.memory is"),
             ('kind = "number"\nminimum = 1\nmaximum = 2\ncpus = "{value}x"', "profiles.p.options.o.cpus must be"),
+            *(
+                (f'kind = "number"\nminimum = 1\nmaximum = 2\ncpus = "{wrong}"', "profiles.p.options.o.cpus must be")
+                for wrong in ("2{value}", "{value} * {value}", "x * {value}", "1 * 2 * {value}", "* {value}")
+            ),
             ('kind = "number"\nminimum = 1\nmaximum = nan', "profiles.p.options.o.maximum is nan"),
             ('kind = "text"\npattern = "("', "profiles.p.options.o.pattern is no regular expression"),
             ('kind = "text"\npattern = "a"\ndefault = "b"', "profiles.p.options.o.default is not allowed"),

@@ -13,10 +13,12 @@ from hubless.domain.errors import OptionRefusedError
 from hubless.domain.limits import Resource
 from hubless.domain.profile_options import (
     UNLISTED,
+    Changes,
     ChoiceOption,
     FileOption,
     NumberOption,
     Option,
+    PerValue,
     SwitchOption,
     TextOption,
     number_text,
@@ -45,7 +47,7 @@ def profile_views(
     """Return what the page shows of *profiles*, with *options* filled in: the last choice, or that of a link."""
     wanted = str(options.get(PROFILE, ""))
     chosen = wanted if wanted in profiles else next(iter(profiles), "")
-    return [
+    views: list[dict[str, Any]] = [
         {
             "name": profile.name,
             "display_name": profile.title,
@@ -54,7 +56,7 @@ def profile_views(
             "memory": _gib(profile.memory_bytes) if Resource.MEMORY in held else "",
             "cpus": profile.cpus if Resource.CPUS in held else None,
             "gpus": profile.gpus,
-            "price": price(profile.price_per_hour, currency),
+            "base_price": profile.price_per_hour,
             "is_chosen": profile.name == chosen,
             "options": [
                 _view(profile.name, one, options if profile.name == chosen else {}, owner, currency)
@@ -64,6 +66,49 @@ def profile_views(
         }
         for profile in profiles.values()
     ]
+    for view in views:
+        view["currency"] = currency
+        view["price"] = price(_price_of(view), currency)
+        view["price_varies"] = any(_has_price(option) for option in view["options"])
+    return views
+
+
+def _has_price(option: Mapping[str, Any]) -> bool:
+    given = [option.get("amount"), *(choice["amount"] for choice in option.get("choices", ()))]
+    return any(one is not None for one in given)
+
+
+def _price_of(profile: Mapping[str, Any]) -> float | None:
+    """Return what an hour of a profile's view costs with its options as they are filled in: the last change counts."""
+    amount: float | None = profile["base_price"]
+    for option in profile["options"]:
+        match option["kind"]:
+            case "choice":
+                chosen = [choice["amount"] for choice in option["choices"] if choice["is_chosen"]]
+                amount = next((one for one in chosen if one is not None), amount)
+            case "switch" if option["is_on"] and option["amount"] is not None:
+                amount = option["amount"]
+            case "number" if option["amount"] is not None:
+                amount = _times(option["amount"], option["value"], is_each=option["is_each"], otherwise=amount)
+    return amount
+
+
+def _times(amount: float, value: str, *, is_each: bool, otherwise: float | None) -> float | None:
+    if not is_each:
+        return amount
+    try:
+        return amount * float(value)
+    except ValueError:  # what was typed is no number, and the page says so
+        return otherwise
+
+
+def _amounts(changes: Changes) -> dict[str, Any]:
+    """Return the price that an option sets: `amount`, and whether it `is_each`: for each one of the number."""
+    given = changes.price_per_hour
+    return {
+        "amount": given.factor if isinstance(given, PerValue) else given,
+        "is_each": isinstance(given, PerValue),
+    }
 
 
 def price(amount: float | None, currency: str) -> str:
@@ -125,14 +170,18 @@ def _view(profile: str, option: Option, options: Mapping[str, Any], owner: User,
         case ChoiceOption():
             return shown | {"kind": "choice"} | _choice_view(option, options, owner, currency)
         case NumberOption():
-            return shown | {
-                "kind": "number",
-                "value": _shown(given) or number_text(option.default),
-                "minimum": number_text(option.minimum),
-                "maximum": number_text(option.maximum),
-                "step": number_text(option.step),
-                "unit": option.unit,
-            }
+            return (
+                shown
+                | {
+                    "kind": "number",
+                    "value": _shown(given) or number_text(option.default),
+                    "minimum": number_text(option.minimum),
+                    "maximum": number_text(option.maximum),
+                    "step": number_text(option.step),
+                    "unit": option.unit,
+                }
+                | _amounts(option.changes)
+            )
         case TextOption():
             return shown | {
                 "kind": "text",
@@ -142,7 +191,7 @@ def _view(profile: str, option: Option, options: Mapping[str, Any], owner: User,
                 "is_required": option.is_required,
             }
         case SwitchOption():
-            return shown | {"kind": "switch", "is_on": _is_on(option, options)}
+            return shown | {"kind": "switch", "is_on": _is_on(option, options)} | _amounts(option.changes)
         case FileOption():
             kept = given.get("name") if isinstance(given, Mapping) else None
             return shown | {
@@ -167,9 +216,8 @@ def _choice_view(option: ChoiceOption, options: Mapping[str, Any], owner: User, 
             "value": choice.name,
             "display_name": choice.display_name or choice.name,
             "description": choice.description,
-            "price": price(choice.changes.price_per_hour, currency)
-            if isinstance(choice.changes.price_per_hour, int | float)
-            else "",
+            "amount": (amount := _amounts(choice.changes)["amount"]),
+            "price": price(amount, currency),
             "is_chosen": choice.name == given,
         }
         for choice in offered

@@ -19,3 +19,18 @@ for (const field of document.querySelectorAll(".unlisted")) {
     field.closest("fieldset").querySelector("[value=unlisted-choice]").checked = field.value !== "";
   });
 }
+
+// Says what an hour costs as options are chosen: the last one that sets a price counts.
+function showPrice(profile) {
+  const shown = profile.querySelector("[data-price]");
+  if (!shown) return;
+  let price = shown.dataset.price;
+  for (const field of profile.querySelectorAll("[data-amount]")) {
+    if (field.type === "number" ? !field.validity.valid : !field.checked) continue;
+    price = field.dataset.amount * ("each" in field.dataset ? field.value : 1);
+  }
+  if (price === "") return;
+  shown.value = shown.dataset.currency + Number(price).toFixed(price >= 0.01 || !Number(price) ? 2 : 4);
+}
+for (const profile of profiles) profile.addEventListener("input", () => showPrice(profile));
+addEventListener("pageshow", () => profiles.forEach(showPrice));
