@@ -25,6 +25,10 @@ ADMIN_PAGES = (
     AdminPage("users", _("Users"), "/hub/admin", ("admin-ui",), everywhere=True),
     AdminPage("people", _("Add people"), "/hub/admin/people", ("admin:users",), everywhere=True),
     AdminPage("groups", _("Groups"), "/hub/admin/groups", ("list:groups",)),
+    AdminPage(
+        "roles", _("Roles"), "/hub/admin/roles", ("read:roles:users", "read:roles:groups", "read:roles:services")
+    ),
+    AdminPage("services", _("Services"), "/hub/admin/services", ("list:services",)),
     AdminPage("usage", _("Usage"), "/hub/admin/usage", ("read:servers",), everywhere=True),
 )
 

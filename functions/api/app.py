@@ -44,6 +44,8 @@ from functions.api.pages import (
     usage,
 )
 from functions.api.pages import groups as group_pages
+from functions.api.pages import roles as role_pages
+from functions.api.pages import services as service_pages
 from functions.api.request_metrics import RequestMetrics
 from functions.api.routes import (
     authorizations,
@@ -106,6 +108,8 @@ PAGES = (
     group_pages,
     group,
     people,
+    role_pages,
+    service_pages,
     account,
     account_data,
     passwords,

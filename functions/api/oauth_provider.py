@@ -123,6 +123,8 @@ class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib has no typ
             if self.hub.imported_secret_checks.matching([client.secret_sha256], secret, sender, now) is None:
                 return False
             self.hub.services.adopt_client_secret(client, tokens.sha256(secret))
+        if client.service is not None:  # the only way in which some services speak to the hub as themselves
+            self.hub.services.note_activity(client.service, self.hub.clock.now())
         request.client = _ClientView(client)
         return True
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hubless.domain import scopes
+from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Service, User
 from hubless.domain.values import value
 
@@ -22,9 +23,9 @@ class Role:
 
 DEFAULTS: Mapping[str, Role] = MappingProxyType(
     {
-        "user": Role("user", scopes.USER_ROLE, "What every user may do"),
-        "admin": Role("admin", scopes.ADMIN_ROLE, "What admins may do"),
-        "server": Role("server", scopes.SERVER_ROLE, "What a server may do with its own token"),
+        "user": Role("user", scopes.USER_ROLE, _("What every user may do")),
+        "admin": Role("admin", scopes.ADMIN_ROLE, _("What admins may do")),
+        "server": Role("server", scopes.SERVER_ROLE, _("What a server may do with its own token")),
     }
 )
 

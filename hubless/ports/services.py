@@ -1,5 +1,6 @@
 """The store of services that admins add by the API; services of settings are not stored."""
 
+from datetime import datetime
 from typing import Protocol
 
 from hubless.domain.users import Service
@@ -46,8 +47,16 @@ class ServiceStore(Protocol):
         """
         ...
 
+    def touch(self, name: str, at: datetime) -> None:
+        """Set when the service of this name, which may be one of settings, was last seen, if that is later."""
+        ...
+
+    def last_seen(self) -> dict[str, datetime]:
+        """Return by name when each service was last seen, in one read; one that never was is left out."""
+        ...
+
     def delete(self, service: Service) -> None:
-        """Remove the service with its codes, its own tokens and those issued to it.
+        """Remove the service with its codes, its own tokens, those issued to it, and when it was last seen.
 
         None of them is valid after the first write: whoever finds a token asks whether its service is there.
         """

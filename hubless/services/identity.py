@@ -170,6 +170,7 @@ class Identities:
         return found
 
     def _of_service(self, service: Service) -> Actor:
+        self.services.note_activity(service.name, self.clock.now())
         held = self.of_service(service)
         return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
 
@@ -187,6 +188,7 @@ class Identities:
             return None
         if _is_stale(token.last_activity_at, now := self.clock.now()):
             self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
+        self.services.note_activity(service.name, now)
         held = self.of_service(service)
         asked = held if "inherit" in token.scopes else scopes.expand(token.scopes, Bearer(service=service.name))
         own = asked.intersection(held, self.groups_of())

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from hubless.domain import delegation, roles
 from hubless.domain.added_services import CLIENT_ID_PREFIX, MAX_SERVICES, check_service
@@ -22,6 +24,9 @@ from hubless.domain.values import value
 from hubless.ports.services import ServiceStore
 from hubless.services.routing import Routing
 
+SEEN_RESOLUTION: Final = timedelta(minutes=5)
+_MOST_NOTED: Final = 1000  # names that a process remembers
+
 
 @value
 class ServiceRegistry:
@@ -35,6 +40,8 @@ class ServiceRegistry:
     _by_token: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
     _by_client: dict[str, Service] = field(init=False, default_factory=dict, repr=False)
 
+    _noted: dict[str, datetime] = field(init=False, default_factory=dict, repr=False)
+
     def __post_init__(self) -> None:
         self._by_token.update({s.token_sha256: s for s in self.configured.values() if s.token_sha256})
         self._by_client.update({s.oauth_client_id: s for s in self.configured.values() if s.oauth_client_id})
@@ -46,6 +53,19 @@ class ServiceRegistry:
     def all(self) -> list[Service]:
         """Return all services, those of settings first."""
         return [*self.configured.values(), *(s for s in self.store.all() if s.name not in self.configured)]
+
+    def note_activity(self, name: str, now: datetime) -> None:
+        """Keep that the service of this name was seen *now*, in one write in five minutes of this process."""
+        before = self._noted.get(name)
+        if before is None or abs(now - before) >= SEEN_RESOLUTION:
+            if len(self._noted) >= _MOST_NOTED:
+                self._noted.clear()
+            self._noted[name] = now
+            self.store.touch(name, now)
+
+    def last_seen(self) -> dict[str, datetime]:
+        """Return by name when each service was last seen, to five minutes; one that never was is left out."""
+        return self.store.last_seen()
 
     def of_settings_token(self, sha256: str) -> Service | None:
         """Return the service of settings whose token has that hash, or None, without reading the store."""

@@ -286,6 +286,8 @@ USUAL = {
     "services.all": lambda s: s.services.all(),
     "services.create": lambda s: s.services.create(Service("other", oauth_client_id="service-other")),
     "services.change": lambda s: s.services.change(GRADER, replace(GRADER, url=None)),
+    "services.touch": lambda s: s.services.touch("grader", LATER),
+    "services.last_seen": lambda s: s.services.last_seen(),
     "services.delete": lambda s: s.services.delete(GRADER),
     "lti.keys": lambda s: s.lti.keys(),
     "lti.replace_keys": lambda s: s.lti.replace_keys(None, SealedKeys("sealed")),

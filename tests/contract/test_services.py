@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -34,6 +35,25 @@ def test_a_service_comes_back_as_it_was_written(stores):
     assert stores.services.of_token("t1") == GRADER
     assert stores.services.of_client("service-grader") == GRADER
     assert stores.services.all() == [PLAIN, GRADER]
+
+
+def test_the_latest_moment_counts_as_when_a_service_was_seen(stores):
+    assert stores.services.last_seen() == {}
+    for name, minute in (("grader", 2), ("grader", 1), ("of.settings", 0), ("of.settings", 3)):
+        stores.services.touch(name, NOW + timedelta(minutes=minute))
+    assert stores.services.last_seen() == {
+        "grader": NOW + timedelta(minutes=2),
+        "of.settings": NOW + timedelta(minutes=3),
+    }
+
+
+@pytest.mark.parametrize("service", [GRADER, PLAIN], ids=lambda service: service.name)
+def test_when_a_service_was_seen_is_removed_with_it(stores, service):
+    stores.services.create(service)
+    stores.services.touch(service.name, NOW)
+    stores.services.touch("other", NOW)
+    stores.services.delete(service)
+    assert stores.services.last_seen() == {"other": NOW}
 
 
 def test_a_missing_service_is_not_found(stores):

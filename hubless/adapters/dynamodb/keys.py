@@ -331,6 +331,14 @@ def service(text: str) -> Key:
     return Key("SERVICES", f"={text}")
 
 
+SERVICES_SEEN = "SERVICESSEEN"  # the partition of when services were last seen
+
+
+def service_seen(text: str) -> Key:
+    """Return the key of when a service was last seen."""
+    return Key(SERVICES_SEEN, f"={text}")
+
+
 def service_token(sha256: str) -> Key:
     """Return the key of a service by its token's hash."""
     return Key(f"SERVICETOKEN#{sha256}", "SERVICE")

@@ -1,5 +1,7 @@
 """Services added by the API, in DynamoDB. They hardly change, so each is stored under its name, token and client id."""
 
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from hubless.adapters.dynamodb import keys, removals
@@ -91,11 +93,22 @@ class DynamoServiceStore:
             removals.sweep_client(self._database, left)
         return True
 
+    def touch(self, name: str, at: datetime) -> None:
+        seen = [Counter.n.set(1), Counter.at.set(at)]
+        with suppress(ConditionFailedError):  # another function has noted a later moment
+            is_later = Counter.at.does_not_exist() | (Counter.at < at)
+            self._database.write(Update(keys.service_seen(name), seen, is_later))
+
+    def last_seen(self) -> dict[str, datetime]:
+        found = self._database.query(Counter, keys.SERVICES_SEEN)
+        return {item.sk[1:]: item.at for item in found}
+
     def delete(self, service: Service) -> None:
         first, *others = _where(service)
         client_id, own = service.oauth_client_id, removals.begin_service(service.token_owner)
+        seen = keys.service_seen(service.name)
         if client_id is None:
-            self._database.transact([*(Delete(key) for key in (first, *others)), own])
+            self._database.transact([*(Delete(key) for key in (first, *others, seen)), own])
         else:
             head = keys.client_head(client_id)
             removals.remove_issued(
@@ -104,7 +117,7 @@ class DynamoServiceStore:
                 head=Delete(head),
                 mark=Update(head, [ClientItem.gone.set(True)]),
                 note=removals.begin_client(client_id),
-                more=[first, *others],
+                more=[first, *others, seen],
                 also=[own],
             )
         removals.sweep_service(self._database, service.token_owner)

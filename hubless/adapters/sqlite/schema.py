@@ -517,6 +517,14 @@ CREATE INDEX audit_on ON audit ("on", at, id);
 CREATE INDEX audit_acts ON audit (act, at, id);
 """
 
+# When each service was last seen, of settings and added ones, in microseconds.
+_SERVICES_SEEN = """
+CREATE TABLE services_seen (
+    name TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -549,5 +557,6 @@ STEPS = (
     _LAUNCH_TIMES,
     _PEOPLE_BATCHES,
     _AUDIT,
+    _SERVICES_SEEN,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -3,9 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NameTakenError, QuotaExceededError, StoreConflictError
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.users import Service
@@ -69,6 +70,17 @@ class SqliteServiceStore:
                 raise NameTakenError("Service", service.name) from taken
             raise StoreConflictError("This token or OAuth client id belongs to another service") from taken
 
+    def touch(self, name: str, at: datetime) -> None:
+        self._database.write(
+            "INSERT INTO services_seen (name, at) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET at = excluded.at WHERE excluded.at > at",
+            (name, to_number(at)),
+        )
+
+    def last_seen(self) -> dict[str, datetime]:
+        rows = self._database.read("SELECT name, at FROM services_seen")
+        return {name: at for name, number in rows if (at := to_instant(number))}
+
     def delete(self, service: Service) -> None:
         with self._database.transaction():
             self._remove_issued(service.oauth_client_id)
@@ -76,6 +88,7 @@ class SqliteServiceStore:
                 "DELETE FROM tokens WHERE owner_id = ? AND owner_kind = ?",
                 (service.token_owner, OwnerKind.SERVICE.value),
             )
+            self._database.write("DELETE FROM services_seen WHERE name = ?", (service.name,))
             self._database.write("DELETE FROM services WHERE name = ?", (service.name,))
 
     def _remove_issued(self, client_id: str | None) -> None:

@@ -732,6 +732,76 @@ FAULTY = {
     ],
     "added": 28,
 }
+SCOPES = GIVES["roles"][0]["scopes"]
+
+
+def holders(*names, more=0):
+    return {"names": list(names), "more": more}
+
+
+def role_row(name, **changes):
+    facts = {
+        "name": name,
+        "description": "",
+        "scopes": SCOPES,
+        "default": "",
+        "is_in_settings": True,
+        "users": holders(),
+        "groups": holders(),
+        "on": holders(),
+    }
+    return facts | changes
+
+
+ROLES = [
+    role_row("user", description="What every user may do", default="user", is_in_settings=False),
+    role_row("admin", description="What admins may do", default="admin", users=holders("ada")),
+    role_row("server", default="server", is_in_settings=False, scopes=SCOPES[:1]),
+    role_row(
+        "teacher-of-einführung-in-die-höhere-mathematik",
+        users=holders("tina", "zoë.o'neil-with-a-long-name@students.example.org", more=12),
+        groups=holders("physics"),
+        on=holders("grades"),
+    ),
+]
+
+
+def service_row(name, **changes):
+    facts = {
+        "name": name,
+        "from_settings": True,
+        "reads": True,
+        "reads_roles": True,
+        "remove_url": None,
+        "url": "",
+        "address": "",
+        "last_seen": None,
+        "client_id": "",
+        "asks": [],
+        "asks_for_consent": True,
+        "admin": False,
+        "roles": [],
+        "opened_by": [],
+    }
+    return facts | changes
+
+
+SERVICES = [
+    service_row(
+        "grades",
+        url="/services/grades/",
+        address="http://10.0.0.7:8080/a/long/path/of/the/service/that/grades",
+        last_seen=WAS,
+        client_id="service-grades",
+        asks=SCOPES,
+        roles=GIVES["roles"],
+        opened_by=["user", "admin"],
+    ),
+    service_row("culler", admin=True, roles=[{"name": "admin", "scopes": SCOPES}]),
+    service_row("help", from_settings=False, client_id="service-help", asks_for_consent=False)
+    | {"remove_url": "/hub/admin/services/help/remove"},
+    {"name": "hidden", "from_settings": True, "reads": False, "reads_roles": False, "remove_url": None},
+]
 group_delete = {
     "name": "physics",
     "members": 30,
@@ -1270,6 +1340,13 @@ PAGES = {
             "next_url": "/hub/admin?offset=100&limit=50",
             "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
         },
+    ),
+    "roles": ("roles.html", frame(ROOT) | {"roles": ROLES}),
+    "roles_of_nobody": ("roles.html", frame(ROOT) | {"roles": []}),
+    "services": ("services.html", frame(ROOT) | {"listed": SERVICES, "error": None}),
+    "services_empty": (
+        "services.html",
+        frame(ROOT) | {"listed": [], "error": "The service help is gone already."},
     ),
     "groups": ("groups.html", frame(ROOT) | groups | FULL_GROUPS),
     "groups_empty": ("groups.html", frame(ROOT) | groups),
