@@ -264,6 +264,14 @@ class TestLogins:
         assert browser.get("/hub/api/user").status_code == 403
         assert world.hub.hub.users.find("ada") is None
 
+    def test_a_message_that_proves_nothing_is_refused_in_the_readers_language(self, world):
+        world.lms.claims = {"aud": "another-tool"}
+        browser = world.browser()
+        browser.headers["Accept-Language"] = "de"
+        location = world.begin(browser).headers["location"]
+        refused = browser.post("/hub/lti/launch", data=world.lms.authorize(location))
+        assert "Die Nachricht des LMS beweist nichts" in said(refused)
+
     def test_an_address_for_an_lms_alone_says_so(self, world):
         for path in ("/hub/lti/launch", "/hub/lti/deep-link"):
             assert world.browser().get(path).status_code == 404

@@ -16,6 +16,7 @@ FOLDERS = (
     "hubless/services",
     "hubless/adapters/authenticators",
     "hubless/adapters/login_proxies",
+    "hubless/adapters/lti",
     "hubless/adapters/oidc",
 )
 FILES = ("hubless/adapters/passkeys.py",)

@@ -16,6 +16,7 @@ from hubless.domain.errors import LtiRefusedError, LtiServiceError
 from hubless.domain.lti_messages import MAX_URL
 from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.lti_scopes import LINE_ITEMS, MEMBERS, RESULTS, SCORES
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.lms import Member
@@ -69,13 +70,24 @@ class HttpLms:
             )
         except TokenRefusedError as refused:
             raise LtiRefusedError(
-                f"The message of the LMS proves nothing: {refused} The hub expects the platform {platform.name!r} with"
-                f" the issuer {platform.issuer} and the client id {platform.client_id}. Compare both, and the key set"
-                f" {platform.key_set_url}, with what the LMS shows for this tool."
+                _(
+                    "The message of the LMS proves nothing: %(why)s The hub expects the platform %(name)s with the"
+                    " issuer %(issuer)s and the client id %(client_id)s. Compare both, and the key set %(key_set)s,"
+                    " with what the LMS shows for this tool.",
+                    why=str(refused),
+                    name=repr(platform.name),
+                    issuer=platform.issuer,
+                    client_id=platform.client_id,
+                    key_set=platform.key_set_url,
+                )
             ) from refused
         except FetchError as error:
             raise LtiRefusedError(
-                f"The hub cannot read the keys of the LMS: {error} Check key_set_url of the platform {platform.name!r}."
+                _(
+                    "The hub cannot read the keys of the LMS: %(why)s Check key_set_url of the platform %(name)s.",
+                    why=str(error),
+                    name=repr(platform.name),
+                )
             ) from error
 
     def check(self, platform: LtiPlatform) -> str | None:
@@ -154,7 +166,7 @@ class HttpLms:
     def _pages(self, platform: LtiPlatform, url: str, scope: str, kind: str) -> Iterator[Any]:
         """Yield the JSON of each page; a page names the next one in its header `Link` (RFC 8288)."""
         following: str | None = url
-        for _ in range(MAX_PAGES):
+        for _page in range(MAX_PAGES):
             if following is None:
                 return
             answer = self._ask(platform, "GET", following, scope, headers={"Accept": kind})
