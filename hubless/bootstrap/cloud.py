@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
+    from hubless.ports.waiting import WaitingList
 
 T = TypeVar("T")
 SHORTEST_KEY = 32  # characters
@@ -368,6 +369,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.audit import DynamoAuditLog
 
         return DynamoAuditLog(self._database, self.settings.audit.keep)
+
+    @cached_property
+    def waiting(self) -> "WaitingList":
+        from hubless.adapters.dynamodb.waiting import DynamoWaitingList
+
+        return DynamoWaitingList(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
+    from hubless.ports.waiting import WaitingList
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.adding_people import AddingPeople
@@ -288,6 +289,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def audit_log(self) -> "AuditLog": ...
+
+    @property
+    @abstractmethod
+    def waiting(self) -> "WaitingList": ...
 
     @property
     @abstractmethod
@@ -1035,6 +1040,7 @@ class Hub(ABC):
             self.deadlines,
             self.metrics,
             self.launch_times,
+            self.waiting,
             servers.named_limit,
             self.active_limit,
             servers.starts_per_hour,

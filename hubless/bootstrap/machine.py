@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from hubless.ports.usage import UsageLog
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
+    from hubless.ports.waiting import WaitingList
     from hubless.services.activity import Activity
     from hubless.services.home_measuring import HomeMeasuring
 
@@ -234,6 +235,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.audit import SqliteAuditLog
 
         return SqliteAuditLog(self._database)
+
+    @cached_property
+    def waiting(self) -> "WaitingList":
+        from hubless.adapters.sqlite.waiting import SqliteWaitingList
+
+        return SqliteWaitingList(self._database)
 
     @cached_property
     def visit_store(self) -> "VisitStore":

@@ -154,16 +154,26 @@ class NotAllowedError(HublessError):
 class QuotaExceededError(HublessError):
     """Raised when a limit of the hub or of the owner is reached.
 
-    *retry* says whether waiting helps, and *after* how long to wait, if that is known.
+    *retry* says whether waiting helps, and *after* how long to wait, if that is known. *ahead* is how many wait before
+    who asked, where that is known.
     """
 
     code = "quota-exceeded"
 
-    def __init__(self, message: str, *, limit: int, retry: bool = False, after: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: int,
+        retry: bool = False,
+        after: timedelta | None = None,
+        ahead: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.limit = limit
         self.retry = retry
         self.after = after
+        self.ahead = ahead
 
 
 class LtiRefusedError(HublessError):

@@ -48,7 +48,7 @@ class ServerStore(Protocol):
         """
         ...
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
+    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
         """Replace *before* by *after*: the conditional write that is the lock of every transition.
 
         It stores *after*'s last activity only if it is later.
@@ -58,6 +58,7 @@ class ServerStore(Protocol):
             after: the server as it shall be.
             active_limit: the number of active servers that the hub may have, this one included, if *after* is active
                 and *before* is not; 0 means no limit.
+            places_kept: how many places under that limit are left to others, who asked earlier.
 
         Raises:
             StoreConflictError: when the server does not exist, or its state, launch id or revision is not *before*'s.

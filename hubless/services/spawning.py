@@ -23,12 +23,14 @@ from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
 from hubless.domain.users import User
 from hubless.domain.values import value
+from hubless.domain.waiting import Waiting
 from hubless.ports.clock import Clock
 from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.leases import LeaseStore
 from hubless.ports.metrics import Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
+from hubless.ports.waiting import WaitingList
 from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class Spawning:
     deadlines: Deadlines
     metrics: Metrics
     launch_times: LaunchTimeStore
+    waiting: WaitingList
     named_limit: int = 0  # 0: named servers are off
     active_limit: int = 0  # 0: no limit
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
@@ -92,11 +95,24 @@ class Spawning:
         return self._create(owner, name, display_name=display_name, user_options=user_options)
 
     def start(
-        self, owner: User, name: str, *, user_options: Mapping[str, Any] | None = None, display_name: str | None = None
+        self,
+        owner: User,
+        name: str,
+        *,
+        user_options: Mapping[str, Any] | None = None,
+        display_name: str | None = None,
+        waits: bool = False,
     ) -> Server:
         """Request a launch and return the server as `requested`; the spawn function launches it later.
 
-        *user_options* None repeats the options of the last launch.
+        In a full hub, places that become free are for those who wait, in the order in which they first asked.
+
+        Args:
+            owner: whose server starts.
+            name: its name; "" for the default server.
+            user_options: None repeats the options of the last launch.
+            display_name: of a server that is new.
+            waits: whether the caller asks again until there is a place, and so waits in line.
 
         Raises:
             InvalidRequestError: when the server is active already, or a name, profile or option is not allowed.
@@ -104,7 +120,8 @@ class Spawning:
                 hub has too many active servers.
             StoreConflictError: when another request for this server was faster.
         """
-        server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "")
+        line = self._line(owner, waits=waits)
+        server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "", line)
         options = server.user_options if user_options is None else user_options
         profile = self._chosen(options, owner)
         if server.state not in INACTIVE:
@@ -122,7 +139,7 @@ class Spawning:
             deadlines=self.deadlines,
             metering=self.meter.of(profile, owner),
         )
-        self._write_start(owner, server, asked)
+        self._write_start(owner, server, asked, line)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
             "server %s of %s: start requested with profile %s",
@@ -183,6 +200,19 @@ class Spawning:
             )
         self.servers.delete(server)
 
+    def keep_choice(
+        self, owner: User, name: str, user_options: Mapping[str, Any], *, display_name: str | None = None
+    ) -> None:
+        """Keep what was chosen for a server that cannot start yet, as the choice of its last launch is kept.
+
+        Raises:
+            InvalidRequestError: when the server is active, or a name or an option is not allowed.
+            QuotaExceededError: when the owner has the maximum number of named servers.
+            StoreConflictError: when another request for this server was faster.
+        """
+        server = self.servers.find(owner.id, name) or self._found_or_created(owner, name, display_name or "")
+        self.edit(owner, server, user_options=user_options)
+
     def position(self, server: Server) -> int:
         """Return how many servers will be launched, or set up, before this one; above 100 it is approximate."""
         return self.servers.queue_position(server, self.clock.now())
@@ -229,23 +259,36 @@ class Spawning:
         except NameTakenError:
             return self.find(owner, name)  # another request has created it meanwhile
 
-    def _created_to_start(self, owner: User, name: str, display_name: str) -> Server:
+    def leave_line(self, owner: User) -> None:
+        """Let those who wait behind *owner* move up."""
+        self.waiting.leave(owner.id)
+
+    def _line(self, owner: User, *, waits: bool) -> "_Line":
+        if not self.active_limit:
+            return _Line(None, 0, waits)
+        now = self.clock.now()
+        place = self.waiting.find(owner.id, now)
+        return _Line(place, self.waiting.ahead(place, now), waits)
+
+    def _created_to_start(self, owner: User, name: str, display_name: str, line: "_Line") -> Server:
         """Create the server, unless the hub is so full that it would only be left behind."""
-        if self.active_limit and self.servers.count(ACTIVE) >= self.active_limit:
-            raise self._full()
+        if self.active_limit and self.servers.count(ACTIVE) + line.ahead >= self.active_limit:
+            raise self._full(owner, line)
         return self._found_or_created(owner, name, display_name)
 
-    def _write_start(self, owner: User, server: Server, asked: Server) -> None:
+    def _write_start(self, owner: User, server: Server, asked: Server, line: "_Line") -> None:
         """Count the start and write it. A start that was refused does not count."""
         counted = self._count_start(owner)
         try:
-            self.servers.write(server, asked, active_limit=self.active_limit)
+            self.servers.write(server, asked, active_limit=self.active_limit, places_kept=line.ahead)
         except (QuotaExceededError, StoreConflictError) as refused:  # nothing was written
             if counted is not None:
                 self.leases.release(counted)
             if isinstance(refused, QuotaExceededError):
-                raise self._full() from refused
+                raise self._full(owner, line) from refused
             raise
+        if line.place is not None:
+            self.waiting.leave(owner.id)  # a crash before this keeps a place free until the wait counts no more
 
     def _count_start(self, owner: User) -> Lease | None:
         """Take one of the owner's starts of this hour, whoever asks for it; None without a limit.
@@ -274,10 +317,16 @@ class Spawning:
             )
         return given
 
-    def _full(self) -> QuotaExceededError:
-        self._count_refusal(histograms.TOO_MANY_USERS)
+    def _full(self, owner: User, line: "_Line") -> QuotaExceededError:
+        """Return the refusal. Who waits in line was refused once, however often a page asks."""
+        if line.place is None:
+            self._count_refusal(histograms.TOO_MANY_USERS)
+        ahead = None
+        if line.waits:
+            now = self.clock.now()
+            ahead = self.waiting.ahead(self.waiting.ask(owner.id, now), now)
         return QuotaExceededError(
-            "The hub is full right now. Try again in a few minutes.", limit=self.active_limit, retry=True
+            "The hub is full right now. Try again in a few minutes.", limit=self.active_limit, retry=True, ahead=ahead
         )
 
     def _count_refusal(self, reason: str) -> None:
@@ -287,6 +336,15 @@ class Spawning:
         """Return what *owner* chooses; options that the profile does not have mean nothing to the hub."""
         check_options(options)
         return choose(self.profiles, options, owner).profile
+
+
+@value
+class _Line:
+    """Where an owner stands in the line of those who wait for a place."""
+
+    place: Waiting | None
+    ahead: int  # how many places are for others
+    waits: bool  # whether the owner stays in line if there is none
 
 
 def _minutes(wait: timedelta) -> str:

@@ -54,6 +54,7 @@ from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import GroupStore, UserStore
 from hubless.ports.visits import VisitStore
+from hubless.ports.waiting import WaitingList
 from hubless.services.activity import Activity
 from tests.support.builders import (
     NOW,
@@ -86,6 +87,7 @@ PORTS = {
     "launch_times": LaunchTimeStore,
     "visits": VisitStore,
     "audit": AuditLog,
+    "waiting": WaitingList,
     "factors": FactorStore,
     "attempts": AttemptStore,
     "password_logins": PasswordLoginStore,
@@ -158,6 +160,7 @@ def hub(in_moto):
     made.pending_logins.add(a_pending_login())
     made.people_batches.add(A_BATCH)
     made.launch_rate_limiter.acquire()
+    made.waiting.ask(ALICE.id, NOW)
     yield made, Contents().keep()
     made.close()
 
@@ -373,6 +376,10 @@ USUAL = {
     "people_batches.change": lambda s: s.people_batches.change(A_BATCH, replace(A_BATCH, revision=1)),
     "people_batches.remove": lambda s: s.people_batches.remove(A_BATCH.id),
     "people_batches.delete_expired": lambda s: s.people_batches.delete_expired(NOW, 500),
+    "waiting.ask": lambda s: s.waiting.ask(BOB.id, NOW),
+    "waiting.find": lambda s: s.waiting.find(ALICE.id, NOW),
+    "waiting.ahead": lambda s: s.waiting.ahead(None, NOW),
+    "waiting.leave": lambda s: s.waiting.leave(ALICE.id),
     "visits.put": lambda s: s.visits.put(VISIT),
     "visits.by_role": lambda s: s.visits.by_role("u-alice", NOW, limit=9),
     "visits.by_share": lambda s: s.visits.by_share("u-alice", "s-alice-lab", NOW, limit=9),

@@ -18,7 +18,7 @@ from tests.support.stored_items import DATA, end, fill, fill_beside, read, read_
 
 FILES = sorted(DATA.glob("items-v*.json"))
 AFTERWARDS = NOW + timedelta(hours=2)
-# Good for half a minute, for an hour at most, as long as a login or what proves it, and as long as a lock.
+# Good for half a minute, for two, for an hour at most, as long as a login or what proves it, and as long as a lock.
 SHORT_LIVED = {
     table.QueueDigestItem,
     table.LeasesItem,
@@ -26,6 +26,7 @@ SHORT_LIVED = {
     table.PeopleBatchItem,
     table.Used,
     table.AttemptCounter,
+    table.WaitingItem,
 }
 
 

@@ -48,6 +48,7 @@ from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
 from hubless.adapters.dynamodb.users import DynamoUserStore
 from hubless.adapters.dynamodb.visits import DynamoVisitStore
+from hubless.adapters.dynamodb.waiting import DynamoWaitingList
 from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 from tests.support.free_port import free_port
@@ -88,6 +89,7 @@ def stores_of(database, close=lambda: None):
         people_batches=DynamoPeopleBatchStore(database),
         single_use=DynamoSingleUseStore(database),
         launch_times=DynamoLaunchTimeStore(database),
+        waiting=DynamoWaitingList(database),
         visits=DynamoVisitStore(database),
         email_addresses=DynamoEmailAddressStore(database),
         sign_ups=DynamoSignUpStore(database),

@@ -29,6 +29,7 @@ from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.adapters.sqlite.visits import SqliteVisitStore
+from hubless.adapters.sqlite.waiting import SqliteWaitingList
 
 
 def stores_of(database):
@@ -61,6 +62,7 @@ def stores_of(database):
         people_batches=SqlitePeopleBatchStore(database),
         single_use=SqliteSingleUseStore(database),
         launch_times=SqliteLaunchTimeStore(database),
+        waiting=SqliteWaitingList(database),
         visits=SqliteVisitStore(database),
         email_addresses=SqliteEmailAddressStore(database),
         sign_ups=SqliteSignUpStore(database),

@@ -165,6 +165,7 @@ class World:
             self.deadlines,
             self.metrics,
             self.launch_times,
+            self.stores.waiting,
             named_limit,
             active_limit,
             start_limit,

@@ -31,6 +31,7 @@ from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, S
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
+from hubless.domain.waiting import MOST_AHEAD
 from hubless.services.identity import Actor
 
 router = page_router()
@@ -84,7 +85,7 @@ class _SpawnPages:
     ) -> Response:
         """Start the server and redirect to its progress."""
         try:
-            self.spawning.start(user, server_name, user_options=options, display_name=display_name)
+            self.spawning.start(user, server_name, user_options=options, display_name=display_name, waits=True)
         except StoreConflictError:
             pass  # another request was first: show its progress
         except InvalidRequestError as refused:
@@ -103,9 +104,10 @@ class _SpawnPages:
     def waiting(self, user: User, server_name: str, full: QuotaExceededError, again: str) -> Response:
         """Return the page that waits until there is a place, and then asks *again*: the status is that of the API.
 
-        It asks every `PLACE_PAUSE` seconds: who comes first when a place is free gets it.
+        It asks every `PLACE_PAUSE` seconds, and more often when it is nearly its turn.
         """
-        seconds = PLACE_PAUSE if full.after is None else seconds_to_wait(full)
+        soon = PLACE_PAUSE if full.ahead is None else min(PLACE_PAUSE, 5 * (full.ahead + 1))
+        seconds = soon if full.after is None else seconds_to_wait(full)
         return self.render(
             "full.html",
             status_code=429,
@@ -113,6 +115,8 @@ class _SpawnPages:
             server_name=server_name,
             for_user=self.not_running.other(user),
             is_full=full.after is None,
+            ahead=None if full.ahead == MOST_AHEAD else full.ahead,
+            leave_url=f"/hub/stop-waiting/{url_part(user, '')}",
             message=full.message,
             seconds=seconds,
             url=again,
@@ -121,17 +125,27 @@ class _SpawnPages:
     def _again(
         self, user: User, server_name: str, options: Mapping[str, Any] | None, display_name: str | None
     ) -> str | None:
-        """Return the address that asks for the same start; None if an address cannot hold what was chosen."""
+        """Return the address that asks for the same start.
+
+        Where an address cannot hold what was chosen, the server's record keeps it, as that of a last start. None if
+        the `next` alone is too long.
+        """
         if options is None and self.has_choice(user):  # those of the last start
             found = self.servers.find(user.id, server_name)
             options = found.user_options if found else {}
         query = [(f"{OPTION}{key}", text) for key, given in (options or {}).items() for text in _many(given)]
-        if not all(isinstance(text, str) for _key, text in query):
+        rest = [("display_name", display_name)] if display_name else []
+        rest += [("next", self.redirects.next)] if self.redirects.next else []
+        address = f"/hub/spawn/{url_part(user, server_name)}"
+        if all(isinstance(text, str) for _key, text in query):
+            whole = f"{address}?{urlencode(query + rest)}" if query + rest else address
+            if len(whole) <= LONGEST_ADDRESS:
+                return whole
+        shorter = f"{address}?{urlencode([(SAME_OPTIONS, '1'), *rest])}"
+        if len(shorter) > LONGEST_ADDRESS:
             return None
-        query += [("display_name", display_name)] if display_name else []
-        query += [("next", self.redirects.next)] if self.redirects.next else []
-        address = f"/hub/spawn/{url_part(user, server_name)}" + (f"?{urlencode(query)}" if query else "")
-        return address if len(address) <= LONGEST_ADDRESS else None
+        self.spawning.keep_choice(user, server_name, options or {}, display_name=display_name)
+        return shorter
 
     def to_pending(self, user: User, server_name: str, *, see_other: bool = False) -> Response:
         """Redirect to the page that shows a start's progress."""
@@ -294,7 +308,7 @@ async def spawn(
         return pages.to_pending(user, server)
     await require_fresh_login(hub, pages.who, user, before_start=True)
     options, display_name = _options(request), _display_name(request, server, found)
-    if options or not pages.has_choice(user):
+    if options or SAME_OPTIONS in request.query_params or not pages.has_choice(user):
         if pages.must_ask():
             return pages.question(user, server, options, display_name=display_name)
         return pages.start(user, server, options or None, display_name=display_name)
@@ -325,6 +339,13 @@ async def spawn_chosen(
         return pages.choice(user, server, None, display_name=display_name, refused=refused)
     chosen = None if not options and request.query_params.get(SAME_OPTIONS) else options
     return pages.start(user, server, chosen, display_name=display_name, see_other=True)
+
+
+@router.post("/stop-waiting/{owner:segment}")
+async def stop_waiting(owner: str, form: OwnForm, pages: SpawnPages) -> Response:  # noqa: ARG001 its token is checked
+    """Leave the line of those who wait for a place."""
+    pages.spawning.leave_line(pages.owner(owner, ""))
+    return RedirectResponse("/hub/home", 303)
 
 
 @router.get("/spawn-pending/{owner:segment}")

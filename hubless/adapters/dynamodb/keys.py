@@ -408,6 +408,19 @@ EDGE_DESIRED_STATE = Key("EDGE", "WISH")  # stored by this name since version 1
 FORGOTTEN = Key("ATTEMPTS", "FORGOTTEN")  # wrong passwords before this instant no longer count
 
 
+WAITING = "WAITING"  # the partition of those who wait for a place, in the order of the line
+
+
+def waiting(since: datetime, owner_id: str) -> Key:
+    """Return the key of a user's place in the line."""
+    return Key(WAITING, f"{sortable(since)}#{owner_id}")
+
+
+def waits(owner_id: str) -> Key:
+    """Return the key that leads from a user to the place in the line."""
+    return Key(user(owner_id), "WAITS")
+
+
 def launch_times(profile: str) -> Key:
     """Return the key of how long the latest launches of a profile took."""
     return Key("LAUNCHTIMES", f"={profile}")

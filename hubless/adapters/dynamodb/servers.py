@@ -122,8 +122,8 @@ class DynamoServerStore:
             added = {server.id for server in of_owner.values()}
             left = [server for server in left if server.id not in added]
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
-        self._database.retry(lambda: self._write(before, after, active_limit))
+    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
+        self._database.retry(lambda: self._write(before, after, active_limit, places_kept))
 
     def recount_active(self, active_limit: int, now: datetime) -> None:
         if active_limit and self._active.is_due(active_limit, now):
@@ -172,7 +172,7 @@ class DynamoServerStore:
         queue = self._queues.get(server.state)
         return 0 if queue is None else queue.queue_position(server.entered_at, now)
 
-    def _write(self, before: Server, after: Server, active_limit: int) -> None:
+    def _write(self, before: Server, after: Server, active_limit: int, places_kept: int) -> None:
         known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
         steps: list[Step] = [Put(_item(after, max(known, default=None)), _as_read(before), _conflict(before))]
         if (before.state, before.entered_at) != (after.state, after.entered_at):
@@ -181,16 +181,20 @@ class DynamoServerStore:
         if change or after.name != before.name:
             steps.append(_of_account(before, after, change))
         if change > 0 and active_limit:
-            steps += self._place(before, after, active_limit)
+            steps += self._place(before, after, active_limit, places_kept)
         elif change < 0:
             steps += self._active.give_back(after)
         self._database.transact(steps)
 
-    def _place(self, before: Server, after: Server, active_limit: int) -> list[Step]:
-        """Return the steps by which a server that starts takes a place under the limit."""
+    def _place(self, before: Server, after: Server, active_limit: int, places_kept: int) -> list[Step]:
+        """Return the steps by which a server that starts takes a place under the limit.
+
+        The limit is in the condition; the places that are kept for others are as right as the counters just read.
+        """
         counted = self._active.counted(active_limit)
         # Until the first recount for this limit, servers may be active that no counter knows.
-        is_full = not counted.is_right and self.count(ACTIVE) >= active_limit
+        is_full = not counted.is_right and self.count(ACTIVE) + places_kept >= active_limit
+        is_full = is_full or counted.total + places_kept >= active_limit
         steps = [] if is_full else self._active.take(after, active_limit, counted)
         if steps:
             return steps

@@ -376,6 +376,13 @@ class ServerItem(Item):
     revision = NumberAttribute(default=0)
 
 
+class WaitingItem(Item):
+    """A user who waits for a place: in the line, and in the user's partition."""
+
+    since = Instant()
+    seen_at = Instant()  # in the line only it moves on
+
+
 class LaunchTimesItem(Item):
     """How long the latest launches of a profile took: pairs of when, and how long, both in microseconds."""
 

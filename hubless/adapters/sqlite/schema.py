@@ -525,6 +525,16 @@ CREATE TABLE services_seen (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Who waits for a place in a full hub.
+_WAITING = """
+CREATE TABLE waiting (
+    owner_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    since INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX waiting_line ON waiting (since, owner_id);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -558,5 +568,6 @@ STEPS = (
     _PEOPLE_BATCHES,
     _AUDIT,
     _SERVICES_SEEN,
+    _WAITING,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -63,7 +63,7 @@ class SqliteServerStore:
             for server in servers:
                 self.create(server)
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0) -> None:
+    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
         starts = after.state in ACTIVE and before.state not in ACTIVE
         with self._database.transaction():
             try:
@@ -73,7 +73,7 @@ class SqliteServerStore:
             if not written:
                 raise StoreConflictError(f"Server {before.id} is no longer {before.state}: another step was faster")
             # Counted under the write lock, this server included; the error undoes the update.
-            if active_limit and starts and self.count(ACTIVE) > active_limit:
+            if active_limit and starts and self.count(ACTIVE) + places_kept > active_limit:
                 raise QuotaExceededError(
                     f"The limit of {active_limit} active servers is reached", limit=active_limit, retry=True
                 )

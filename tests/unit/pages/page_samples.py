@@ -341,6 +341,8 @@ full = {
     "server_name": "",
     "for_user": None,
     "is_full": True,
+    "ahead": 3,
+    "leave_url": "/hub/stop-waiting/alice",
     "message": "The hub is full right now. Try again in a few minutes.",
     "seconds": 20,
     "url": "/hub/spawn/alice?opt-profile=small",
@@ -1292,6 +1294,8 @@ PAGES = {
     ),
     "spawn_pending_late": ("spawn_pending.html", frame(ALICE) | spawn_pending | {"is_late": True, "asked_at": None}),
     "full": ("full.html", frame(ALICE) | full),
+    "full_next": ("full.html", frame(ALICE) | full | {"ahead": 0}),
+    "full_crowded": ("full.html", frame(ALICE) | full | {"ahead": None}),
     "full_throttled": (
         "full.html",
         frame(ROOT) | full | {"for_user": "alice", "server_name": "dask", "is_full": False, "message": "5 starts"},

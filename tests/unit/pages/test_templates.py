@@ -192,7 +192,6 @@ def test_every_form_that_changes_something_carries_the_token(name):
 OTHER_SCRIPTS = (
     {
         "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
-        **{name: ["/hub/static/refresh.js?v=1"] for name in ("full", "full_throttled")},
         "unreached": ["/hub/static/refresh.js?v=1"],
         "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
         **{
@@ -221,6 +220,7 @@ OTHER_SCRIPTS = (
         for name, (template, _) in PAGES.items()
         if template == "spawn_pending.html"
     }
+    | {name: ["/hub/static/refresh.js?v=1"] for name, (template, _) in PAGES.items() if template == "full.html"}
 )
 
 

@@ -754,9 +754,10 @@ def test_how_long_launches_of_a_profile_usually_take_is_learnt(world):
     assert world.spawning.usual_time(replace(server, profile="another")) is None
 
 
-def test_a_server_is_ready_though_its_time_cannot_be_remembered(world, monkeypatch):
+def test_a_server_is_ready_though_its_time_cannot_be_remembered(world, monkeypatch, caplog):
     def refuse(_profile, _newest):
         raise StoreUnavailableError("away")
 
     monkeypatch.setattr(world.launch_times, "add", refuse)
     launched_in(world, 20)
+    assert [one.levelname for one in caplog.records if one.levelname in {"WARNING", "ERROR"}] == ["WARNING"]
