@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedded import moving, opening, people_commands
+from embedded.audit_report import audit, record
 from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
+from hubless.domain.audit import Act
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
 from operations import commands
 from operations.trial.command import trial
@@ -32,7 +34,7 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings, usage):
+for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings, audit, usage):
     main.add_command(_command)
 
 
@@ -196,6 +198,7 @@ def add_user(
             hub.accounts.add(name, admin=admin)
         except NameTakenError as taken:
             raise InvalidRequestError(f"{taken}. For a new password run `hubless user passwd`.") from None
+        record(hub, Act.USER_ADDED, name, admin="yes" if admin else "")
         _give_password(hub, name, from_stdin=password_stdin)
 
 
@@ -237,10 +240,12 @@ def _give_password(
     elif from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
         hub.accounts.set_password(name, password, keep_sessions=keep_sessions, revoke_tokens=revoke_tokens)
+        record(hub, Act.PASSWORD_CHANGED, name)
         click.echo(f"The password of {name} is set.")
     else:
         base = people_commands.address_for_others(hub)
         link = base.url + hub.accounts.password_link(name)
+        record(hub, Act.PASSWORD_LINK_MADE, name)
         click.echo(
             f"Send {name} this link to choose a password. It works once, within three days. "
             f"Earlier links of {name} have ended.\n{link}"
@@ -268,6 +273,7 @@ def link_user(
         found, external = hub.accounts.find(hub.accounts.stored_name(name)), ExternalId(issuer, subject)
         linked = hub.external_logins.linked_by(found, external, provider=provider, label=label, by_admin=True)
         hub.external_logins.link(found, linked)
+        record(hub, Act.LOGIN_LINKED, found.name, issuer=issuer)
         click.echo(f"{name} logs in as {subject} of {issuer} from now on.")
 
 
@@ -283,9 +289,9 @@ def unlink_user(*, name: str, issuer: str, subject: str, data: Path, file: Path 
     from hubless.domain.external_identities import ExternalId
 
     with _hub(data, file, stage) as hub:
-        hub.external_logins.unlink(
-            hub.accounts.find(hub.accounts.stored_name(name)), ExternalId(issuer, subject), by_admin=True
-        )
+        found = hub.accounts.find(hub.accounts.stored_name(name))
+        hub.external_logins.unlink(found, ExternalId(issuer, subject), by_admin=True)
+        record(hub, Act.LOGIN_UNLINKED, found.name, issuer=issuer)
         click.echo(f"{name} no longer logs in as {subject} of {issuer}.")
 
 
@@ -307,7 +313,11 @@ def user_email(
         raise click.UsageError("--remove and ADDRESS exclude each other")
     with _hub(data, file, stage) as hub:
         found = hub.accounts.find(hub.accounts.stored_name(name))
-        address = hub.emails.set(found, address or "") if address or remove else hub.emails.of(found).address
+        if address or remove:
+            address = hub.emails.set(found, address or "")
+            record(hub, Act.EMAIL_CHANGED, found.name)
+        else:
+            address = hub.emails.of(found).address
         click.echo(f"{name}: {address or 'no e-mail address'}")
 
 
@@ -321,6 +331,7 @@ def reset_factors(name: str, data: Path, file: Path | None, stage: str | None) -
     with _hub(data, file, stage) as hub:
         found = hub.accounts.find(hub.accounts.stored_name(name))
         if hub.second_factors.reset(found, "An operator of this hub"):
+            record(hub, Act.FACTORS_RESET, found.name)
             click.echo(f"{name} has no second factor any more, and logs in with the password alone.")
         else:
             click.echo(f"{name} has no second factor.")
@@ -349,6 +360,7 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
         if hub.login_plugin is not None and hub.users.find(name) is not None:
             hub.login_plugin.delete_user(name)
         hub.accounts.remove(name)
+        record(hub, Act.USER_REMOVED, name)
         where = f" in {hub.settings.homes}" if stage is None else ""
         click.echo(f"Removed {name}. The files stay{where}.")
 
@@ -370,11 +382,14 @@ def admin(*, name: str, data: Path, file: Path | None, stage: str | None, promot
         found = hub.users.find(name)
         if found is None:
             found = hub.accounts.add(name, admin=True)
+            record(hub, Act.USER_ADDED, name, admin="yes")
         elif not found.admin:
             revoke = _may_promote(name, promote=promote, revoke=revoke)
             found = hub.accounts.promote(found, revoke=revoke)
+            record(hub, Act.ADMIN_GIVEN, name)
         elif revoke:
             hub.accounts.end_logins(found)
+            record(hub, Act.SESSIONS_ENDED, name)
             click.echo(f"The sessions, API tokens and links of {found.name} have ended.")
         if hub.has_passwords and hub.passwords.get(found.id):
             click.echo(f"{found.name} is an admin and keeps the password.")
@@ -431,7 +446,8 @@ def token(
 
     with _hub(data, file, stage) as hub:
         lifetime = DURATION.value(expires_in, "--expires-in") if expires_in else None
-        _, secret = hub.tokens.issue(name, note=note, expires_in=lifetime, scopes=list(scopes) or None)
+        issued, secret = hub.tokens.issue(name, note=note, expires_in=lifetime, scopes=list(scopes) or None)
+        record(hub, Act.TOKEN_ISSUED, name, token=issued.id)
         click.echo(secret)
 
 
@@ -466,6 +482,7 @@ def allow_registration(data: Path, file: Path | None, stage: str | None) -> None
         click.echo(
             f"{people_commands.address_for_others(hub).url}/hub/lti/register?key={new_registration_key(hub.key)}"
         )
+        record(hub, Act.LMS_LINK_MADE)
 
 
 @lti.command("remove")
@@ -477,6 +494,7 @@ def remove_platform(name: str, data: Path, file: Path | None, stage: str | None)
     """Remove the LMS NAME, which registered itself. Its users and courses stay."""
     with _hub(data, file, stage) as hub:
         hub.lti.platforms.remove(name)
+        record(hub, Act.LMS_REMOVED, name)
         click.echo(f"Removed {name}. Its users and their courses stay.")
 
 
@@ -489,6 +507,7 @@ def fill_course(group: str, data: Path, file: Path | None, stage: str | None) ->
     """Bring all people of the course with the group GROUP into its groups; add those who are no users yet."""
     with _hub(data, file, stage) as hub:
         filled = hub.lti.courses.fill(hub.lti.courses.named(group))
+        record(hub, Act.GROUP_CHANGED, group, joined=str(filled.joined), left=str(filled.left))
         click.echo(
             f"{group}: {filled.people} people, {filled.joined} joined, {filled.left} left, {filled.refused} not let in."
         )

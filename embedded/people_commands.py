@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import click
 
 from embedded import data_folder, opening
+from embedded.audit_report import operator
 from operations import commands
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _add(hub: "Hub", wishes: "Wishes", links_file: Path | None) -> None:
         preview, batch_id, content = hub.adding_people.add_now(wishes)
         base = address_for_others(hub)
         links = [(one, hub.adding_people.link_of(batch_id, one)) for one in content.people]
+        linked = {one.name for one, path in links if path}
+        hub.auditing.people_added(operator(), content.people, linked)
         with_links = [(one, base.url + path) for one, path in links if path]
         if file is not None:
             file.write("\ufeff" + csv_of_links(with_links, content.links_until))

@@ -5,6 +5,7 @@ A page checks its scopes itself: the navigation only leaves out what the visitor
 
 from typing import Any
 
+from hubless.domain.audit import READ_SCOPE
 from hubless.domain.scopes import Scopes
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
@@ -30,6 +31,7 @@ ADMIN_PAGES = (
     ),
     AdminPage("services", _("Services"), "/hub/admin/services", ("list:services",)),
     AdminPage("usage", _("Usage"), "/hub/admin/usage", ("read:servers",), everywhere=True),
+    AdminPage("audit", _("Audit"), "/hub/admin/audit", (READ_SCOPE,), everywhere=True),
 )
 
 

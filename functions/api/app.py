@@ -20,6 +20,7 @@ from functions.api.pages import (
     account_shares,
     admin,
     admin_logins,
+    audit,
     email_addresses,
     forgotten,
     group,
@@ -47,6 +48,7 @@ from functions.api.pages import groups as group_pages
 from functions.api.pages import roles as role_pages
 from functions.api.pages import services as service_pages
 from functions.api.request_metrics import RequestMetrics
+from functions.api.routes import audit as audit_routes
 from functions.api.routes import (
     authorizations,
     documentation,
@@ -89,6 +91,7 @@ API = (
     oauth,
     lti_routes,
     usage_routes,
+    audit_routes,
     documentation,
 )
 PAGES = (
@@ -105,6 +108,7 @@ PAGES = (
     token,
     admin,
     admin_logins,
+    audit,
     group_pages,
     group,
     people,

@@ -204,6 +204,38 @@ class UsageOfDays(TypedDict):
 
 
 @_closed
+class Doer(TypedDict):
+    """Who did something, and from where."""
+
+    kind: Literal["user", "service", "operator", "hub", "nobody"]
+    name: str | None
+    address: str | None
+    token: str | None
+
+
+@_closed
+class AuditRecord(TypedDict):
+    """Who did what to whom. Failed logins of one name and address within an hour are one record with their number."""
+
+    id: str
+    at: Instant
+    act: str
+    by: Doer
+    on: str | None
+    about: dict[str, str]
+    count: int
+    others: int
+
+
+@_closed
+class AuditPage(TypedDict):
+    """Some records, the newest first, and from where to go on."""
+
+    records: list[AuditRecord]
+    next: str | None
+
+
+@_closed
 class SignUps(TypedDict):
     """The sign-ups that wait, the oldest first."""
 

@@ -1,8 +1,10 @@
 """The roles of a hub: the default ones, changed by settings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hubless.domain import roles as roles_
+from hubless.domain.audit import READ_SCOPE
 from hubless.domain.delegation import opens_what_is_others
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.roles import Role
@@ -10,8 +12,13 @@ from hubless.domain.scopes import Bearer, Definition, define, expand, parse
 from hubless.settings import Settings, SettingsError
 from hubless.settings.loading import require_admin_password
 
-BUILT_IN = {"custom:lti:grades": Definition("Read and give grades in courses of an LMS.")}
-"""Scopes of hubless's own API. They are no scopes of JupyterHub, so they are custom; nobody has them by default."""
+BUILT_IN = {
+    "custom:lti:grades": Definition("Read and give grades in courses of an LMS."),
+    READ_SCOPE: Definition("Read who did what on the hub."),
+}
+"""Scopes of hubless's own API. They are no scopes of JupyterHub, so they are custom."""
+OF_ADMINS = (READ_SCOPE,)
+"""Those that admins have. Nobody has another by default."""
 
 
 def role_table_of(settings: Settings) -> Mapping[str, Role]:
@@ -21,7 +28,8 @@ def role_table_of(settings: Settings) -> Mapping[str, Role]:
         SettingsError: naming a custom scope that is not allowed, or a role with a scope that does not exist.
     """
     _define_custom_scopes(settings)
-    table = dict(roles_.DEFAULTS)
+    admin = roles_.DEFAULTS["admin"]
+    table = {**roles_.DEFAULTS, "admin": replace(admin, scopes=(*admin.scopes, *OF_ADMINS))}
     for role in settings.roles:
         if role.name == "admin" and role.scopes:
             raise SettingsError(

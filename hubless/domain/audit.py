@@ -13,6 +13,7 @@ from hubless.domain.bounds import MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.values import value
 
+READ_SCOPE: Final = "custom:audit"  # hubless's own; admins have it
 MAX_TEXT: Final = 200  # of a detail, in characters
 MAX_PAGE: Final = 200  # records
 MAX_EXAMINED: Final = 1000  # records that one page may read to find those that match

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,12 @@ from hubless.domain.audit import (
     AuditRecord,
     Doer,
     DoerKind,
+    Place,
     bounded,
     bounded_name,
 )
 from hubless.domain.errors import HublessError
+from hubless.domain.people_batches import AddedPerson
 from hubless.domain.tokens import Client, Token
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -96,6 +98,18 @@ class Auditing:
         about = {"token": token.id, "rule": rule.name}
         self.record(Doer(kind, name, address), Act.TOKEN_ISSUED, name, about=about)
 
+    def people_added(self, by: Doer, people: Iterable[AddedPerson], linked: Collection[str]) -> None:
+        """Record who was added to the hub and to groups at once; those in *linked* got links."""
+        there = [one for one in people if not one.is_lost]
+        for is_admin in (False, True):
+            if new := [one.name for one in there if one.is_new and one.admin == is_admin]:
+                self.record(by, Act.USER_ADDED, *new, about={"admin": "yes" if is_admin else ""})
+        if with_links := [one.name for one in there if one.name in linked]:
+            self.record(by, Act.PASSWORD_LINK_MADE, *with_links)
+        for group in dict.fromkeys(group for one in there for group in one.groups):
+            members = [one.name for one in there if group in one.groups]
+            self.record(by, Act.MEMBER_ADDED, *members, about={"group": group})
+
     def note_settings(self, digests: Mapping[str, str]) -> None:
         """Record the settings if they are others than when this was called last, with the names of changed tables.
 
@@ -119,12 +133,13 @@ class Auditing:
         act: Act | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        before: Place | None = None,
     ) -> AuditQuery:
         """Return the query for these parts within the time for which records are kept."""
         now = self.clock.now()
         oldest, newest = now - self.keep, now + _AHEAD
         return AuditQuery(
-            max(since or oldest, oldest), min(until or newest, newest), bounded_name(by), bounded_name(on), act
+            max(since or oldest, oldest), min(until or newest, newest), bounded_name(by), bounded_name(on), act, before
         )
 
     def page(self, query: AuditQuery, *, limit: int) -> AuditPage:

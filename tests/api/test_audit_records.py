@@ -272,7 +272,16 @@ def test_a_login_at_anothers_server_is_recorded(hub):
 
 # --- every route that changes something records it, or is here with the reason why not ---
 
-RECORDERS = {"record", "record_by", "record_of_server", "record_change", "login_failed", "wrong_guess", "open_session"}
+RECORDERS = {
+    "record",
+    "record_by",
+    "record_of_server",
+    "record_change",
+    "people_added",
+    "login_failed",
+    "wrong_guess",
+    "open_session",
+}
 NOT_RECORDED = {
     "routes.hub check_routes": "the hub does it by itself all the time",
     "routes.hub replace_proxy": "refuses",
@@ -286,6 +295,7 @@ NOT_RECORDED = {
     "routes.oauth token": "Authorizations and TokenExchange record it",
     "routes.lti create_line_item": "the LMS records it",
     "routes.lti put_score": "the LMS records it",
+    "pages.spawn stop_waiting": "an own start",
     "pages.people begin": "adds nobody yet",
     "pages.people forget": "shows links no more; they stay",
     "pages.home seen": "says that news were read",

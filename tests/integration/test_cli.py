@@ -398,3 +398,27 @@ def test_the_usage_of_a_month_is_printed(shell: Shell) -> None:
     assert shell.run("usage", "--month", "2026-11", "--csv").output.splitlines()[1].startswith("2026-11,user,u")
     refused = shell.run("usage", "--month", "november")
     assert (refused.exit_code, "write it as 2026-11" in refused.output) == (1, True)
+
+
+def test_what_an_operator_does_is_recorded_and_printed(shell: Shell) -> None:
+    shell.run("admin", "ada")
+    token = shell.run("token", "ada").output.strip()
+    shell.run("user", "add", "bob", "--password-stdin", typed="a long enough password 7\n")
+    shell.run("user", "remove", "bob")
+
+    printed = shell.run("audit", "--json")
+    records = [json.loads(line) for line in printed.output.splitlines()]
+
+    assert [(one["act"], one["on"]) for one in reversed(records)] == [
+        ("user-added", "ada"),
+        ("password-link-made", "ada"),
+        ("token-issued", "ada"),
+        ("user-added", "bob"),
+        ("password-changed", "bob"),
+        ("user-removed", "bob"),
+    ]
+    assert {one["by"]["kind"] for one in records} == {"operator"}
+    assert token not in printed.output
+    assert shell.run("audit", "--on", "bob", "--limit", "1", "--since", "1h").output.count("\n") == 1
+    assert "user-removed" in shell.run("audit", "--act", "user-removed").output
+    assert "act must be one of" in shell.run("audit", "--act", "nothing").output

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
-from functions.api.auth.acts import record
+from functions.api.auth.acts import doer_of
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.dependencies import hub_of
 from functions.api.error_handlers import STATUSES
@@ -20,7 +20,6 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
-from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE, Column, decoded
 from hubless.domain.people_batches import AddedPerson, Batch, Links, Stage, csv_of_links
@@ -159,16 +158,8 @@ class _People:
 
     def record_added(self, batch: Batch, content: Content) -> None:
         """Record who was added to the hub and to groups, and for whom links were made."""
-        there = [one for one in content.people if not one.is_lost]
-        admin = "yes" if content.wishes.admin else ""
-        for act, some in (
-            (Act.USER_ADDED, [one.name for one in there if one.is_new]),
-            (Act.PASSWORD_LINK_MADE, [one.name for one in there if self.adding.link_of(batch.id, one)]),
-        ):
-            if some:
-                record(self.request, act, *some, admin=admin if act is Act.USER_ADDED else "")
-        for group in dict.fromkeys(group for one in there for group in one.groups):
-            record(self.request, Act.MEMBER_ADDED, *(one.name for one in there if group in one.groups), group=group)
+        linked = {one.name for one in content.people if self.adding.link_of(batch.id, one)}
+        hub_of(self.request).auditing.people_added(doer_of(self.request), content.people, linked)
 
     def rows(self, batch: Batch, content: Content, base: str) -> list[dict[str, Any]]:
         """Return what became of each person."""

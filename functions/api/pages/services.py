@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import OwnForm, Person
 from functions.api.flashes import flash
 from functions.api.pages.views import scope_view
@@ -18,6 +19,7 @@ from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
+from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError
 from hubless.domain.scopes import Bearer, expand
 from hubless.domain.translatable import gettext as _
@@ -69,6 +71,7 @@ class _Services:
             self.services.remove(name)
         except HublessError as gone:
             return self.page(error=gone.message, status=404)
+        record(self.request, Act.SERVICE_REMOVED, name)
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, _("The service %(name)s is removed.", name=name))
         return response

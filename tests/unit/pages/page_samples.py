@@ -1028,6 +1028,36 @@ usage = {
     "json_url": "/hub/usage?month=2026-11&format=json",
 }
 NO_USAGE = {"days": [], "cost_chart": None, "is_now": False, "later_url": "/hub/usage?month=2026-12"}
+admin_audit = {
+    "records": [
+        {
+            "at": WAS,
+            "by": by,
+            "kind": kind,
+            "is_unknown": kind == "nobody",
+            "words": words,
+            "on": on,
+            "address": address,
+            "details": details,
+            "count": count,
+            "others": count // 10,
+        }
+        for by, kind, words, on, address, details, count in (
+            ("ada", "user", "removed a user", "bob", "2001:db8::7", [], 1),
+            ("", "nobody", "failed to log in", "ada", "203.0.113.9", [], 23),
+            ("grader", "service", "made a token", "ada", "10.0.0.7", [("Token", "a01jd3"), ("As an admin", "")], 1),
+            ("root", "operator", "made a password link", "a-very-long-name" * 4, "", [], 1),
+            ("", "hub", "started with other settings", "", "", [("Tables of the settings", "hub, servers")], 1),
+        )
+    ],
+    "search": dict.fromkeys(("by", "on", "act", "since", "until"), ""),
+    "acts": [{"value": "login", "words": "logged in"}, {"value": "login-failed", "words": "failed to log in"}],
+    "first_url": "/hub/admin/audit",
+    "older_url": "/hub/admin/audit?before=1~r1",
+    "file_url": "/hub/admin/audit/file",
+    "kept_days": 365,
+    "error": None,
+}
 admin_usage = usage | {
     "by": "user",
     "of": "",
@@ -1430,6 +1460,13 @@ PAGES = {
     ),
     "usage": ("usage.html", frame(ALICE) | usage),
     "usage_empty": ("usage.html", frame(ALICE) | usage | NO_USAGE),
+    "admin_audit": ("admin_audit.html", frame(ROOT) | admin_audit),
+    "admin_audit_refused": (
+        "admin_audit.html",
+        frame(ROOT, theme="dark")
+        | admin_audit
+        | {"records": [], "search": admin_audit["search"] | {"by": "x"}, "error": "since must be a day"},
+    ),
     "admin_usage": ("admin_usage.html", frame(ROOT) | admin_usage),
     "admin_usage_of_one": ("admin_usage.html", frame(ROOT, theme="dark") | admin_usage | {"of": "alice"}),
     "admin_usage_empty": (
