@@ -12,6 +12,7 @@ import click
 
 from embedded import moving, opening, people_commands
 from embedded.audit_report import audit, record
+from embedded.budget_commands import budget
 from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
@@ -34,7 +35,17 @@ def main() -> None:
     """Run a hub for Jupyter servers on this machine, and manage hubs here and in AWS."""
 
 
-for _command in (*commands.ALL, trial, moving.import_, moving.export, imported_secrets, import_settings, audit, usage):
+for _command in (
+    *commands.ALL,
+    trial,
+    moving.import_,
+    moving.export,
+    imported_secrets,
+    import_settings,
+    audit,
+    usage,
+    budget,
+):
     main.add_command(_command)
 
 

@@ -32,6 +32,8 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.IllegalTransitionError: 400,
     errors.NotPermittedError: 403,
     errors.QuotaExceededError: 400,
+    errors.BudgetReachedError: 403,
+    errors.LedgerFullError: 409,
     errors.LtiRefusedError: 403,
     errors.LtiServiceError: 502,
     errors.StoreConflictError: 409,

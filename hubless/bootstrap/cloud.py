@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hubless.ports.archives import ImportMarkStore
     from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
+    from hubless.ports.budgets import BudgetStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.email_addresses import EmailAddressStore
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.ledgers import LedgerStore
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore, Metrics
     from hubless.ports.password_logins import PasswordLoginStore
@@ -307,6 +309,18 @@ class CloudHub(Hub):
 
         is_own = own.has_prices or self.currency != "$"
         return Meter(own.tariff(self.currency) if is_own else tariff_of(config.architecture, self.currency), size_of)
+
+    @cached_property
+    def budget_store(self) -> "BudgetStore":
+        from hubless.adapters.dynamodb.budgets import DynamoBudgetStore
+
+        return DynamoBudgetStore(self._database)
+
+    @cached_property
+    def ledgers(self) -> "LedgerStore":
+        from hubless.adapters.dynamodb.ledgers import DynamoLedgerStore
+
+        return DynamoLedgerStore(self._database)
 
     @cached_property
     def usage(self) -> "UsageLog":

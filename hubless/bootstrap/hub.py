@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
+    from hubless.ports.budgets import BudgetStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.email_addresses import EmailAddressStore
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.ledgers import LedgerStore
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.login_providers import LoginProvider
     from hubless.ports.lti import LtiStore
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
+    from hubless.services.budgets import Budgets
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.email_addresses import EmailAddresses
@@ -250,6 +253,14 @@ class Hub(ABC):
     @property
     @abstractmethod
     def usage(self) -> "UsageLog": ...
+
+    @property
+    @abstractmethod
+    def budget_store(self) -> "BudgetStore": ...
+
+    @property
+    @abstractmethod
+    def ledgers(self) -> "LedgerStore": ...
 
     @property
     @abstractmethod
@@ -1045,6 +1056,23 @@ class Hub(ABC):
             self.active_limit,
             servers.starts_per_hour,
             self.meter,
+            self.budgets,
+        )
+
+    @cached_property
+    def budgets(self) -> "Budgets":
+        from hubless.services.budgets import Budgets
+
+        return Budgets(
+            self.settings.budgets,
+            self.budget_store,
+            self.ledgers,
+            self.servers,
+            self.users,
+            self.usage,
+            self.clock,
+            self.settings.usage.budget_notice,
+            self.currency,
         )
 
     @cached_property
@@ -1223,6 +1251,7 @@ class Hub(ABC):
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
             self.auditing.delete_old,
+            self.budgets,
         )
 
     @cached_property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hubless.ports.archives import ImportMarkStore
     from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
+    from hubless.ports.budgets import BudgetStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
     from hubless.ports.email_addresses import EmailAddressStore
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
+    from hubless.ports.ledgers import LedgerStore
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore
@@ -181,6 +183,18 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.routes import SqliteRouteStore
 
         return SqliteRouteStore(self._database)
+
+    @cached_property
+    def budget_store(self) -> "BudgetStore":
+        from hubless.adapters.sqlite.budgets import SqliteBudgetStore
+
+        return SqliteBudgetStore(self._database)
+
+    @cached_property
+    def ledgers(self) -> "LedgerStore":
+        from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
+
+        return SqliteLedgerStore(self._database)
 
     @cached_property
     def usage(self) -> "UsageLog":

@@ -176,6 +176,22 @@ class QuotaExceededError(HublessError):
         self.ahead = ahead
 
 
+class BudgetReachedError(QuotaExceededError):
+    """Raised when a start would exceed a budget; *retry* says whether the end of another server helps."""
+
+    code = "budget-reached"
+
+
+class LedgerFullError(HublessError):
+    """Raised when a ledger has no room for a server, or has changed; the caller reads it again."""
+
+    code = "ledger-full"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The ledger {key} has no room, or has changed")
+        self.key = key
+
+
 class LtiRefusedError(HublessError):
     """Raised when a message or a registration of an LMS is refused; the message says what to set there."""
 

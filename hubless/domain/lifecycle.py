@@ -109,6 +109,7 @@ class Server:
     times_kept: int = 0  # in the present or the last launch
     limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
     metering: Metering | None = None  # of the present or the last launch; None if nobody noted it
+    ledgers: tuple[str, ...] = ()  # keys of those in which it is as long as it is active
     revision: int = 0  # +1 at every write except activity
 
 
@@ -155,6 +156,7 @@ def requested(
     now: datetime,
     deadlines: Deadlines,
     metering: Metering | None = None,
+    ledgers: tuple[str, ...] = (),
 ) -> Server:
     """Return *server* with a new launch requested; nothing of the last launch is left."""
     state = after(server.state, Event.SPAWN)
@@ -179,6 +181,7 @@ def requested(
         times_kept=0,
         limits_reached=(),
         metering=metering,
+        ledgers=ledgers,
         revision=server.revision + 1,
     )
 
@@ -224,7 +227,7 @@ def stopping(
 
 def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     """Return *server* after its task has ended: stopped, or failed if the record names a failure."""
-    moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None)
+    moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None, ledgers=())
     return replace(moved, state=State.FAILED) if server.failure else moved
 
 

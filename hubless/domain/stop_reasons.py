@@ -18,6 +18,7 @@ class StopCause(StrEnum):
     IDLE = "idle"
     AGE = "age"
     HUB = "hub"  # the hub was shut down
+    BUDGET = "budget"
 
 
 @value
@@ -26,7 +27,7 @@ class StopReason:
 
     Args:
         cause: what led to the stop.
-        by: the name of the user or service that asked for it; "" for other causes.
+        by: the name of the user or service that asked for it, or of the budget; "" for other causes.
         limit: the limit that the server reached; None for other causes.
     """
 
@@ -35,7 +36,7 @@ class StopReason:
     limit: timedelta | None = None
 
     @property
-    def sentence(self) -> Message:
+    def sentence(self) -> Message:  # noqa: PLR0911 one for each cause
         """Return the reason for the server's owner."""
         limit = durations.in_words(self.limit or timedelta())
         match self.cause:
@@ -51,6 +52,8 @@ class StopReason:
                 return _("Stopped after %(limit)s, the longest time that a server may run", limit=limit)
             case StopCause.HUB:
                 return _("Stopped when the hub was shut down")
+            case StopCause.BUDGET:
+                return _("Stopped because the budget %(name)s is used up", name=self.by)
 
     @property
     def expectation(self) -> Message:

@@ -206,6 +206,11 @@ def _parts(usage: Usage) -> Iterator[tuple[str, Totals]]:
         passed = until
 
 
+def sum_of(usage: Usage) -> Totals:
+    """Return all that a launch used."""
+    return sum((totals for _day, totals in _parts(usage)), Totals())
+
+
 def summed(rows: Iterable[TotalsRow]) -> dict[str, Totals]:
     """Return the totals of *rows* by subject."""
     found = dict[str, Totals]()

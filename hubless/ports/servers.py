@@ -4,7 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from hubless.domain.budgets import Claim
 from hubless.domain.lifecycle import Server, State
+from hubless.domain.usage import Totals
+
+NONE = Totals()
 
 
 class ServerStore(Protocol):
@@ -48,10 +52,20 @@ class ServerStore(Protocol):
         """
         ...
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
+    def write(
+        self,
+        before: Server,
+        after: Server,
+        *,
+        active_limit: int = 0,
+        places_kept: int = 0,
+        claims: Sequence[Claim] = (),
+        used: Totals = NONE,
+    ) -> None:
         """Replace *before* by *after*: the conditional write that is the lock of every transition.
 
-        It stores *after*'s last activity only if it is later.
+        It stores *after*'s last activity only if it is later. The server joins the ledgers that *after* has more than
+        *before*, and leaves those that it has no longer.
 
         Args:
             before: the server as it was read.
@@ -59,11 +73,14 @@ class ServerStore(Protocol):
             active_limit: the number of active servers that the hub may have, this one included, if *after* is active
                 and *before* is not; 0 means no limit.
             places_kept: how many places under that limit are left to others, who asked earlier.
+            claims: the conditions for joining ledgers; without one for a ledger the server joins it in any case.
+            used: what the launch has used, if the server leaves ledgers.
 
         Raises:
             StoreConflictError: when the server does not exist, or its state, launch id or revision is not *before*'s.
             NameTakenError: when another server of the owner has *after*'s new name.
             QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
+            LedgerFullError: when a claim does not hold, or a ledger to join does not exist.
         """
         ...
 

@@ -36,6 +36,7 @@ from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
+from hubless.services.budgets import Budgets
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.inspecting import Finding, Inspecting
 from hubless.services.launching import Launching
@@ -130,6 +131,7 @@ class Reaping:
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
     delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
+    budgets: Budgets | None = None  # None: there are none
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -333,6 +335,7 @@ class Reaping:
             "attempts": lambda: self.attempts.delete_before(self.lock_policy.kept_since(now)),
             "edges": self.routing.tidy,
             "places of active servers": lambda: self.servers.recount_active(self.active_limit, now),
+            "budgets": self._keep_budgets,
             "services": lambda: self.routing.sync_services(self.services.all(), routes),
         }
         expiring: Mapping[str, Callable[[datetime, int], int]] = {
@@ -352,6 +355,10 @@ class Reaping:
             yield Step(Part.TIDYING, key, partial(_uncounted, tidy))
         for key, remove in expiring.items():
             yield Step(Part.EXPIRED, key, partial(self._expire, remove, now, until))
+
+    def _keep_budgets(self) -> None:
+        if self.budgets is not None:
+            self.budgets.sweep(self.stopping)
 
     def _expire(self, remove: Callable[[datetime, int], int], now: datetime, until: datetime | None) -> int:
         removed = 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from hubless.domain import histograms, launch_times, lifecycle, names
 from hubless.domain.errors import (
+    BudgetReachedError,
     InvalidRequestError,
     NameTakenError,
     NotFoundError,
@@ -31,6 +32,7 @@ from hubless.ports.metrics import Metrics
 from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.waiting import WaitingList
+from hubless.services.budgets import Budgets
 from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Spawning:
     active_limit: int = 0  # 0: no limit
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
     meter: Meter = Meter()
+    budgets: Budgets | None = None  # None: there are none
 
     def find(self, owner: User, name: str) -> Server:
         """Return the owner's server of that name, to read. The default server exists even before it is stored.
@@ -118,6 +121,7 @@ class Spawning:
             InvalidRequestError: when the server is active already, or a name, profile or option is not allowed.
             QuotaExceededError: when the owner has too many named servers, or started too often within an hour, or the
                 hub has too many active servers.
+            BudgetReachedError: when a budget is used up, or has no room now.
             StoreConflictError: when another request for this server was faster.
         """
         line = self._line(owner, waits=waits)
@@ -139,7 +143,7 @@ class Spawning:
             deadlines=self.deadlines,
             metering=self.meter.of(profile, owner),
         )
-        self._write_start(owner, server, asked, line)
+        asked = self._write_start(owner, server, asked, line)
         self.queue.send(Message(MessageKind.LAUNCH, asked.id, asked.launch_id or ""))
         logger.info(
             "server %s of %s: start requested with profile %s",
@@ -276,19 +280,26 @@ class Spawning:
             raise self._full(owner, line)
         return self._found_or_created(owner, name, display_name)
 
-    def _write_start(self, owner: User, server: Server, asked: Server, line: "_Line") -> None:
-        """Count the start and write it. A start that was refused does not count."""
+    def _write_start(self, owner: User, server: Server, asked: Server, line: "_Line") -> Server:
+        """Count the start and write it; return it as it was written. A start that was refused does not count."""
         counted = self._count_start(owner)
         try:
-            self.servers.write(server, asked, active_limit=self.active_limit, places_kept=line.ahead)
+            if self.budgets is not None:
+                asked = self.budgets.start(owner, server, asked, active_limit=self.active_limit, places_kept=line.ahead)
+            else:
+                self.servers.write(server, asked, active_limit=self.active_limit, places_kept=line.ahead)
         except (QuotaExceededError, StoreConflictError) as refused:  # nothing was written
             if counted is not None:
                 self.leases.release(counted)
+            if isinstance(refused, BudgetReachedError):
+                self._count_refusal(histograms.TOO_MANY_USERS)
+                raise
             if isinstance(refused, QuotaExceededError):
                 raise self._full(owner, line) from refused
             raise
         if line.place is not None:
             self.waiting.leave(owner.id)  # a crash before this keeps a place free until the wait counts no more
+        return asked
 
     def _count_start(self, owner: User) -> Lease | None:
         """Take one of the owner's starts of this hour, whoever asks for it; None without a limit.

@@ -12,7 +12,7 @@ from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError,
 from hubless.domain.lifecycle import Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.stop_reasons import StopReason
-from hubless.domain.usage import usage_of
+from hubless.domain.usage import Totals, sum_of, usage_of
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -115,10 +115,10 @@ class Stopping:
             return
         self._unroute(server)
         self.credentials.remove(server)
-        self._meter(server)
+        used = self._meter(server)
         task = server.task
         now = self.clock.now()
-        self.servers.write(server, lifecycle.ended(server, now=now, deadlines=self.deadlines))
+        self.servers.write(server, lifecycle.ended(server, now=now, deadlines=self.deadlines), used=used)
         if not server.failure:  # somebody asked for the stop
             outcome = histograms.FAILURE if lifecycle.is_overdue(server, now) else histograms.SUCCESS
             self.metrics.observe(histograms.STOP_DURATION, now - server.entered_at, outcome)
@@ -161,10 +161,12 @@ class Stopping:
         if owner is not None and server.launch_id:
             self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id)
 
-    def _meter(self, server: Server) -> None:
+    def _meter(self, server: Server) -> Totals:
         now = self.clock.now()
-        if (used := usage_of(server, now)) is not None:
-            self.usage.add(used, expires_at=None if self.keep_launches is None else now + self.keep_launches)
+        if (used := usage_of(server, now)) is None:
+            return Totals()
+        self.usage.add(used, expires_at=None if self.keep_launches is None else now + self.keep_launches)
+        return sum_of(used)
 
 
 def _how_start_failed(*, ended: bool, timed_out: bool) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.budgets import Budget
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.login_proxies import LoginProxy
@@ -26,6 +27,7 @@ from hubless.domain.users import Service
 from hubless.domain.values import value
 from hubless.settings import types
 from hubless.settings.audit import AuditSettings, checked_audit
+from hubless.settings.budgets import BudgetSettings, budgets_of
 from hubless.settings.environment import ENVIRON
 from hubless.settings.login_proxies import LoginProxySettings, login_proxies_of
 from hubless.settings.lti import LtiPlatformSettings, platform_of
@@ -84,6 +86,7 @@ class Settings:
     passwords: PasswordsSettings = field(default_factory=PasswordsSettings)
     mail: MailSettings = field(default_factory=MailSettings)
     sign_up: SignUpSettings = field(default_factory=SignUpSettings)
+    budgets: tuple[Budget, ...] = ()
     join_codes: Mapping[str, JoinCode] = field(default_factory=dict, hash=False, repr=False)
     """The join codes by their hashes."""
     plugin: PluginSettings = field(default_factory=PluginSettings)
@@ -281,6 +284,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         mail=checked_mail(read["mail"], secrets),
         sign_up=check_sign_up(read["sign_up"], join_codes, is_on=read["login"].sign_up, has_mail=read["mail"].is_on),
         join_codes=join_codes,
+        budgets=budgets_of(_listed(BudgetSettings, toml, "budgets")),
         plugin=with_secrets(read["plugin"], secrets),
         servers=_servers(read["servers"]),
         culling=_culling(read["culling"]),

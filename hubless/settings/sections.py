@@ -8,6 +8,7 @@ from hubless.domain.languages import ENGLISH
 from hubless.domain.languages import NAMES as LANGUAGES
 from hubless.domain.values import value
 from hubless.settings.audit import AuditSettings
+from hubless.settings.budgets import BudgetSettings
 from hubless.settings.login_proxies import LoginProxySettings
 from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
@@ -379,6 +380,7 @@ LISTS: dict[str, type] = {
     "login_proxies": LoginProxySettings,
     "workloads": WorkloadSettings,
     "join_codes": JoinCodeSettings,
+    "budgets": BudgetSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
 ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hubless.domain.tariffs import Tariff, micros
 from hubless.domain.values import value
 from hubless.settings.profiles import PRICE
-from hubless.settings.types import LIMIT, NEVER, setting
+from hubless.settings.types import DURATION, LIMIT, NEVER, setting
 
 
 @value
@@ -22,6 +22,10 @@ class UsageSettings:
         "400d",
         LIMIT,
         "How long the hub keeps when each launch ran; `never` or empty for ever. Totals of days and months stay",
+    )
+
+    budget_notice: timedelta = setting(
+        "10m", DURATION, "How long before the end of a budget the hub tells its people that it will stop their servers"
     )
 
     @property

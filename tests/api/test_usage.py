@@ -131,3 +131,41 @@ def test_everybody_sees_what_their_servers_used(hub):
     file = hub.browser("alice").get(f"/hub/usage?month={hub.month}&format=json")
     assert sum(day["hours"] for day in file.json()["days"]) == 12
     assert file.headers["content-disposition"].endswith(f'-{hub.month}.json"')
+
+
+BUDGETS = """
+[[budgets]]
+name = "one"
+servers = 1
+[[budgets]]
+name = "term"
+user = "bob"
+hours = 0.1
+"""
+
+
+def test_a_start_beyond_a_budget_is_refused_with_a_sentence(tmp_path):
+    made = build_hub(tmp_path, ROLES + BUDGETS)
+    made.user("alice")
+    made.user("bob")
+    bob = made.as_user("bob")
+    refused = bob.post("/users/bob/server")
+    assert refused.status_code == 403
+    assert refused.json()["message"].startswith("The budget term of this month does not last for one server more")
+    assert made.as_user("alice").post("/users/alice/server").status_code == 202
+    made.user("carol")
+    full = made.as_user("carol").post("/users/carol/server")
+    assert (full.status_code, int(full.headers["Retry-After"]) > 0) == (429, True)
+    assert "allows 1 server at once" in full.json()["message"]
+
+
+def test_home_tells_of_a_budget_that_is_nearly_used_up(tmp_path):
+    made = build_hub(tmp_path, ROLES + BUDGETS.replace("0.1", "10"))
+    bob = made.user("bob")
+    made.user("alice")
+    now = made.hub.clock.now()
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    made.hub.usage.add(Usage("l1", "s1", bob.id, "lab", first, first + timedelta(hours=9), "stopped", SIZE))
+    page = made.browser("bob").get("/hub/home").text
+    assert "9.0 of 10 hours of the budget term are used in this month." in page
+    assert "budget" not in made.browser("alice").get("/hub/home").text

@@ -13,6 +13,7 @@ import pytest
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
+from hubless.domain.budgets import Budget, Ledger
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
@@ -32,11 +33,13 @@ from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
 from hubless.ports.audit import AuditLog
 from hubless.ports.auth_state import AuthStateStore
+from hubless.ports.budgets import BudgetStore
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.launch_times import LaunchTimeStore
+from hubless.ports.ledgers import LedgerStore
 from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.password_logins import Guess, LoginFacts, PasswordLoginStore
 from hubless.ports.passwords import AttemptStore, PasswordStore
@@ -96,6 +99,8 @@ PORTS = {
     "join_codes": JoinCodeStore,
     "routes": RouteStore,
     "usage": UsageLog,
+    "budgets": BudgetStore,
+    "ledgers": LedgerStore,
     "launch_rate_limiter": LaunchRateLimiter,
     "sweeps": SweepStore,
     "desired_edge_state": DesiredEdgeStateStore,
@@ -129,6 +134,7 @@ A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
 NO_GUESSES = LoginFacts(is_locked=False, as_read=dict.fromkeys(A_GUESS.limits))
+HUB_LEDGER = Ledger("hub#", "2026-11")
 USAGE = Usage("l1", READY.id, ALICE.id, "small", NOW, LATER, "stopped")
 
 
@@ -156,6 +162,7 @@ def hub(in_moto):
     made.sign_ups.add(A_SIGN_UP, NOW, most=9)
     made.join_codes.use("code", 9)
     made.usage.add(USAGE)
+    made.ledgers.create(HUB_LEDGER)
     made.external_identities.link(an_identity())
     made.pending_logins.add(a_pending_login())
     made.people_batches.add(A_BATCH)
@@ -351,6 +358,12 @@ USUAL = {
     "desired_edge_state.write": lambda s: s.desired_edge_state.write(
         INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW)
     ),
+    "budgets.all": lambda s: s.budgets.all(),
+    "budgets.put": lambda s: s.budgets.put(Budget("class", servers=2)),
+    "budgets.remove": lambda s: s.budgets.remove("class"),
+    "ledgers.get_many": lambda s: s.ledgers.get_many(["hub#", "group#class"]),
+    "ledgers.create": lambda s: s.ledgers.create(Ledger("group#class", "2026-11")),
+    "ledgers.replace": lambda s: s.ledgers.replace(HUB_LEDGER, replace(HUB_LEDGER, changes=1)),
     "usage.of_month": lambda s: s.usage.of_month(TotalsOf.GROUP, "2026-11"),
     "usage.of_days": lambda s: s.usage.of_days(TotalsOf.USER, ALICE.id, "2026-11"),
     "usage.delete_expired": lambda s: s.usage.delete_expired(NOW, 50),

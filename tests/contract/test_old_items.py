@@ -166,8 +166,8 @@ def test_the_present_version_has_a_file():
 
 def _kinds_of_keys():
     once = {keys.ALL_SKELETONS, keys.ALL_ADMINS}  # in the life of a table
-    # Attempts, times of launches and acts expire; totals of usage outlive users, and older versions wrote none.
-    left = ("ATTEMPTS#", "TOTALS#", "LAUNCHTIMES", "AUDIT")
+    # Attempts, times of launches and acts expire; usage and budgets outlive users, and older versions wrote none.
+    left = ("ATTEMPTS#", "TOTALS#", "LEDGER#", "BUDGETS", "LAUNCHTIMES", "AUDIT")
     held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith(left)}
     return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in held}
 

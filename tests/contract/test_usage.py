@@ -131,3 +131,19 @@ def test_a_long_launch_is_counted_to_its_end_after_a_crash(in_moto, monkeypatch)
     assert sum(days) == 45 * 86_400
     assert sum(totals(stores, TotalsOf.USER, month)["u-alice"].launches for month in ("2026-11", "2026-12")) == 1
     stores.close()
+
+
+def test_a_crash_leaves_neither_a_record_nor_totals(in_moto, monkeypatch):
+    stores = in_new_table(in_moto)
+
+    def crash(_database, _steps):
+        raise StoreUnavailableError("the machine is gone")
+
+    monkeypatch.setattr(Database, "transact", crash)
+    with pytest.raises(StoreUnavailableError):
+        stores.usage.add(ONE)
+    monkeypatch.undo()
+    assert stores.usage.of_owner("u-alice") == []
+    stores.usage.add(ONE)
+    assert totals(stores, TotalsOf.HUB)[""].launches == 1
+    stores.close()

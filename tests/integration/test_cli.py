@@ -422,3 +422,28 @@ def test_what_an_operator_does_is_recorded_and_printed(shell: Shell) -> None:
     assert shell.run("audit", "--on", "bob", "--limit", "1", "--since", "1h").output.count("\n") == 1
     assert "user-removed" in shell.run("audit", "--act", "user-removed").output
     assert "act must be one of" in shell.run("audit", "--act", "nothing").output
+
+
+def test_budgets_are_set_listed_and_removed(shell: Shell) -> None:
+    shell.settings.write_text('[hub]\ncurrency = "$"\n[[budgets]]\nname = "all"\nservers = 40\n')
+    shell.run("user", "add", "ada")
+
+    told = shell.run("budget", "set", "physics", "--group", "physics", "--hours", "200", "--money", "99.50", "--total")
+    shell.run("budget", "set", "own", "--each-user", "--cpus", "2.5")
+
+    assert told.output == "The budget physics counts from now on.\n"
+    assert shell.run("budget", "list").output.splitlines() == [
+        "all  (the hub, by month, of the settings)",
+        "  0 of 40 servers",
+        "own  (each user, by month)",
+        "  cpus: 2.5",
+        "physics  (the group physics, in total)",
+        "  0.0 of 200 hours",
+        "  $0.00 of $99.50",
+    ]
+    assert json.loads(shell.run("budget", "list", "--json").output)[2]["limits"] == {"hours": 200, "money": 99.5}
+    assert "one of the settings" in shell.run("budget", "set", "all", "--servers", "3").output
+    assert "limits nothing" in shell.run("budget", "set", "empty").output
+    assert "--money" in shell.run("budget", "set", "odd", "--money", "1e400").output
+    assert shell.run("budget", "remove", "own").exit_code == 0
+    assert "does not exist" in shell.run("budget", "remove", "own").output

@@ -19,6 +19,7 @@ import pytest
 
 from hubless.adapters.dynamodb.audit import DynamoAuditLog
 from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
+from hubless.adapters.dynamodb.budgets import DynamoBudgetStore
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
@@ -30,6 +31,7 @@ from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
+from hubless.adapters.dynamodb.ledgers import DynamoLedgerStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
@@ -80,6 +82,8 @@ def stores_of(database, close=lambda: None):
         factors=DynamoFactorStore(database),
         usage=DynamoUsageLog(database),
         audit=DynamoAuditLog(database, timedelta(days=365)),
+        ledgers=DynamoLedgerStore(database),
+        budgets=DynamoBudgetStore(database),
         histograms=DynamoHistogramStore(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),

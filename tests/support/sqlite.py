@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from hubless.adapters.sqlite.audit import SqliteAuditLog
 from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
+from hubless.adapters.sqlite.budgets import SqliteBudgetStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
@@ -11,6 +12,7 @@ from hubless.adapters.sqlite.histograms import SqliteHistogramStore
 from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
 from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
+from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
@@ -54,6 +56,8 @@ def stores_of(database):
         factors=SqliteFactorStore(database),
         usage=SqliteUsageLog(database),
         audit=SqliteAuditLog(database),
+        ledgers=SqliteLedgerStore(database),
+        budgets=SqliteBudgetStore(database),
         histograms=SqliteHistogramStore(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
+from hubless.domain.budgets import Budget, Ledger
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.histograms import SPAWN_DURATION
@@ -128,6 +129,8 @@ def fill_beside(stores):
     stores.email_addresses.save(None, EmailAddress("u-alice", "a@example.org", "b@example.org", sha256("mail"), LATER))
     stores.sign_ups.add(SignUp("carol", "u-carol", "$argon2id$hash", NOW, LATER, needs_approval=True), NOW, most=9)
     stores.join_codes.use(sha256("join"), 2)
+    stores.ledgers.create(Ledger("group#class", "2026-11", servers=1, told={"class": 7}, seconds=60))
+    stores.budgets.put(Budget("class", group="class", seconds=3600))
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
     stores.launch_times.add("lab", LaunchTime(NOW, timedelta(seconds=40)))
     stores.import_marks.put("old hub", {"user:alice": "digest"})
@@ -146,6 +149,8 @@ def read_beside(stores):
             "join_codes": stores.join_codes.uses(sha256("join")),
             "histograms": stores.histograms.all(),
             "launch_times": stores.launch_times.of("lab"),
+            "ledgers": stores.ledgers.get_many(["group#class"]),
+            "budgets": stores.budgets.all(),
             "import_marks": stores.import_marks.all("old hub"),
             "audit": stores.audit.page(AuditQuery(NOW, LATER), limit=9).records,
             "imported_token": stores.tokens.look_up(sha256("imported"), prefix_of("imported"))[1],

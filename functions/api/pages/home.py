@@ -87,6 +87,7 @@ class _Home:
             new_shares=[one for one in shared if one["is_news"] and one["mark"] not in seen],
             home_notice=self.home_notice(user),
             needs=needs,
+            budget_notices=self.hub.budgets.warnings(user),
             keep_for=self._keep_for(),
             changes_url=self._changes_url(),
             refreshes=any(server.state in PENDING for server in servers),

@@ -492,6 +492,19 @@ def totals_row(of: str, subject: str, period: str, share: int) -> Key:
     )
 
 
+BUDGETS = "BUDGETS"  # the partition of all budgets that admins set
+
+
+def budget(name: str) -> Key:
+    """Return the key of a budget."""
+    return Key(BUDGETS, f"={name}")
+
+
+def ledger(key: str) -> Key:
+    """Return the key of a ledger; its name may have any characters."""
+    return Key(f"LEDGER#{digest(key)}", "LEDGER")
+
+
 def begun(kind: str, identifier: str) -> Key:
     """Return the key of the note of a removal in progress."""
     return Key("BEGUN", f"{kind}#{identifier}")

@@ -13,7 +13,7 @@ from typing import Any
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from hubless.adapters.dynamodb import keys, removals, server_activity, user_records
+from hubless.adapters.dynamodb import keys, ledgers, removals, server_activity, user_records
 from hubless.adapters.dynamodb.active_servers import ActiveServers
 from hubless.adapters.dynamodb.database import (
     ConditionFailedError,
@@ -29,6 +29,7 @@ from hubless.adapters.dynamodb.database import (
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.queue_positions import QueuePositions
 from hubless.adapters.dynamodb.table import Account, Pointer, Seen, ServerItem
+from hubless.domain.budgets import Claim
 from hubless.domain.errors import (
     HublessError,
     NameTakenError,
@@ -37,6 +38,8 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.usage import Totals
+from hubless.ports.servers import NONE
 
 _FIELDS = (
     "id",
@@ -122,8 +125,18 @@ class DynamoServerStore:
             added = {server.id for server in of_owner.values()}
             left = [server for server in left if server.id not in added]
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
-        self._database.retry(lambda: self._write(before, after, active_limit, places_kept))
+    def write(
+        self,
+        before: Server,
+        after: Server,
+        *,
+        active_limit: int = 0,
+        places_kept: int = 0,
+        claims: Sequence[Claim] = (),
+        used: Totals = NONE,
+    ) -> None:
+        moves = ledgers.steps_of_move(before, after, claims, used)
+        self._database.retry(lambda: self._write(before, after, active_limit, places_kept, moves))
 
     def recount_active(self, active_limit: int, now: datetime) -> None:
         if active_limit and self._active.is_due(active_limit, now):
@@ -172,7 +185,7 @@ class DynamoServerStore:
         queue = self._queues.get(server.state)
         return 0 if queue is None else queue.queue_position(server.entered_at, now)
 
-    def _write(self, before: Server, after: Server, active_limit: int, places_kept: int) -> None:
+    def _write(self, before: Server, after: Server, active_limit: int, places_kept: int, moves: Sequence[Step]) -> None:
         known = [at for at in (before.last_activity_at, after.last_activity_at) if at is not None]
         steps: list[Step] = [Put(_item(after, max(known, default=None)), _as_read(before), _conflict(before))]
         if (before.state, before.entered_at) != (after.state, after.entered_at):
@@ -184,7 +197,7 @@ class DynamoServerStore:
             steps += self._place(before, after, active_limit, places_kept)
         elif change < 0:
             steps += self._active.give_back(after)
-        self._database.transact(steps)
+        self._database.transact([*steps, *moves])
 
     def _place(self, before: Server, after: Server, active_limit: int, places_kept: int) -> list[Step]:
         """Return the steps by which a server that starts takes a place under the limit.
@@ -231,6 +244,7 @@ class DynamoServerStore:
                 ),
                 *server_activity.folded(seen, server.id),
                 *place,
+                *ledgers.steps_of_move(server, None, (), NONE),
                 removals.begin_server(server.id),
             ]
         )
@@ -381,6 +395,7 @@ def _item(server: Server, active_at: datetime | None) -> ServerItem:
         last_activity_at=active_at,
         times_kept=server.times_kept,
         limits_reached=server.limits_reached or None,
+        ledgers=server.ledgers or None,
         start_steps=server.start_steps or None,
         **{name: getattr(server, name) for name in _FIELDS},
     )
@@ -395,6 +410,7 @@ def _server(item: ServerItem, seen: Seen | None) -> Server:
         state=State(item.state),
         user_options=item.user_options,
         limits_reached=item.limits_reached or (),
+        ledgers=item.ledgers or (),
         start_steps=item.start_steps or (),
         last_activity_at=max(known, default=None),
     )

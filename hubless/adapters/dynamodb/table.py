@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 7  # of the items that this code writes
+VERSION = 8  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -372,6 +372,7 @@ class ServerItem(Item):
     times_kept = NumberAttribute(default=0)
     limits_reached = LimitsReached(null=True)
     metering = MeteringAttribute(null=True)  # of the present or the last launch; older items have nothing
+    ledgers = Names(null=True)  # those in which the active server is; older items have nothing
     start_steps = StartSteps(null=True)
     revision = NumberAttribute(default=0)
 
@@ -616,6 +617,30 @@ class UsageTotalsItem(Item):
     mib_seconds = NumberAttribute(default=0)
     gpu_seconds = NumberAttribute(default=0)
     cost_micros = NumberAttribute(default=0)
+
+
+class BudgetItem(Item):
+    """A budget that an admin set."""
+
+    facts = JSONAttribute()
+
+
+class LedgerItem(Item):
+    """A ledger: what the servers of a user, a group or the hub use together."""
+
+    key_ = UnicodeAttribute(attr_name="of")  # PynamoDB's models have a property `key` of ours
+    month = UnicodeAttribute()
+    servers = NumberAttribute(default=0)
+    cpu_millis = NumberAttribute(default=0)
+    price_micros = NumberAttribute(default=0)
+    began = NumberAttribute(default=0)
+    price_began = NumberAttribute(default=0)
+    seconds = NumberAttribute(default=0)
+    cost = NumberAttribute(default=0)
+    seconds_before = NumberAttribute(default=0)
+    cost_before = NumberAttribute(default=0)
+    told = JSONAttribute(null=True)
+    changes = NumberAttribute(default=0)
 
 
 class HistogramItem(Item):

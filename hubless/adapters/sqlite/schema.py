@@ -535,6 +535,18 @@ CREATE TABLE waiting (
 CREATE INDEX waiting_line ON waiting (since, owner_id);
 """
 
+# By which budgets are kept.
+_LEDGERS = """
+CREATE TABLE ledgers (
+    key TEXT PRIMARY KEY,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE budgets (
+    name TEXT PRIMARY KEY,
+    facts TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -569,5 +581,6 @@ STEPS = (
     _AUDIT,
     _SERVICES_SEEN,
     _WAITING,
+    _LEDGERS,
 )
 VERSION = len(STEPS)  # of a file with all steps

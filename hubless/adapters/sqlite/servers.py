@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
+from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
 from hubless.adapters.sqlite.usage import metering_as_json, metering_of_json
+from hubless.domain.budgets import Claim
 from hubless.domain.errors import (
     NameTakenError,
     NotFoundError,
@@ -17,6 +19,8 @@ from hubless.domain.errors import (
 from hubless.domain.lifecycle import ACTIVE, Server, StartStep, State
 from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.stop_reasons import StopCause, StopReason
+from hubless.domain.usage import Totals
+from hubless.ports.servers import NONE
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
 _INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at", "kept_until")
@@ -29,6 +33,7 @@ class SqliteServerStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._ledgers = SqliteLedgerStore(database)
 
     def get(self, server_id: str) -> Server | None:
         return self._one("id = ?", (server_id,))
@@ -63,7 +68,16 @@ class SqliteServerStore:
             for server in servers:
                 self.create(server)
 
-    def write(self, before: Server, after: Server, *, active_limit: int = 0, places_kept: int = 0) -> None:
+    def write(
+        self,
+        before: Server,
+        after: Server,
+        *,
+        active_limit: int = 0,
+        places_kept: int = 0,
+        claims: Sequence[Claim] = (),
+        used: Totals = NONE,
+    ) -> None:
         starts = after.state in ACTIVE and before.state not in ACTIVE
         with self._database.transaction():
             try:
@@ -77,6 +91,7 @@ class SqliteServerStore:
                 raise QuotaExceededError(
                     f"The limit of {active_limit} active servers is reached", limit=active_limit, retry=True
                 )
+            self._ledgers.move(before, after, claims, used)
 
     def recount_active(self, active_limit: int, now: datetime) -> None:
         """Do nothing: each start counts the records."""
@@ -107,12 +122,14 @@ class SqliteServerStore:
         )
 
     def delete(self, server: Server) -> None:
-        deleted = self._database.write(
-            "DELETE FROM servers WHERE id = ? AND state = ? AND launch_id IS ? AND revision = ?",
-            (server.id, server.state.value, server.launch_id, server.revision),
-        )
-        if not deleted:
-            raise StoreConflictError(f"Server {server.id} is no longer {server.state}: another step was faster")
+        with self._database.transaction():
+            deleted = self._database.write(
+                "DELETE FROM servers WHERE id = ? AND state = ? AND launch_id IS ? AND revision = ?",
+                (server.id, server.state.value, server.launch_id, server.revision),
+            )
+            if not deleted:
+                raise StoreConflictError(f"Server {server.id} is no longer {server.state}: another step was faster")
+            self._ledgers.move(server, None, (), NONE)
 
     def touch(self, server_id: str, at: datetime, *, owner_id: str | None = None) -> None:  # noqa: ARG002 the statement finds it
         number = to_number(at)
@@ -174,6 +191,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     facts["metering"] = None if server.metering is None else metering_as_json(server.metering)
     facts["start_steps"] = [[step.state, to_number(step.began_at)] for step in server.start_steps]
+    facts["ledgers"] = list(server.ledgers)
     return (
         server.id,
         server.owner_id,
@@ -210,6 +228,7 @@ def _server(row: Sequence[Any]) -> Server:
         times_kept=known.get("times_kept", 0),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),
         metering=metering_of_json(known.get("metering")),
+        ledgers=tuple(known.get("ledgers", ())),
         start_steps=tuple(_start_step(*one) for one in known.get("start_steps", ())),
         **facts_of,
     )
