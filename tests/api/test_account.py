@@ -181,7 +181,7 @@ def with_provider(tmp_path):
 
 def test_an_admin_links_a_login_on_a_page_before_the_first_login(with_provider):
     admin = with_provider.browser("root")
-    assert f'href="{LOGINS}"' in admin.get("/hub/admin").text
+    assert f'href="{LOGINS}"' in admin.get("/hub/admin/users/bob").text
     assert "No login is linked yet" in admin.get(LOGINS).text
 
     answer = admin.submit(LOGINS, provider="campus", subject=" 7 ", label="bob@example.org")
@@ -245,7 +245,7 @@ def test_the_page_of_logins_is_for_admins_of_the_user_alone(with_provider):
 
 def test_a_hub_without_providers_has_no_page_of_logins(hub):
     admin = hub.browser("root")
-    assert "/logins" not in admin.get("/hub/admin").text
+    assert "/logins" not in admin.get("/hub/admin/users/bob").text
     assert admin.get(LOGINS).status_code == 404
 
 

@@ -68,8 +68,8 @@ def test_a_password_link_has_the_hubs_public_address_whatever_the_host(tmp_path)
     hub = build_hub(tmp_path, '[hub]\npublic_url = "https://hub.example.org"\n[login]\nadmins = ["boss"]\n')
     hub.hub.accounts.set_password("boss", An.PASSWORD)
     browser = hub.browser("boss", address="https://evil.example")
-    assert browser.submit("/hub/admin/users/boss/password-link").headers["location"] == "/hub/admin"
-    page = browser.get("/hub/admin")
+    assert browser.submit("/hub/admin/users/boss/password-link").headers["location"] == "/hub/admin/users/boss"
+    page = browser.get("/hub/admin/users/boss")
     assert "https://hub.example.org/hub/set-password?key=" in page.text
     assert "evil.example" not in page.text
 

@@ -46,7 +46,9 @@ def test_an_admin_reads_the_technical_word(hub):
     fail(hub)
     listed = page(hub, "/hub/admin", name="root")
     assert "A disk or a quota is full (ENOSPC, EDQUOT)" in listed
-    assert LOG[-1] in listed
+    shown = page(hub, "/hub/admin/users/alice", name="root")
+    assert "A disk or a quota is full (ENOSPC, EDQUOT)" in shown
+    assert LOG[-1] in shown
     assert "For admins: A disk or a quota" in page(hub, "/hub/spawn-pending/alice", name="root", status=500)
 
 
@@ -57,9 +59,11 @@ def test_who_may_not_start_a_server_does_not_read_its_log(tmp_path):
     hub = build_hub(tmp_path, SETTINGS + watchers)
     fail(hub)
     hub.user("wanda")
-    shown = page(hub, "/hub/admin", name="wanda")
-    assert "Failed" in shown
-    assert LOG[-1] not in shown
+    for path in ("/hub/admin", "/hub/admin/users/alice"):
+        shown = page(hub, path, name="wanda")
+        assert "Failed" in shown
+        assert LOG[-1] not in shown
+        assert "ENOSPC" not in shown
 
 
 def test_an_unknown_failure_is_not_explained(hub):

@@ -139,7 +139,7 @@ def test_one_users_files_are_no_others_matter(tmp_path):
     assert "Your files" not in root.get("/hub/home").text
     assert "Your files" not in root.get("/hub/spawn/alice").text
     admin = root.get("/hub/admin").text
-    assert "Files: 11 GiB, over the limit" in admin
+    assert "11 GiB, over the limit" in admin
 
 
 def test_without_a_limit_no_size_is_too_much(hub):

@@ -81,7 +81,7 @@ LOGIN = f"/hub/api/oauth2/authorize?client_id=service-checker&response_type=code
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.page")],
+    [("/hub/token", "token_store.of_owner"), ("/hub/admin", "users.table")],
 )
 def test_a_long_page_of_one_holds_up_nobody_else(hub, monkeypatch, path, name):
     browser = hub.browser("root")

@@ -95,7 +95,7 @@ def browser_of(hub, name):
 
 def link_for(browser, name):
     page = browser.submit(f"/hub/admin/users/{name}/password-link")
-    shown = browser.get("/hub/admin") if page.status_code == 303 else page
+    shown = browser.get(page.headers["location"]) if page.status_code == 303 else page
     found = re.search(r"/hub/set-password\?key=(\w+)", shown.text)
     return page, found and found[1]
 

@@ -105,7 +105,7 @@ def maria(hub, chromium):
     shot(page, "admin")
     for name in ("maria", "noah"):
         page.goto(f"{hub.url}/hub/admin?name_filter={name}")
-        page.locator("summary", has_text="Change").click()
+        page.get_by_role("link", name=name, exact=True).click()
         page.get_by_role("button", name="Create password link").click()
         student_link = page.locator("#keep").input_value()
         student = chromium.new_context()

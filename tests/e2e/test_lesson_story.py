@@ -46,7 +46,7 @@ def test_a_teacher_and_a_student_have_a_first_lesson(hub, new_page):
     expect(teacher.get_by_text("maria").first).to_be_visible()
     pictures.take(teacher, "teacher-class", pictures.LAPTOP)
     teacher.goto(f"{hub.url}/hub/admin?name_filter=maria")
-    teacher.locator("summary", has_text="Change").click()
+    teacher.get_by_role("link", name="maria", exact=True).click()
     teacher.get_by_role("button", name="Create password link").click()
     link = teacher.locator("#keep").input_value()
 

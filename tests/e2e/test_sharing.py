@@ -131,7 +131,7 @@ def test_an_admin_opens_a_users_server_and_its_owner_reads_so(hub, ada, new_page
     root.get_by_role("button", name="Save password").click()
     root.wait_for_url("**/hub/home")
     root.goto(f"{hub.url}/hub/admin?name_filter=ada")
-    root.get_by_role("link", name=re.compile("Open ada")).click()
+    root.get_by_role("link", name=re.compile("Open: ada")).click()
     expect(root.get_by_text("your role on this hub lets you in")).to_be_visible()
     root.get_by_role("button", name="Open the server").click()
     root.wait_for_url("**/user/ada/lab**")

@@ -19,7 +19,7 @@ from functions.api.pages.home_needs import needs_of, remember_seen, seen_in
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.sharing import SharedServers
 from functions.api.pages.views import server_view, url_part
-from functions.api.redirects import default_destination
+from functions.api.redirects import Redirects, default_destination
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
@@ -135,11 +135,13 @@ class _Home:
             return self.page(error=refused.message, status=400)
         return RedirectResponse("/hub/home", 303)
 
-    def stop(self, owner_name: str, server_name: str) -> Response:
-        """Stop a server and redirect to the page that lists it."""
+    def stop(self, owner_name: str, server_name: str, back: str) -> Response:
+        """Stop a server and redirect to the page that lists it: *back*, if that is an admin page."""
         owner, server = self.reachable(owner_name, server_name)
         self.stopping.request_until_done(server, asked_by(self.who.name, owner.name))
         record_of_server(self.request, Act.SERVER_STOPPED, owner, server.name)
+        if (target := Redirects(self.request, self.origins).safe(back) or "").startswith("/hub/admin"):
+            return RedirectResponse(target, 303)
         is_own = self.who.user is not None and self.who.user.id == owner.id
         return RedirectResponse("/hub/home" if is_own else "/hub/admin", 303)
 
@@ -247,15 +249,15 @@ async def rename_server(form: OwnForm, page: Home) -> Response:
 
 
 @router.post("/stop/{owner:segment}")
-async def stop_default(_form: OwnForm, owner: str, page: Home) -> Response:
+async def stop_default(form: OwnForm, owner: str, page: Home) -> Response:
     """Stop a user's default server."""
-    return page.stop(owner, "")
+    return page.stop(owner, "", form.text("next"))
 
 
 @router.post("/stop/{owner:segment}/{server:segment}")
-async def stop_named(_form: OwnForm, owner: str, server: str, page: Home) -> Response:
+async def stop_named(form: OwnForm, owner: str, server: str, page: Home) -> Response:
     """Stop a user's named server."""
-    return page.stop(owner, server)
+    return page.stop(owner, server, form.text("next"))
 
 
 @router.post("/delete/{owner:segment}/{server:segment}")

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from functions.api.admin_pages import admin_pages
 from functions.api.bar_charts import bar_chart
 from functions.api.markdown_text import markdown
+from functions.api.pages.admin_filter import COLUMNS, FILTERS, IDLE_HOURS, SIZES
 from functions.api.pages.people import LABELS
 from functions.api.pages.spawn_form import profile_views
 from functions.api.qr_codes import qr_code
@@ -472,71 +473,145 @@ SESSIONS = part(
     older_url="/hub/account?sessions=3#sessions",
 )
 admin = {
-    "users": [],
+    "rows": [],
     "total": 0,
-    "offset": 0,
+    "is_cut": False,
+    "is_filtered": False,
+    "fields": dict.fromkeys(FILTERS, ""),
+    "order": "name",
     "limit": 50,
-    "name_filter": "",
-    "state": "",
+    "sizes": SIZES,
+    "idle_hours": IDLE_HOURS,
+    "all_columns": COLUMNS,
+    "columns": ["groups", "last_activity", "files", "failure"],
+    "sorts": {"name": "/hub/admin?sort=-name", "created": "/hub/admin?sort=created"},
+    "here": "/hub/admin",
+    "first_url": None,
     "previous_url": None,
     "next_url": None,
     "running": 0,
-    "message": None,
+    "profiles": [],
     "error": None,
-    "password_link": None,
     "isolation": "sandbox",
+    "can_set_passwords": True,
+    "changes_groups": True,
+    "sign_ups": [],
+}
+
+
+def in_table(owner, name="", state="stopped", **changes):
+    """A server as the table of users shows it."""
+    key, made = f"{owner}/{name}", server(name, state, owner)
+    phases = {"launching": "spawn", "starting": "spawn", "stopping": "stop", "ready": "ready"}
+    facts = {"key": key, "called": key, "phase": phases.get(state, ""), "may_start": True, "may_stop": True}
+    return made | facts | {"profile": "", "started": None, "other_version": ""} | changes
+
+
+def row(name, *servers, **changes):
+    facts = {
+        "name": name,
+        "url": f"/hub/admin/users/{quote(name)}",
+        "admin": False,
+        "groups": [],
+        "roles": [],
+        "servers": list(servers),
+        "profiles": ["Small"],
+        "started": None,
+        "failures": [one["failure"] for one in servers if one["failure"]],
+        "files": "1.5 GiB",
+        "files_are_over": False,
+        "last_activity": WAS,
+        "sees_activity": True,
+        "created": WAS,
+    }
+    return facts | changes
+
+
+PEOPLE = [
+    row("ada", in_table("ada"), admin=True),
+    row(
+        "alice",
+        in_table("alice", state="ready", other_version="4.1.6"),
+        in_table("alice", "dask", "starting"),
+        in_table("alice", "old", "failed", **FAILED),
+        groups=["physics", "first-year"],
+        roles=["teachers"],
+        files="at least 12 GiB",
+        files_are_over=True,
+        started=WAS,
+    ),
+    row("zoë o'neil@uni.example", last_activity=None, files=""),
+    row("bob", in_table("bob", state="stopping"), admin=True, groups=["teachers"]),
+]
+admin_user = {
+    "name": "alice",
+    "is_own": False,
+    "is_admin": False,
+    "servers": [],
+    "password_link": None,
+    "error": None,
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
+    "may": {"admin:users": True, "tokens": True, "delete:users": True},
+    "may_make_admin": True,
     "offers_factors": True,
     "links_logins": True,
     "can_set_passwords": True,
-    "sign_ups": [],
+    "changes_groups": True,
+    "groups": [],
+    "roles": ["user"],
+    "created": WAS,
+    "sees_activity": True,
+    "last_activity": None,
+    "files": "",
+    "files_limit": "",
+    "folder": "homes/u-0123456789abcdef",
+    "launches": [],
+    "sessions": [],
+    "tokens": [],
+    "counts": {"sessions": 0, "tokens": 0, "received": 0, "given": 0},
+    "shares": {"received": [], "given": []},
 }
-PEOPLE = [
-    {
-        "name": "ada",
-        "admin": True,
-        "groups": [],
-        "servers": [server(owner="ada")],
-        "sees_activity": True,
-        "last_activity": WAS,
-        "created": WAS,
-        "home": "1.5 GiB",
-        "home_is_over": False,
-    },
-    {
-        "name": "alice",
-        "admin": False,
-        "groups": ["physics", "first-year"],
-        "sees_activity": True,
-        "last_activity": WAS,
-        "created": WAS,
-        "home": "at least 12 GiB",
-        "home_is_over": True,
-        "servers": [server(state="ready"), server("dask", "starting"), server("old", "failed", **FAILED)],
-    },
-    {
-        "name": "zoë o'neil@uni.example",
-        "admin": False,
-        "groups": [],
-        "servers": [],
-        "sees_activity": True,
-        "last_activity": None,
-        "created": WAS,
-        "home": "",
-        "home_is_over": False,
-    },
-    {
-        "name": "bob",
-        "admin": True,
-        "groups": ["teachers"],
-        "servers": [server(state="stopping", owner="bob")],
-        "sees_activity": True,
-        "last_activity": WAS,
-        "created": WAS,
-        "home": "1.5 GiB",
-        "home_is_over": False,
-    },
-]
+admin_user_full = admin_user | {
+    "is_admin": True,
+    "servers": PEOPLE[1]["servers"],
+    "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
+    "groups": ["physics", "first-year"],
+    "roles": ["teachers", "user"],
+    "last_activity": WAS,
+    "files": "1.5 GiB",
+    "files_limit": "10 GiB",
+    "launches": [
+        {"profile": "Small", "started": WAS, "ended": WAS, "outcome": ""},
+        {"profile": "Small", "started": WAS, "ended": WAS, "outcome": "The server exited with code 1"},
+    ],
+    "sessions": [{"browser": "Firefox on Linux", "address": "192.0.2.7", "created": WAS}],
+    "tokens": [{"note": "backup", "created": WAS, "expires": WAS}, {"note": "", "created": WAS, "expires": None}],
+    "counts": {"sessions": 1, "tokens": 2, "received": 1, "given": 30},
+    "shares": {"received": [{"server": "bob", "to": "alice"}], "given": [{"server": "alice/dask", "to": "physics"}]},
+}
+admin_ask = {
+    "title": "Delete alice?",
+    "words": "Nobody can undo it.",
+    "button": "Delete alice",
+    "action": "/hub/admin/users/alice/delete",
+    "fields": [("admin", "1")],
+    "back": "/hub/admin/users/alice",
+}
+admin_selected = {
+    "title": "Stop servers",
+    "asks": False,
+    "chosen": (),
+    "total": 250,
+    "done": 100,
+    "failed": 0,
+    "is_finished": False,
+    "failures": [],
+    "links": [],
+    "left_out": 0,
+    "action": "/hub/admin/selected?sure=1",
+    "fields": [("act", "stop"), ("whom", "all"), ("after", "=bob")],
+    "back": "/hub/admin?state=ready",
+}
 people = {
     "has_passwords": True,
     "manages_groups": False,
@@ -1359,20 +1434,32 @@ PAGES = {
     "token_first": ("token.html", frame(ALICE) | token),
     "token_full": ("token.html", frame(ALICE) | token_full),
     "token_refused": ("token.html", frame(ALICE) | token | TOKEN_REFUSED),
-    "admin_empty": ("admin.html", frame(ROOT) | admin | {"name_filter": "x", "error": "Invalid username: '' is empty"}),
+    "admin_empty": (
+        "admin.html",
+        frame(ROOT)
+        | admin
+        | {"fields": admin["fields"] | {"name_filter": "x"}, "is_filtered": True}
+        | {"error": "Invalid username: '' is empty"},
+    ),
+    "admin_cut": (
+        "admin.html",
+        frame(ROOT) | admin | {"total": None, "is_cut": True, "next_url": "/hub/admin?after=x"},
+    ),
     "admin_full": (
         "admin.html",
         frame(ROOT, theme="dark", language="de", flash="2 added")
         | admin
         | {
-            "users": PEOPLE,
+            "rows": PEOPLE,
             "total": 254,
-            "offset": 50,
             "running": 12,
-            "message": "2 added",
-            "previous_url": "/hub/admin?offset=0",
-            "next_url": "/hub/admin?offset=100&limit=50",
-            "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
+            "order": "-name",
+            "fields": admin["fields"] | {"state": "ready", "idle": "24"},
+            "profiles": [("small", "Small"), ("large", "Large")],
+            "columns": list(COLUMNS),
+            "first_url": "/hub/admin",
+            "previous_url": "/hub/admin?before=b",
+            "next_url": "/hub/admin?after=a&limit=50",
         },
     ),
     "roles": ("roles.html", frame(ROOT) | {"roles": ROLES}),
@@ -1450,6 +1537,22 @@ PAGES = {
     ),
     "people_print": ("people_print.html", frame(ROOT) | people_print),
     "people_print_here": ("people_print.html", frame(ROOT) | people_print | {"is_only_here": True}),
+    "admin_user": ("admin_user.html", frame(ROOT) | admin_user),
+    "admin_user_full": ("admin_user.html", frame(ROOT) | admin_user_full),
+    "admin_user_own": ("admin_user.html", frame(ROOT) | admin_user | {"name": "ada", "is_own": True, "is_admin": True}),
+    "admin_ask": ("admin_ask.html", frame(ROOT) | admin_ask),
+    "admin_selected": ("admin_selected.html", frame(ROOT) | admin_selected),
+    "admin_selected_asks": (
+        "admin_selected.html",
+        frame(ROOT) | admin_selected | {"title": "Delete users", "asks": True, "chosen": ("ada", "bob"), "total": 2},
+    ),
+    "admin_selected_done": (
+        "admin_selected.html",
+        frame(ROOT)
+        | admin_selected
+        | {"is_finished": True, "done": 250, "failed": 2, "left_out": 1, "failures": [("bob", "It is stopping")]}
+        | {"links": [("ada", "https://hub.example/hub/set-password?key=0123456789abcdef")]},
+    ),
     "admin_logins": ("admin_logins.html", frame(ROOT) | admin_logins),
     "admin_logins_refused": (
         "admin_logins.html",

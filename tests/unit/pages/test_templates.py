@@ -211,9 +211,15 @@ OTHER_SCRIPTS = (
         if template in {"login.html", "second_factor.html", "second_factor_setup.html", "second_factors.html"}
     }
     | {
+        name: [f"/hub/static/{script}.js?v=1"]
+        for name, (template, _) in PAGES.items()
+        for script in [{"admin.html": "table", "admin_selected.html": "selected"}.get(template)]
+        if script
+    }
+    | {
         name: ["/hub/static/log.js?v=1"]
         for name, (template, context) in PAGES.items()
-        if template == "admin.html" or (template == "not_running.html" and context["failure"])
+        if template == "admin_user.html" or (template == "not_running.html" and context["failure"])
     }
     | {
         name: ["/hub/static/starting.js?v=1"]
@@ -515,16 +521,28 @@ def test_the_way_to_the_admin_pages_leads_to_the_first_that_one_may_open():
 
 
 def test_admins_cannot_lock_themselves_out():
-    html = render("admin_full")
+    other, own = render("admin_user_full"), render("admin_user_own")
 
-    assert "/hub/admin/users/bob/delete" in html
-    assert "/hub/admin/users/ada/delete" not in html
-    assert "/hub/admin/users/ada/admin" not in html
-    assert "/hub/admin/users/ada/password-link" in html
+    assert "/hub/admin/users/alice/delete" in other
+    assert "/hub/admin/users/alice/admin" in other
+    assert "/hub/admin/users/ada/delete" not in own
+    assert "/hub/admin/users/ada/admin" not in own
+    assert "/hub/admin/users/ada/password-link" in own
 
 
 def test_password_links_are_offered_where_there_are_passwords():
-    assert "password-link" not in render("admin_full", can_set_passwords=False)
+    assert "password-link" in render("admin_user")
+    assert "password-link" not in render("admin_user", can_set_passwords=False)
+    assert 'value="links"' in render("admin_full")
+    assert 'value="links"' not in render("admin_full", can_set_passwords=False)
+
+
+def test_the_return_key_in_the_form_of_the_table_stops_no_server():
+    html = render("admin_full")
+
+    # Browsers press the first button of a form.
+    form = html.index('class="of-many"')
+    assert html.index(">Go<", form) < html.index("formaction", form)
 
 
 def test_admins_see_that_servers_are_not_isolated():

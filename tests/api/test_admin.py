@@ -1,0 +1,365 @@
+"""The table of users, what is done to many of them, and the page of one."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+
+from functions.api.pages import admin_selected
+from hubless.domain.home_usage import HomeUsage
+from hubless.domain.lifecycle import State
+from hubless.domain.usage import Usage
+from tests.api.hub import SETTINGS, An, build_hub
+from tests.support.builders import NOW, a_server
+
+PROFILES = '\n[[profiles]]\nname = "small"\n[[profiles]]\nname = "gpu"\ndisplay_name = "With a GPU"\n'
+
+
+@pytest.fixture
+def root(hub):
+    hub.user("root", admin=True)
+    return hub.browser("root")
+
+
+@pytest.fixture
+def people(hub):
+    """Thirty users, of whom the first has a running server, and the second is in a group."""
+    hub.hub.accounts.add_many([f"user-{number:02}" for number in range(30)])
+    run(hub, "user-00")
+    hub.user("user-01", groups=["physics"])
+
+
+def run(hub, name, server="", **facts):
+    owner = hub.user(name)
+    made = a_server(server, name, **{"owner_id": owner.id, "state": State.READY, "launch_id": name} | facts)
+    hub.hub.servers.create(made)
+    return made
+
+
+def names(answer):
+    return re.findall(r'name="name" value="([^"]+)"', answer.text)
+
+
+def link(answer, words):
+    found = re.search(rf'href="([^"]+)"[^>]*>{words}', answer.text)
+    return found and found[1].replace("&amp;", "&")
+
+
+def post(browser, path="/hub/admin/selected", **fields):
+    return browser.post(path, data={"_xsrf": browser.xsrf, **fields})
+
+
+def through(browser, answer):
+    """Follow redirects, and press the button of each page that has one; return the last page and all pages."""
+    pages = []
+    for _ in range(30):
+        if answer.status_code == 303:
+            answer = browser.get(answer.headers["location"])
+        assert answer.status_code == 200
+        pages.append(answer.text)
+        form = re.search(r'<form method="post" action="([^"]+)" id="go-on".*?</form>', answer.text, re.DOTALL)
+        if form is None:
+            return pages
+        fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form[0])
+        answer = browser.post(form[1], data=as_form(fields))
+    raise AssertionError("it does not end")
+
+
+def as_form(pairs):
+    made = {}
+    for name, text in pairs:
+        made.setdefault(name, []).append(text.replace("&amp;", "&").replace("&#34;", '"').replace("&#39;", "'"))
+    return made
+
+
+# --- the table ---
+
+
+def test_the_table_has_pages_in_both_directions(root, people):
+    first = root.get("/hub/admin?limit=25")
+    assert names(first) == ["root", *(f"user-{number:02}" for number in range(24))]
+    assert "31 users" in first.text
+    second = root.get(link(first, "Next"))
+    assert names(second) == [f"user-{number:02}" for number in range(24, 30)]
+    assert link(second, "Next") is None
+    assert names(root.get(link(second, "Previous"))) == names(first)
+
+
+def test_the_table_is_ordered_by_its_headers(root, people):
+    page = root.get("/hub/admin?limit=25")
+    assert 'aria-sort="ascending"><a href="/hub/admin?sort=-name&amp;limit=25">Name' in page.text
+    down = root.get("/hub/admin?limit=25&sort=-name")
+    assert names(down)[:2] == ["user-29", "user-28"]
+    assert 'aria-sort="descending"' in down.text
+    assert names(root.get("/hub/admin?sort=state"))[0] == "user-00"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("name_filter=ER-0", [f"user-{number:02}" for number in range(10)]),
+        ("state=ready", ["user-00"]),
+        ("state=failed", []),
+        ("group=physics", ["user-01"]),
+        ("role=admin", ["root"]),
+        ("state=nonsense&idle=x&role=y&limit=z&sort=-w&name_filter=user-0&idle=0", [f"user-{n:02}" for n in range(10)]),
+        ("idle=1", ["user-00"]),
+        ("after=no-cursor&name_filter=user-00", ["user-00"]),
+    ],
+)
+def test_the_table_is_filtered(root, people, query, expected):
+    page = root.get(f"/hub/admin?{query}")
+    assert (page.status_code, names(page)) == (200, expected)
+
+
+def test_a_filter_stays_in_every_link(root, people):
+    page = root.get("/hub/admin?name_filter=user&limit=25")
+    assert "name_filter=user" in link(page, "Next")
+    assert (
+        'href="/hub/admin?name_filter=user&amp;sort=created&amp;limit=25"'
+        in root.get("/hub/admin?name_filter=user&limit=25&columns=created").text
+    )
+
+
+def test_columns_are_chosen_and_kept(root, people):
+    assert 'data-label="Groups"' in root.get("/hub/admin").text
+    chosen = root.get("/hub/admin?columns=&columns=roles&columns=nonsense").text
+    assert 'data-label="Roles"' in chosen
+    assert 'data-label="Groups"' not in chosen
+    assert 'data-label="Roles"' in root.get("/hub/admin").text
+    none = root.get("/hub/admin?columns=").text
+    assert 'data-label="Roles"' not in none
+
+
+def test_the_table_shows_profiles_and_sizes_of_files(tmp_path):
+    hub = build_hub(tmp_path, SETTINGS + PROFILES)
+    hub.user("root", admin=True)
+    alice = hub.user("alice")
+    run(hub, "alice", profile="gpu", started_at=NOW)
+    hub.hub.home_usage.put(HomeUsage(alice.id, 3 * 2**30, is_whole=True, measured_at=NOW))
+    page = hub.browser("root").get("/hub/admin?columns=profile&columns=files&columns=started&profile=gpu").text
+    assert "With a GPU</td>" in page
+    assert "3 GiB</td>" in page
+    assert names_of_links(page) == ["alice"]
+
+
+def names_of_links(page):
+    return re.findall(r'<th scope="row"><a href="[^"]+">([^<]+)</a>', page)
+
+
+def test_a_stop_in_the_table_leads_back_to_where_one_was(root, people):
+    answer = post(root, "/hub/stop/user-00", next="/hub/admin?state=ready&sort=-name")
+    assert answer.headers["location"] == "/hub/admin?state=ready&sort=-name"
+    for elsewhere in ("https://evil.example/hub/admin", "//evil.example/hub/admin", "/hub/logout", ""):
+        assert post(root, "/hub/stop/user-00", next=elsewhere).headers["location"] == "/hub/admin"
+
+
+# --- many users ---
+
+
+def test_some_are_added_to_a_group_and_one_stays_where_one_was(hub, root, people):
+    back = "/hub/admin?name_filter=user&limit=25"
+    answer = post(root, act="add", to_group="physics", name=["user-01", "user-02", "user-03"], back=back)
+    assert (answer.status_code, answer.headers["location"]) == (303, back)
+    assert "3 users are in physics now" in root.get(back).text
+    assert hub.hub.groups.find("physics").users == ("user-01", "user-02", "user-03")
+    post(root, act="remove", to_group="physics", name=["user-01", "user-05"], back=back)
+    assert hub.hub.groups.find("physics").users == ("user-02", "user-03")
+
+
+def test_all_that_match_are_done_batch_by_batch(hub, root, people, monkeypatch):
+    monkeypatch.setitem(admin_selected.BATCHES, "add", 4)
+    hub.user("user-01", groups=["all"])
+    answer = post(root, act="add", whom="all", to_group="all", name_filter="user-0", total="10", name=["ignored"])
+    pages = through(root, answer)
+    assert len(hub.hub.groups.find("all").users) == 10
+    assert "4 of 10 users" in pages[0]
+    assert "8 of 10 users" in pages[1]
+    assert "10 users are in all now" in pages[2]
+
+
+def test_a_batch_that_is_repeated_does_no_harm(hub, root, people, monkeypatch):
+    monkeypatch.setitem(admin_selected.BATCHES, "stop", 1)
+    run(hub, "user-05")
+    run(hub, "user-06")
+    answer = post(root, act="stop", whom="all", state="active")
+    fields = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+    first, again = (post(root, **fields).headers["location"] for _ in range(2))
+    assert first == again
+    through(root, post(root, **fields))
+    assert {one.state for one in hub.hub.servers.in_states(State)} == {State.STOPPING}
+
+
+def test_each_refusal_is_named_with_its_reason(hub, root, people):
+    answer = post(root, act="delete", name=["user-02", "root", "nobody-at-all"])
+    asked = root.get(answer.headers["location"]).text
+    assert "Delete 3 users" in asked
+    assert "user-02, root, nobody-at-all" in asked
+    assert hub.hub.users.find("user-02") is not None  # nothing happens before the question
+    *_, last = through(root, answer)
+    assert "3 of 3 users" in last
+    assert "2 refused" in last
+    assert "<strong>root</strong>: You cannot delete yourself" in last
+    assert "<strong>nobody-at-all</strong>: No such user" in last
+    assert hub.hub.users.find("user-02") is None
+
+
+def test_servers_of_many_start_and_what_runs_is_no_failure(hub, root, people):
+    answer = post(root, act="start", name=["user-00", "user-01", "user-02"])
+    assert answer.headers["location"] == "/hub/admin"
+    assert "3 servers start" in root.get("/hub/admin").text
+    states = {one.owner_id: one.state for one in hub.hub.servers.in_states(State)}
+    assert sorted(states.values()) == [State.READY, State.REQUESTED, State.REQUESTED]
+
+
+def test_links_of_many_are_shown_once(tmp_path, monkeypatch):
+    monkeypatch.setitem(admin_selected.BATCHES, "links", 2)
+    hub = build_hub(tmp_path, '[login]\nadmins = ["boss"]\n')
+    hub.hub.accounts.add_many(["ada", "bob", "zoe"])
+    hub.hub.accounts.set_password("boss", An.PASSWORD)
+    boss = hub.browser("boss")
+    pages = through(boss, post(boss, act="links", name=["ada", "bob", "zoe"]))
+    found = re.findall(r"<li>(\w+): <code>http://hub.test(/hub/set-password\?key=\w+)</code>", "".join(pages))
+    assert [name for name, _ in found] == ["ada", "bob", "zoe"]
+    for name, path in found:
+        assert name in hub.browser().get(path).text
+    assert "set-password" not in boss.get("/hub/admin/selected?act=links&at=end&name=ada").text
+    *_, refused = through(boss, post(boss, act="links", name=["boss", "nobody"]))
+    assert "<strong>nobody</strong>" in refused
+
+
+def test_nobody_gets_a_link_where_there_are_no_passwords(hub, root, people):
+    *_, last = through(root, post(root, act="links", name=["user-01"]))
+    assert "<strong>user-01</strong>: Nobody has a password" in last
+
+
+def test_all_that_match_are_saved_as_csv(hub, root, people):
+    hub.user("@sum")
+    answer = post(root, act="export", whom="all", name_filter="s")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert len(rows) == 31
+    assert rows[0]["name"] == "'@sum"  # no formula
+    assert (rows[1]["name"], rows[1]["servers"]) == ("user-00", "main: ready")
+    assert rows[2]["groups"] == "physics"
+    assert post(root, act="export", name=["user-02"]).text.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"act": "start"}, "Choose somebody first"),
+        ({"act": "", "whom": "all"}, "Choose what to do"),
+        ({"act": "format", "whom": "all"}, "Choose what to do"),
+        ({"act": "add", "whom": "all"}, "Write the name of a group"),
+        ({"act": "stop", "name": [f"user-{n}" for n in range(101)]}, "too many"),
+        ({"act": "stop", "name": ["x" * 3000, "y" * 3001]}, "too many"),
+    ],
+)
+def test_what_cannot_be_done_is_said_above_the_same_table(root, people, fields, words):
+    answer = post(root, name_filter="user-0", **fields)
+    assert answer.status_code == 400
+    assert words in answer.text
+    assert len(re.findall('scope="row"', answer.text)) == 10
+
+
+def test_an_unknown_group_refuses_each(root, people):
+    answer = post(root, act="add", to_group="nothing", name=["user-02"])
+    assert "There is no group nothing" in root.get(answer.headers["location"]).text
+
+
+def test_back_leads_to_the_table_alone(root, people):
+    for elsewhere in ("https://evil.example/", "//evil.example", "/hub/logout", "/hub/administrator"):
+        answer = post(root, act="stop", name=["user-00"], back=elsewhere)
+        assert answer.headers["location"] == "/hub/admin"
+
+
+def test_who_is_no_admin_does_nothing_to_many(hub, people):
+    alice = hub.browser("alice")
+    assert post(alice, act="stop", whom="all").status_code == 403
+    assert alice.get("/hub/admin/selected?act=stop&whom=all").status_code == 403
+
+
+def test_a_form_of_a_foreign_page_does_nothing(hub, root, people):
+    assert root.post("/hub/admin/selected", data={"act": "stop", "whom": "all"}).status_code == 403
+
+
+def test_an_admin_of_a_group_acts_within_it(tmp_path):
+    scopes = '["admin-ui", "list:users!group=ours", "delete:servers!group=ours", "read:servers!group=ours"]'
+    hub = build_hub(tmp_path, SETTINGS + f'\n[[roles]]\nname = "fenced"\nusers = ["anna"]\nscopes = {scopes}\n')
+    hub.user("inside", groups=["ours"])
+    for name in ("inside", "outside"):
+        run(hub, name)
+    hub.user("anna")
+    anna = hub.browser("anna")
+    assert names(anna.get("/hub/admin")) == ["inside"]
+    *_, last = through(anna, post(anna, act="stop", name=["inside", "outside"]))
+    assert "<strong>outside</strong>: No such user" in last
+    through(anna, post(anna, act="stop", whom="all"))
+    stopping = {one.owner_id for one in hub.hub.servers.in_states([State.STOPPING])}
+    assert stopping == {hub.user("inside").id}
+    *_, refused = through(anna, post(anna, act="delete", whom="all"))
+    assert "1 refused" in refused
+    assert hub.hub.users.find("inside") is not None
+    assert anna.get("/hub/admin/users/outside").status_code == 404
+    assert "set-password" not in anna.get("/hub/admin/users/inside").text
+
+
+# --- one user ---
+
+
+def test_the_page_of_a_user_shows_all_of_them(hub, root):
+    alice = hub.user("alice", groups=["physics"])
+    run(hub, "alice", started_at=NOW)
+    run(hub, "alice", "old", state=State.FAILED, failure="The server exited with code 3", log_tail=("goodbye",))
+    hub.hub.usage.add(Usage("l0", "s", alice.id, "small", NOW, NOW + timedelta(hours=1), "The disk was full"))
+    hub.as_user("alice", note="backup")
+    hub.hub.logins.open_session(alice, "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0")
+    page = root.get("/hub/admin/users/alice").text
+    for words in ("physics", "goodbye", "The disk was full", "Firefox on Linux", "backup", alice.id):
+        assert words in page, words
+
+
+def test_groups_are_changed_on_the_page_of_a_user(hub, root):
+    hub.user("alice", groups=["physics"])
+    hub.user("bob", groups=["maths"])
+    page = "/hub/admin/users/alice"
+    assert root.submit(f"{page}/groups", group="maths", change="add").headers["location"] == page
+    assert "alice is in maths now" in root.get(page).text
+    root.submit(f"{page}/groups", group="physics", change="remove")
+    assert hub.hub.users.find("alice").groups == ("maths",)
+    assert root.submit(f"{page}/groups", group="nothing", change="add").status_code == 404
+
+
+def test_deleting_and_admin_rights_ask_first(hub, root):
+    hub.user("alice")
+    page = "/hub/admin/users/alice"
+    assert "Make alice an admin?" in root.get(f"{page}/admin").text
+    root.submit(f"{page}/admin", admin="1")
+    assert hub.hub.users.find("alice").admin
+    assert "Take the admin rights of alice?" in root.get(f"{page}/admin").text
+    assert root.submit(f"{page}/admin", admin="0").headers["location"] == page
+    assert not hub.hub.users.find("alice").admin
+    assert "Delete alice?" in root.get(f"{page}/delete").text
+    assert root.submit(f"{page}/delete").headers["location"] == "/hub/admin"
+    assert "alice is deleted" in root.get("/hub/admin").text
+    assert root.get(page).status_code == 404
+
+
+def test_a_stop_on_the_page_of_a_user_leads_back_to_it(hub, root):
+    run(hub, "zoë o'neil@uni.example")
+    page = "/hub/admin/users/zo%C3%AB%20o%27neil%40uni.example"
+    shown = root.get(page)
+    assert shown.status_code == 200
+    back = re.search(r'name="next" value="([^"]+)"', shown.text)[1].replace("&#39;", "'")
+    answer = root.submit("/hub/stop/zo%C3%AB%20o%27neil%40uni.example", next=back)
+    assert unquote(answer.headers["location"]) == unquote(page)
+
+
+def test_nobody_else_sees_the_page_of_a_user(hub):
+    alice = hub.browser("alice")
+    for path in ("alice", "alice/delete", "alice/admin"):
+        assert alice.get(f"/hub/admin/users/{path}").status_code in {403, 404}
