@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from hubless.domain.audit import Act
 from hubless.services.service_registry import SEEN_RESOLUTION
 from tests.api.hub import SETTINGS, An, build_hub
 
@@ -150,6 +151,9 @@ class TestServices:
         assert place.browser("bella").submit("/hub/admin/services/extra/remove").status_code == 404
         assert root.submit("/hub/admin/services/grader/remove").status_code == 404
         assert place.browser("kim").submit("/hub/admin/services/extra/remove").status_code == 303
+        auditing = place.hub.auditing
+        newest = auditing.page(auditing.query(), limit=1).records[0]
+        assert (newest.act, newest.by.name, newest.on) == (Act.SERVICE_REMOVED, "kim", "extra")
 
         assert admin.get("/services/extra").status_code == 404
         assert place.hub.services.get("grader") is not None
