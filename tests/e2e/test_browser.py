@@ -37,6 +37,13 @@ command = ["{sys.executable}", "-c", "{BROKEN}"]
 [[roles]]
 name = "user"
 scopes = ["self", "shares!user", "read:users:name"]
+
+[[roles]]
+name = "teacher-of-physics"
+scopes = ["groups!group=physics"]
+users = ["noah"]
+
+[groups.physics]
 """
 PASSWORD = "correct horse battery"
 
@@ -286,6 +293,32 @@ def test_login_and_start_work_without_javascript(hub, maria, new_page):
     page.goto(f"{hub.url}/hub/home")
     page.get_by_role("button", name="Stop plain").click()
     page.wait_for_url("**/hub/home")
+
+
+def test_a_teacher_fills_their_group_on_a_phone_without_javascript(hub, maria, new_page):
+    page = new_page(java_script_enabled=False)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{hub.url}/hub/home")
+    log_in(page, "noah")
+    page.locator(".frame-menu > summary").click()
+    page.locator("nav.down").get_by_role("link", name="Admin").click()
+    page.get_by_role("link", name="physics").click()
+
+    page.get_by_label("Usernames").fill("maria; noah\nmax")
+    page.get_by_role("button", name="Add to the group").click()
+    expect(page.get_by_role("alert")).to_contain_text("There is no user 'max'")
+    expect(page.get_by_label("Usernames")).to_have_value("max")
+    expect(page.get_by_label("Usernames")).to_be_focused()
+    shot(page, "phone-group")
+    page.get_by_role("checkbox", name="noah").check()
+    page.get_by_role("button", name="Remove the chosen ones").click()
+
+    expect(page.get_by_text("The member is removed.")).to_be_visible()
+    expect(page.get_by_role("checkbox")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("checkbox", name="maria").check()
+    page.get_by_role("button", name="Remove the chosen ones").click()
+    expect(page.get_by_text("This group has no members yet.")).to_be_visible()
 
 
 def test_a_wrong_password_is_refused_in_words_and_many_lock_the_name(hub, maria, new_page):
