@@ -28,6 +28,11 @@ scopes = ["admin:groups!group=chess"]
 users = ["fay"]
 
 [[roles]]
+name = "warden"
+scopes = ["admin:groups!group=staff"]
+users = ["will"]
+
+[[roles]]
 name = "reader"
 scopes = ["read:groups!group=physics", "list:groups!group=physics"]
 users = ["rita"]
@@ -57,7 +62,7 @@ properties = { room = "B 12" }
 def hub(tmp_path_factory):
     """A hub with the settings above; each test has groups and people of its own, apart from `physics` and `staff`."""
     made = build_hub(tmp_path_factory.mktemp("hub"), SETTINGS + PLACE)
-    for name in ("alice", "bob", "carol", "tina", "sam", "fay", "rita"):
+    for name in ("alice", "bob", "carol", "tina", "sam", "fay", "rita", "will"):
         made.user(name)
     made.user("root", admin=True)
     yield made
@@ -355,6 +360,19 @@ class TestATeacher:
         assert "You would get more rights over alice" in unescape(page.text)
         assert members(hub, "physics") == ("sam",)
         sam.submit("/hub/admin/groups/physics/members", do="remove", user="sam")
+
+    def test_takes_from_nobody_what_the_group_gives_and_they_lack(self, hub):
+        will, staff = hub.browser("will"), hub.hub.groups.find("staff")
+        hub.hub.groups.add_users(staff.id, ["alice"])
+
+        taken = will.submit("/hub/admin/groups/staff/members", do="remove", user="alice")
+        deleted = will.submit("/hub/admin/groups/staff/delete")
+
+        for answer in (taken, deleted):
+            assert answer.status_code == 403
+            assert "only an admin takes alice out" in unescape(answer.text)
+        assert members(hub, "staff") == ("alice",)
+        hub.hub.groups.remove_users(staff.id, ["alice"])
 
     def test_who_only_reads_changes_nothing(self, hub):
         rita = hub.browser("rita")
