@@ -83,10 +83,10 @@ class Budgets:
             raise NotFoundError("Budget", name)
         logger.info("budget %s was removed", name)
 
-    def overview(self) -> list[tuple[Budget, list[Standing]]]:
-        """Return each budget, and how much of it is used if it is not each user's own."""
+    def overview(self, *, group: str | None = None) -> list[tuple[Budget, list[Standing]]]:
+        """Return each budget, or each of *group*, and how much of it is used if it is not each user's own."""
         now, keyed = self.clock.now(), list[tuple[Budget, str | None]]()
-        for budget in self.all():
+        for budget in self.all() if group is None else [one for one in self.all() if one.group == group]:
             user = self.users.find(budget.user) if budget.user else None
             has_one = not budget.is_each and (user is not None or not budget.user)
             keyed.append(

@@ -51,6 +51,23 @@ name = "large"
 display_name = "Large"
 groups = ["physics"]
 
+[[budgets]]
+name = "term"
+group = "physics"
+hours = 40
+servers = 3
+
+[[budgets]]
+name = "each"
+group = "physics"
+each_user = true
+hours = 9
+
+[[budgets]]
+name = "others"
+group = "sharers"
+hours = 77
+
 [groups.physics]
 properties = { room = "B 12" }
 
@@ -126,6 +143,18 @@ class TestTheList:
         assert hub.browser("alice").get("/hub/admin/groups").status_code == 403
         assert hub.browser("alice").submit("/hub/admin/groups", name="mine").status_code == 403
         assert "/hub/admin" not in hub.browser("alice").get("/hub/home").text
+
+
+class TestWhatAGroupGets:
+    def test_is_said_with_its_limits(self, root):
+        page = " ".join(root.get("/hub/admin/groups/physics").text.split())
+
+        assert "They may choose the server type “Large”." in page
+        assert "Together they may use 40 hours in a month; so far it is 0.0." in page
+        assert "Together they may have 3 servers at once; now it is 0." in page
+        assert "Each of them may use 9 hours in a month." in page
+        assert "77" not in re.sub(r"2\|\S+|\?v=\w+", "", page.partition("What its members get")[2])
+        assert "The budget “term” limits nobody any more." in root.get("/hub/admin/groups/physics/delete").text
 
 
 class TestCreating:

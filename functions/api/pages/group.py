@@ -25,10 +25,12 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_BODY, MAX_IDENTIFIER, MAX_PROPERTIES
+from hubless.domain.budgets import Ledger, Resource, standings
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.profile_options import ChoiceOption
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
+from hubless.domain.usage import month_of
 from hubless.domain.users import Group, GroupSummary
 from hubless.domain.values import value
 from hubless.services.group_editing import Fault
@@ -227,7 +229,24 @@ class _GroupPage:
             ],
             "join_codes": sorted(code.name for code in self.hub.settings.join_codes.values() if code.group == name),
             "shared_servers": shared,
+            "limits": self._limits(),
         }
+
+    def _limits(self) -> list[dict[str, Any]]:
+        """Return the limits of budgets that name the group; of what is each member's own, the use is not known here."""
+        now, budgets = self.hub.clock.now(), self.hub.budgets
+        return [
+            {
+                "budget": budget.name,
+                "is_each": budget.is_each,
+                "is_monthly": budget.is_monthly,
+                "at_once": standing.resource in {Resource.SERVERS, Resource.CPUS},
+                "used": standing.in_words(budgets.currency)[0],
+                "limit": standing.in_words(budgets.currency)[1],
+            }
+            for budget, found in budgets.overview(group=self.group.name)
+            for standing in found or standings(budget, Ledger("", month_of(now)), now)
+        ]
 
     def _course(self) -> dict[str, str] | None:
         """Return the course whose people, or teachers, this group has, if it is one's."""

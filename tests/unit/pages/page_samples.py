@@ -757,6 +757,7 @@ group = {
     "choices": [],
     "join_codes": [],
     "shared_servers": 0,
+    "limits": [],
     "url": "/hub/admin/groups/physics",
     "groups_url": "/hub/admin/groups",
     "follows_logins": False,
@@ -788,6 +789,14 @@ GIVES = {
     "choices": [{"profile": "Small", "choice": "64 GB"}],
     "join_codes": ["physics-2026"],
     "shared_servers": 2,
+    "limits": [
+        {"budget": "physics", "is_each": True, "is_monthly": True, "at_once": True, "used": "0", "limit": "2 servers"},
+        {"budget": "physics", "is_each": True, "is_monthly": True, "at_once": False, "used": "0", "limit": "9 hours"},
+        {"budget": "term", "is_each": True, "is_monthly": False, "at_once": False, "used": "0", "limit": "$8.00"},
+        {"budget": "all", "is_each": False, "is_monthly": True, "at_once": True, "used": "3", "limit": "9 CPUs"},
+        {"budget": "all", "is_each": False, "is_monthly": True, "at_once": False, "used": "3.5", "limit": "9 hours"},
+        {"budget": "sum", "is_each": False, "is_monthly": False, "at_once": False, "used": "$3", "limit": "$9.00"},
+    ],
 }
 LONG_GROUP = {
     "has_more": True,
@@ -892,6 +901,7 @@ group_delete = {
     "choices": [],
     "join_codes": [],
     "shared_servers": 0,
+    "limits": [],
     "error": None,
 }
 oauth = {
