@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import hubless.services.external_logins
     import hubless.services.group_editing
     import hubless.services.identity
+    import hubless.services.join_links
     import hubless.services.keeping
     import hubless.services.launching
     import hubless.services.logins
@@ -97,6 +98,7 @@ ExternalLogins = Annotated["hubless.services.external_logins.ExternalLogins", _p
 GroupEditing = Annotated["hubless.services.group_editing.GroupEditing", _part("group_editing")]
 Groups = Annotated["hubless.ports.users.GroupStore", _part("groups")]
 Identities = Annotated["hubless.services.identity.Identities", _part("identities")]
+JoinLinks = Annotated["hubless.services.join_links.JoinLinks", _part("join_links")]
 Keeping = Annotated["hubless.services.keeping.Keeping", _part("keeping")]
 Launching = Annotated["hubless.services.launching.Launching", _part("launching")]
 Logins = Annotated["hubless.services.logins.Logins", _part("logins")]

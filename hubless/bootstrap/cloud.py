@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.inspector import ServerInspector
+    from hubless.ports.join_links import JoinLinkStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -371,6 +372,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 
         return DynamoLaunchTimeStore(self._database)
+
+    @cached_property
+    def join_link_store(self) -> "JoinLinkStore":
+        from hubless.adapters.dynamodb.join_links import DynamoJoinLinkStore
+
+        return DynamoJoinLinkStore(self._database)
 
     @cached_property
     def people_batches(self) -> "PeopleBatchStore":

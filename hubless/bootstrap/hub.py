@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
+    from hubless.ports.join_links import JoinLinkStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from hubless.services.identity import Identities
     from hubless.services.imported_secret_checks import ImportedSecretChecks
     from hubless.services.inspecting import Inspecting
+    from hubless.services.join_links import JoinLinks
     from hubless.services.keeping import Keeping
     from hubless.services.launching import Launching
     from hubless.services.login_beginnings import LoginBeginnings
@@ -292,6 +294,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def launch_times(self) -> "LaunchTimeStore": ...
+
+    @property
+    @abstractmethod
+    def join_link_store(self) -> "JoinLinkStore": ...
 
     @property
     @abstractmethod
@@ -889,6 +895,19 @@ class Hub(ABC):
         )
 
     @cached_property
+    def join_links(self) -> "JoinLinks":
+        from hubless.services.join_links import JoinLinks
+
+        return JoinLinks(
+            self.join_link_store,
+            self.groups,
+            self.privileges,
+            lambda: self.key,
+            self.clock,
+            manages_groups=self.manages_groups,
+        )
+
+    @cached_property
     def sign_ups(self) -> "SignUps":
         from hubless.services.sign_ups import SignUpRules, SignUps
 
@@ -900,6 +919,7 @@ class Hub(ABC):
             self.settings.join_codes,
             wanted.keep_waiting,
             wanted.max_waiting,
+            is_open=self.settings.login.sign_up,
         )
         return SignUps(
             self.accounts,
@@ -911,6 +931,7 @@ class Hub(ABC):
             self.hasher,
             self.login_throttle,
             rules,
+            self.join_links,
         )
 
     @cached_property
@@ -1245,6 +1266,7 @@ class Hub(ABC):
             self.single_use,
             self.sign_up_store,
             self.people_batches,
+            self.join_link_store,
             self.preparing_ahead,
             self.usage,
             self.message_is_lost_after,

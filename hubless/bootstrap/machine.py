@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hubless.ports.external_identities import IdentityStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
+    from hubless.ports.join_links import JoinLinkStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launch_times import LaunchTimeStore
     from hubless.ports.launcher import Launcher, TaskEvent
@@ -237,6 +238,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 
         return SqliteLaunchTimeStore(self._database)
+
+    @cached_property
+    def join_link_store(self) -> "JoinLinkStore":
+        from hubless.adapters.sqlite.join_links import SqliteJoinLinkStore
+
+        return SqliteJoinLinkStore(self._database)
 
     @cached_property
     def people_batches(self) -> "PeopleBatchStore":

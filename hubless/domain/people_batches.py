@@ -14,7 +14,7 @@ from typing import Final
 from hubless.domain.values import value
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letter looks like a digit, because people type them
-_BASE32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
+BASE32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 _SECRET_BYTES: Final = 10  # 80 bits, of which the store keeps a hash: nobody tries so many within a link's days
 
@@ -68,7 +68,7 @@ def link_secret(key: bytes, batch_id: str, user_id: str) -> str:
     It has sixteen digits and letters, so that people can type it from paper.
     """
     mac = hmac.digest(key, f"link of people:{batch_id}:{user_id}".encode(), hashlib.sha256)
-    return base64.b32encode(mac[:_SECRET_BYTES]).decode().translate(_BASE32)
+    return base64.b32encode(mac[:_SECRET_BYTES]).decode().translate(BASE32)
 
 
 def csv_of_links(people: Iterable[tuple[AddedPerson, str]], until: datetime | None) -> str:

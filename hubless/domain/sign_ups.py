@@ -52,6 +52,8 @@ class JoinCode:
     group: str = ""
     expires_at: datetime | None = None
     uses: int = 0
+    needs_approval: bool = False
+    is_link: bool = False  # whether an admin made it at run time: its uses are counted with its join link
 
     def has_expired(self, now: datetime) -> bool:
         """Say whether the code is too old at *now*."""

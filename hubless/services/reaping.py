@@ -22,6 +22,7 @@ from hubless.domain.routes import Route, ServerKey
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
+from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
 from hubless.ports.leases import LeaseStore
 from hubless.ports.passwords import AttemptStore
@@ -125,6 +126,7 @@ class Reaping:
     single_use: SingleUseStore
     sign_ups: SignUpStore
     people_batches: PeopleBatchStore
+    join_links: JoinLinkStore
     preparing_ahead: PreparingAhead
     usage: UsageLog
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
@@ -348,6 +350,7 @@ class Reaping:
             "used keys": self.single_use.delete_expired,
             "sign-ups": self.sign_ups.delete_expired,
             "usage of launches": self.usage.delete_expired,
+            "join links": self.join_links.delete_expired,
             "people to add": self.people_batches.delete_expired,
             "audit records": self.delete_old_acts,
         }

@@ -31,6 +31,7 @@ from hubless.services import mail_texts
 from hubless.services.accounts import Accounts
 from hubless.services.email_addresses import WINDOW, EmailAddresses
 from hubless.services.identifiers import new_id, new_secret
+from hubless.services.join_links import JoinLinks
 from hubless.services.login_throttling import LockedOut, LoginThrottle
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ class SignUpRules:
     join_codes: Mapping[str, JoinCode] = field(default_factory=dict, hash=False)  # by hash
     keep_waiting: timedelta = timedelta(days=14)
     max_waiting: int = 500
+    is_open: bool = True  # whether settings let people sign up; otherwise only join links do
 
     @property
     def needs_code(self) -> bool:
         """Say whether nobody signs up without a join code."""
-        return bool(self.join_codes) and not self.approval
+        return not self.is_open or (bool(self.join_codes) and not self.approval)
 
 
 @value
@@ -73,6 +75,7 @@ class SignUps:
     hasher: PasswordHasher
     throttle: LoginThrottle
     rules: SignUpRules
+    join_links: JoinLinks
 
     def sign_up(
         self, name: str, password: str, *, client_address: str, email: str = "", code: str = ""
@@ -107,7 +110,7 @@ class SignUps:
             expires_at=now + self.rules.keep_waiting,
             address=address,
             confirm_sha256=tokens.sha256(secret) if address else "",
-            needs_approval=self.rules.approval and join_code is None,
+            needs_approval=self.rules.approval if join_code is None else join_code.needs_approval,
             group=join_code.group if join_code else "",
         )
         with self._counted(join_code):
@@ -250,9 +253,18 @@ class SignUps:
         found = (
             None if len(code) > MAX_SECRET_LENGTH else sign_ups.code_of(self.rules.join_codes, tokens.sha256(code), now)
         )
+        found = found or self._of_link(code)
         if found is None:
             raise InvalidRequestError(WRONG_CODE)
         return found
+
+    def _of_link(self, code: str) -> JoinCode | None:
+        link = self.join_links.of_code(code)
+        if link is None:
+            return None
+        return JoinCode(
+            link.id, link.sha256, link.group, link.expires_at, link.places, link.needs_approval, is_link=True
+        )
 
     @contextmanager
     def _counted(self, code: JoinCode | None) -> "Iterator[None]":
@@ -260,12 +272,14 @@ class SignUps:
         if code is None:
             yield
             return
-        if not self.join_codes.use(code.sha256, code.uses):
+        links, now = self.join_links.store, self.accounts.clock.now()
+        is_used = links.use(code.sha256, now) if code.is_link else self.join_codes.use(code.sha256, code.uses)
+        if not is_used:
             raise InvalidRequestError(WRONG_CODE)
         try:
             yield
         except HublessError:
-            self.join_codes.give_back(code.sha256)
+            (links if code.is_link else self.join_codes).give_back(code.sha256)
             raise
 
     def _send_question(self, asked: SignUp, secret: str) -> None:

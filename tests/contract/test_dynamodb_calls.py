@@ -17,6 +17,7 @@ from hubless.domain.budgets import Budget, Ledger
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
+from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
@@ -37,6 +38,7 @@ from hubless.ports.budgets import BudgetStore
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
+from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.ledgers import LedgerStore
@@ -107,6 +109,7 @@ PORTS = {
     "external_identities": IdentityStore,
     "pending_logins": PendingLoginStore,
     "people_batches": PeopleBatchStore,
+    "join_links": JoinLinkStore,
     "single_use": SingleUseStore,
     "auth_states": AuthStateStore,
 }
@@ -130,6 +133,7 @@ ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 AN_ACT = AuditRecord("r1", NOW, Act.USER_RENAMED, Doer(DoerKind.USER, "alice", "10.0.0.7"), "bob")
 A_FAILURE = AuditRecord("", NOW, Act.LOGIN_FAILED, Doer(address="10.0.0.7"), "bob")
 A_COURSE = a_course()
+A_JOIN_LINK = JoinLink("j-1", "hash", "ada", NOW, LATER, 30, used=1)
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
@@ -166,6 +170,7 @@ def hub(in_moto):
     made.external_identities.link(an_identity())
     made.pending_logins.add(a_pending_login())
     made.people_batches.add(A_BATCH)
+    made.join_links.add(A_JOIN_LINK, NOW, most=9)
     made.launch_rate_limiter.acquire()
     made.waiting.ask(ALICE.id, NOW)
     yield made, Contents().keep()
@@ -384,6 +389,13 @@ USUAL = {
     "pending_logins.delete_expired": lambda s: s.pending_logins.delete_expired(NOW, 500),
     "launch_times.add": lambda s: s.launch_times.add("lab", LaunchTime(NOW, LATER - NOW)),
     "launch_times.of": lambda s: s.launch_times.of("lab"),
+    "join_links.add": lambda s: s.join_links.add(replace(A_JOIN_LINK, id="new", sha256="new"), NOW, most=9),
+    "join_links.find": lambda s: s.join_links.find(A_JOIN_LINK.sha256, NOW),
+    "join_links.all": lambda s: s.join_links.all(NOW),
+    "join_links.use": lambda s: s.join_links.use(A_JOIN_LINK.sha256, NOW),
+    "join_links.give_back": lambda s: s.join_links.give_back(A_JOIN_LINK.sha256),
+    "join_links.end": lambda s: s.join_links.end(A_JOIN_LINK.sha256),
+    "join_links.delete_expired": lambda s: s.join_links.delete_expired(NOW, 100),
     "people_batches.add": lambda s: s.people_batches.add(replace(A_BATCH, id="new")),
     "people_batches.get": lambda s: s.people_batches.get(A_BATCH.id, NOW),
     "people_batches.change": lambda s: s.people_batches.change(A_BATCH, replace(A_BATCH, revision=1)),

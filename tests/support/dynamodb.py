@@ -28,6 +28,7 @@ from hubless.adapters.dynamodb.external_identities import DynamoIdentityStore
 from hubless.adapters.dynamodb.groups import DynamoGroupStore
 from hubless.adapters.dynamodb.histograms import DynamoHistogramStore
 from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
+from hubless.adapters.dynamodb.join_links import DynamoJoinLinkStore
 from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
 from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
@@ -90,6 +91,7 @@ def stores_of(database, close=lambda: None):
         leases=DynamoLeaseStore(database),
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
+        join_links=DynamoJoinLinkStore(database),
         people_batches=DynamoPeopleBatchStore(database),
         single_use=DynamoSingleUseStore(database),
         launch_times=DynamoLaunchTimeStore(database),

@@ -10,6 +10,7 @@ from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
 from hubless.adapters.sqlite.histograms import SqliteHistogramStore
 from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
+from hubless.adapters.sqlite.join_links import SqliteJoinLinkStore
 from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
@@ -63,6 +64,7 @@ def stores_of(database):
         leases=SqliteLeaseStore(database),
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
+        join_links=SqliteJoinLinkStore(database),
         people_batches=SqlitePeopleBatchStore(database),
         single_use=SqliteSingleUseStore(database),
         launch_times=SqliteLaunchTimeStore(database),

@@ -18,6 +18,7 @@ from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.histograms import SPAWN_DURATION
 from hubless.domain.imported_secrets import prefix_of
+from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import StartStep, State
 from hubless.domain.metering import Metering
@@ -64,6 +65,7 @@ FULL = {
     "revision": 3,
 }
 ENDED = {"failure": "CannotPullContainerError: no", "log_tail": ("one", "two")}
+A_JOIN_LINK = JoinLink("j-1", sha256("ab12-cd34-ef56"), "ada", NOW, LATER, 30, "class", needs_approval=True)
 READER = Service(
     name="reader",
     url="http://10.0.0.3:80",
@@ -131,6 +133,8 @@ def fill_beside(stores):
     stores.join_codes.use(sha256("join"), 2)
     stores.ledgers.create(Ledger("group#class", "2026-11", servers=1, told={"class": 7}, seconds=60))
     stores.budgets.put(Budget("class", group="class", seconds=3600))
+    stores.join_links.add(A_JOIN_LINK, NOW, most=9)
+    stores.join_links.use(A_JOIN_LINK.sha256, NOW)
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
     stores.launch_times.add("lab", LaunchTime(NOW, timedelta(seconds=40)))
     stores.import_marks.put("old hub", {"user:alice": "digest"})
@@ -147,6 +151,7 @@ def read_beside(stores):
             "email": stores.email_addresses.get("u-alice"),
             "sign_ups": stores.sign_ups.all(NOW),
             "join_codes": stores.join_codes.uses(sha256("join")),
+            "join_links": stores.join_links.all(NOW),
             "histograms": stores.histograms.all(),
             "launch_times": stores.launch_times.of("lab"),
             "ledgers": stores.ledgers.get_many(["group#class"]),
@@ -216,6 +221,7 @@ def end(stores):
         stores.users.delete(user_id)
     stores.groups.delete("g-class")
     stores.services.delete(stores.services.find("reader"))
+    stores.join_links.end(A_JOIN_LINK.sha256)
 
 
 PLAIN = {

@@ -254,6 +254,7 @@ class World:
             self.stores.single_use,
             self.stores.sign_ups,
             self.stores.people_batches,
+            self.stores.join_links,
             self.preparing_ahead,
             self.usage,
             active_limit=active_limit,

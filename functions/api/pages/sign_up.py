@@ -17,7 +17,7 @@ from functions.api.password_pool import in_new_password_pool
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from hubless.domain.audit import Act
-from hubless.domain.bounds import MAX_BODY, MAX_TYPED_NAME
+from hubless.domain.bounds import MAX_BODY, MAX_SECRET_LENGTH, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError, NameTakenError
 from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.passwords import MINIMUM_PASSWORD
@@ -53,6 +53,7 @@ class _SignUpPage:
         """Return the page, with what was typed before except passwords."""
         rules = self.sign_ups.rules
         typed = {name: form.text(name, longest=MAX_BODY) if form else "" for name in ("username", "email", "code")}
+        code = (typed["code"] or self.pages.request.query_params.get("code", ""))[:MAX_SECRET_LENGTH]
         return self.pages.render(
             "sign_up.html",
             status_code=status,
@@ -60,10 +61,10 @@ class _SignUpPage:
             action="/hub/sign-up",
             username=typed["username"][:255],
             email=typed["email"][:MAX_ADDRESS],
-            code=typed["code"][:MAX_ADDRESS],
+            code=code,
             asks_for_email=rules.confirm_email,
             email_domains=rules.email_domains,
-            asks_for_code=bool(rules.join_codes),
+            asks_for_code=bool(rules.join_codes or code) or not rules.is_open,
             needs_code=rules.needs_code,
             needs_approval=rules.approval,
             error=error,
@@ -103,7 +104,8 @@ def _what(sign_up: SignUp) -> str:
 
 
 async def _sign_up_page(pages: SessionPages, sign_ups: dependencies.SignUps) -> _SignUpPage:
-    if not pages.takes_sign_ups:
+    takes_links = pages.hub.has_passwords and not pages.takes_sign_ups and bool(sign_ups.join_links.all())
+    if not (pages.takes_sign_ups or takes_links):
         raise HTTPException(404, "This hub does not take sign-ups. Ask its admin for an account.")
     return _SignUpPage(pages, sign_ups)
 

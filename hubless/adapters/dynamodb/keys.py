@@ -128,6 +128,14 @@ def join_code(sha256: str) -> Key:
     return Key(f"JOINCODE#{sha256}", "USES")
 
 
+JOIN_LINKS = "JOINLINKS"  # the partition of join links, of which there are a hundred at most
+
+
+def join_link(sha256: str) -> Key:
+    """Return the key of a join link, by the hash of its code."""
+    return Key(JOIN_LINKS, f"LINK#{sha256}")
+
+
 HISTOGRAMS = "HISTOGRAMS"  # the partition of all counts, which one query reads
 
 

@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 8  # of the items that this code writes
+VERSION = 9  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -274,6 +274,19 @@ class JoinCodeItem(Item):
     """How often a join code was used."""
 
     uses = NumberAttribute(default=0)
+
+
+class JoinLinkItem(Item):
+    """A join link, with how often it was used."""
+
+    id = UnicodeAttribute()
+    made_by = UnicodeAttribute()
+    made_at = Instant()
+    expires_at = Instant()
+    places = NumberAttribute()
+    group = UnicodeAttribute()
+    needs_approval = BooleanAttribute()
+    used = NumberAttribute()
 
 
 class FactorsItem(Item):

@@ -547,6 +547,22 @@ CREATE TABLE budgets (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Join links that admins made.
+_JOIN_LINKS = """
+CREATE TABLE join_links (
+    sha256 TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    made_by TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    places INTEGER NOT NULL,
+    group_name TEXT NOT NULL,
+    needs_approval INTEGER NOT NULL,
+    used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX join_links_by_expiry ON join_links (expires_at);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -582,5 +598,6 @@ STEPS = (
     _SERVICES_SEEN,
     _WAITING,
     _LEDGERS,
+    _JOIN_LINKS,
 )
 VERSION = len(STEPS)  # of a file with all steps

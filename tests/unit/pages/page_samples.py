@@ -687,6 +687,30 @@ people_added = people | {
     "rest": "",
     "rest_columns": [],
 }
+join_link = {
+    "code": "ab12-cd34-ef56",
+    "url": "https://jupyter.school.example/hub/sign-up?code=ab12-cd34-ef56",
+    "sign_up": "https://jupyter.school.example/hub/sign-up",
+    "group": "physics",
+    "places": 30,
+    "used": 12,
+    "needs_approval": True,
+    "made_by": "ada",
+    "until": WAS,
+    "show_url": "/hub/admin/join-links/j1",
+    "end_url": "/hub/admin/join-links/j1/end",
+}
+join_links = {
+    "error": None,
+    "links": [],
+    "manages_groups": False,
+    "days_offered": (1, 7, 30),
+    "most_places": 1000,
+    "group": "",
+    "days": "7",
+    "places": "30",
+    "needs_approval": False,
+}
 people_print = {
     "rows": [added(name) | {"code": qr_code(SECRET_LINK)} for name in ("anna.mueller", "bert")],
     "until": WAS,
@@ -1517,6 +1541,22 @@ PAGES = {
         | group_delete
         | GIVES
         | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"},
+    ),
+    "join_links": ("join_links.html", frame(ROOT) | join_links),
+    "join_links_refused": (
+        "join_links.html",
+        frame(ROOT)
+        | join_links
+        | {"links": [join_link, join_link | {"code": "xy12-cd34-ef56", "group": ""}], "needs_approval": True}
+        | {"error": "A join link has 1 to 1000 places."},
+    ),
+    "join_link": (
+        "join_link.html",
+        frame(ROOT) | {"link": join_link, "qr_code": qr_code(join_link["url"]), "is_only_here": False},
+    ),
+    "join_link_here": (
+        "join_link.html",
+        frame(ROOT) | {"link": join_link, "qr_code": qr_code(join_link["url"]), "is_only_here": True},
     ),
     "people": ("people.html", frame(ROOT) | people_form),
     "people_refused": (

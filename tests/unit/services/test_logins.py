@@ -12,6 +12,7 @@ from hubless.domain.lock_policy import LONGEST_COUNT, LockPolicy
 from hubless.domain.users import User
 from hubless.ports.authenticator import Identity, Refused
 from hubless.services.email_addresses import EmailAddresses
+from hubless.services.join_links import JoinLinks
 from hubless.services.login_throttling import ADDRESS_FACTOR, NAME_FACTOR, SIGN_UP_FACTOR, LockedOut, LoginThrottle
 from hubless.services.password_login import PasswordLogin
 from hubless.services.sign_ups import SignUpRules, SignUps
@@ -57,6 +58,7 @@ def a_world(policy):
         PlainHasher(),
         throttle,
         SignUpRules(),
+        JoinLinks(made.stores.join_links, made.groups, None, lambda: b"key", made.clock, manages_groups=False),
     )
     return made
 

@@ -1,0 +1,118 @@
+"""Join links: an admin makes them for a class, lists them and ends them; sign-ups use them."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from hubless.domain import names, tokens
+from hubless.domain.bounds import MAX_SECRET_LENGTH
+from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.join_links import MOST_PLACES, JoinLink, join_code, join_path, typed_code
+from hubless.domain.translatable import gettext as _
+from hubless.domain.values import value
+from hubless.ports.clock import Clock
+from hubless.ports.join_links import JoinLinkStore
+from hubless.ports.users import GroupStore
+from hubless.services.identifiers import new_id
+from hubless.services.identity import Actor
+from hubless.services.privileges import Privileges
+
+logger = logging.getLogger(__name__)
+MOST: Final = 100  # links at once
+LONGEST: Final = timedelta(days=365)
+_SOMEBODY: Final = "/"  # no user has this name: it stands for who will join
+
+
+@value
+class JoinLinks:
+    """Manages join links. Sign-ups count their uses."""
+
+    store: JoinLinkStore
+    groups: GroupStore
+    privileges: Privileges
+    key: Callable[[], bytes]
+    clock: Clock
+    manages_groups: bool
+
+    def make(self, actor: Actor, *, group: str, lifetime: timedelta, places: int, needs_approval: bool) -> JoinLink:
+        """Make a link.
+
+        Args:
+            actor: who makes it.
+            group: that people join who sign up with it; "" for none. The first of them makes it if there is none.
+            lifetime: how long it is valid.
+            places: how many may sign up with it.
+            needs_approval: whether an admin must approve them.
+
+        Raises:
+            InvalidRequestError: when something is not allowed, or there are too many links.
+            NotPermittedError: when the group gives more rights than *actor* has.
+        """
+        if not 1 <= places <= MOST_PLACES:
+            raise InvalidRequestError(_("A join link has 1 to %(most)s places.", most=MOST_PLACES))
+        if group:
+            self._check_group(actor, names.check_group_name(group))
+        now = self.clock.now()
+        link_id = new_id("j", now)
+        made = JoinLink(
+            link_id,
+            tokens.sha256(join_code(self.key(), link_id)),
+            actor.name,
+            now,
+            now + min(lifetime, LONGEST),
+            places,
+            group,
+            needs_approval,
+        )
+        if not self.store.add(made, now, most=MOST):
+            raise InvalidRequestError(_("There are %(most)s join links already. End some first.", most=MOST))
+        logger.info("%s has made a join link for %s places", actor.name, places)
+        return made
+
+    def all(self) -> list[JoinLink]:
+        """Return the links that have not ended, the newest first."""
+        return self.store.all(self.clock.now())
+
+    def get(self, link_id: str) -> JoinLink:
+        """Return the link of this id.
+
+        Raises:
+            NotFoundError: when there is none, or it has ended.
+        """
+        found = next((one for one in self.all() if one.id == link_id), None)
+        if found is None:
+            raise NotFoundError("Join link", link_id)
+        return found
+
+    def code_of(self, link: JoinLink) -> str:
+        """Return the code of *link*, as people type it."""
+        return join_code(self.key(), link.id)
+
+    def path_of(self, link: JoinLink) -> str:
+        """Return the path at which people sign up with *link*."""
+        return join_path(self.code_of(link))
+
+    def of_code(self, typed: str) -> JoinLink | None:
+        """Return the link whose code somebody typed, if people can sign up with it now."""
+        if not typed or len(typed) > MAX_SECRET_LENGTH:
+            return None
+        now = self.clock.now()
+        found = self.store.find(tokens.sha256(typed_code(typed)), now)
+        return found if found is not None and found.is_open(now) else None
+
+    def end(self, link_id: str) -> None:
+        """End a link. Who signed up with it stays.
+
+        Raises:
+            NotFoundError: when there is none, or it has ended.
+        """
+        self.store.end(self.get(link_id).sha256)
+
+    def _check_group(self, actor: Actor, group: str) -> None:
+        if self.manages_groups:
+            raise InvalidRequestError(_("Groups follow logins on this hub: leave groups out."))
+        needed = "groups" if self.groups.find(group) else "admin:groups"
+        if not actor.scopes.covers_group(needed, group):
+            raise InvalidRequestError(_("You may not add people to the group %(group)s.", group=names.shown(group)))
+        self.privileges.require_may_add(actor, [group], [_SOMEBODY])
