@@ -1,10 +1,12 @@
 // Goes on with what is done to many users, batch by batch, and gathers what each answer says. Leaving the page stops it.
 
+const xsrf = document.querySelector("meta[name=xsrf]").content; // the redirect after a batch needs it in a header
+
 async function goOn() {
   const form = document.getElementById("go-on");
   const body = new FormData(form);
   body.set("stays", "1"); // on this page at the end, which has gathered what was refused
-  const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
+  const answer = await fetch(form.action, { method: "POST", body, headers: { "X-XSRFToken": xsrf, Accept: "text/html" } });
   if (!answer.ok) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.getElementById("progress").replaceWith(page.getElementById("progress"));

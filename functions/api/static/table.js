@@ -1,5 +1,6 @@
 // Adds to the table of users: search as you type, and "select all on this page". The table works without this script.
 
+const xsrf = document.querySelector("meta[name=xsrf]").content; // scripts must send it with a read, too
 const filter = document.getElementById("filter");
 const field = document.getElementById("name_filter");
 let asked = null; // of the newest search: a later one ends it, so no old answer replaces a new one
@@ -14,7 +15,7 @@ async function search() {
   asked?.abort();
   const now = (asked = new AbortController());
   const target = address();
-  const answer = await fetch(target, { headers: { Accept: "text/html" }, signal: now.signal });
+  const answer = await fetch(target, { headers: { "X-XSRFToken": xsrf, Accept: "text/html" }, signal: now.signal });
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("table");
