@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from embedded import opening
+from embedded.audit_report import record
+from hubless.domain.audit import Act
 from hubless.domain.budgets import Budget, Standing
 from operations import commands
 
@@ -89,6 +91,7 @@ def set_budget(
                 cost_micros=None if money is None else micros(_decimal(money)),
             )
         )
+        record(hub, Act.BUDGET_SET, name)
         click.echo(f"The budget {name} counts from now on.")
 
 
@@ -101,6 +104,7 @@ def remove_budget(*, name: str, data: Path, file: Path | None, stage: str | None
     """Remove the budget NAME. Budgets of the settings are removed there."""
     with opening.hub(data, file, stage) as hub:
         hub.budgets.remove(name)
+        record(hub, Act.BUDGET_REMOVED, name)
         click.echo(f"Removed the budget {name}.")
 
 

@@ -23,6 +23,7 @@ from functions.api.pages import (
     admin_selected,
     admin_user,
     audit,
+    budgets,
     email_addresses,
     forgotten,
     group,
@@ -132,6 +133,7 @@ PAGES = (
     sign_up,
     preferences,
     usage,
+    budgets,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

@@ -1094,6 +1094,7 @@ class Hub(ABC):
             self.clock,
             self.settings.usage.budget_notice,
             self.currency,
+            self.auditing,
         )
 
     @cached_property

@@ -17,11 +17,10 @@ from hubless.domain.lifecycle import Server
 from hubless.domain.metering import MICROS, Metering
 from hubless.domain.translatable import Message, ngettext
 from hubless.domain.translatable import gettext as _
-from hubless.domain.usage import Totals, TotalsOf, month_of
+from hubless.domain.usage import EPOCH, Totals, TotalsOf, month_of
 from hubless.domain.users import User
 from hubless.domain.values import value
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = 3600  # seconds
 _NAME: Final = re.compile(r"\w[\w .-]{0,63}")
 _MOST: Final = 10**15
@@ -302,7 +301,7 @@ def ends_at(budget: Budget, ledger: Ledger, now: datetime) -> datetime | None:
 
 def in_seconds(at: datetime) -> int:
     """Return *at* as whole seconds since 1970."""
-    return (at - _EPOCH) // timedelta(seconds=1)
+    return (at - EPOCH) // timedelta(seconds=1)
 
 
 def begin_of(server: Server) -> int:

@@ -14,6 +14,7 @@ from hubless.domain.lifecycle import Server
 from hubless.domain.metering import MICROS, NOTHING, Metering
 from hubless.domain.values import value
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR: Final = 3600  # seconds
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)

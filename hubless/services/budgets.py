@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain import budgets, lifecycle
+from hubless.domain.audit import Act, Doer, DoerKind
 from hubless.domain.budgets import Budget, Claim, Ledger, Resource, Standing
 from hubless.domain.errors import (
     BudgetReachedError,
@@ -28,6 +29,7 @@ from hubless.ports.ledgers import LedgerStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
+from hubless.services.auditing import Auditing
 from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Budgets:
     clock: Clock
     notice: timedelta = timedelta(minutes=10)
     currency: str = ""
+    auditing: Auditing | None = None
 
     def all(self) -> list[Budget]:
         """Return all budgets; those of the settings are stronger than others of the same name."""
@@ -201,7 +204,12 @@ class Budgets:
             ledger.key,
             self.notice,
         )
+        self._record(Act.BUDGET_NEARLY_USED, budget, ledger.servers)
         return noted
+
+    def _record(self, act: Act, budget: Budget, servers: int) -> None:
+        if self.auditing is not None:
+            self.auditing.record(Doer(DoerKind.HUB), act, budget.name, about={"servers": str(servers)})
 
     def _note(self, ledger: Ledger, told: Mapping[str, int]) -> Ledger:
         after = replace(ledger, told=dict(told), changes=ledger.changes + 1)
@@ -224,6 +232,8 @@ class Budgets:
             current = self.servers.get(server.id)
             if current is not None and current.launch_id == server.launch_id:
                 stopped += stopping.request_until_done(current, reason).state is State.STOPPING
+        if stopped:
+            self._record(Act.BUDGET_USED, budget, stopped)
         return stopped
 
     def _current(self, keys: Iterable[str]) -> dict[str, Ledger]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.domain.audit import Act, AuditQuery
 from hubless.domain.metering import Metering
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group
@@ -169,3 +170,27 @@ def test_home_tells_of_a_budget_that_is_nearly_used_up(tmp_path):
     page = made.browser("bob").get("/hub/home").text
     assert "9.0 of 10 hours of the budget term are used in this month." in page
     assert "budget" not in made.browser("alice").get("/hub/home").text
+
+
+def test_an_admin_sets_and_removes_budgets_on_a_page(tmp_path):
+    made = build_hub(tmp_path, ROLES + BUDGETS)
+    made.user("alice")
+    root = made.browser("root")
+    assert "0 of 1 server" in root.get("/hub/admin/budgets").text
+    done = root.submit("/hub/admin/budgets", name="physics", group="physics", hours="40,5", servers="3", each="1")
+    assert (done.status_code, done.headers["location"]) == (303, "/hub/admin/budgets")
+    page = root.get("/hub/admin/budgets").text
+    for shown in ("The budget physics counts from now on.", "Each member of physics", "40.5 hours", "3 servers"):
+        assert shown in page
+    assert made.hub.budgets.all()[-1].seconds == 145_800
+    for fields in ({"name": "x"}, {"name": "x", "hours": "many"}, {"name": "one", "servers": "2"}, {"hours": "9" * 20}):
+        refused = root.submit("/hub/admin/budgets", **fields)
+        assert refused.status_code == 400
+    assert 'value="many"' in root.submit("/hub/admin/budgets", name="x", hours="many").text
+    assert root.submit("/hub/admin/budgets/remove", name="physics").status_code == 303
+    assert root.submit("/hub/admin/budgets/remove", name="physics").status_code == 404
+    now = made.hub.clock.now()
+    everything = AuditQuery(now - timedelta(days=1), now + timedelta(days=1))
+    acts = [one.act for one in made.hub.auditing.page(everything, limit=20).records]
+    assert {Act.BUDGET_SET, Act.BUDGET_REMOVED} <= set(acts)
+    assert made.browser("alice").get("/hub/admin/budgets").status_code == 403

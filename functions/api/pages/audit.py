@@ -73,6 +73,10 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.LMS_REMOVED: _("removed an LMS"),
         Act.SETTINGS_CHANGED: _("started with other settings"),
         Act.DATA_DOWNLOADED: _("downloaded the data of an account"),
+        Act.BUDGET_SET: _("set a budget"),
+        Act.BUDGET_REMOVED: _("removed a budget"),
+        Act.BUDGET_NEARLY_USED: _("told people that a budget is nearly used up"),
+        Act.BUDGET_USED: _("stopped servers because a budget is used up"),
         Act.AUDIT_DOWNLOADED: _("downloaded this list"),
     }
 )

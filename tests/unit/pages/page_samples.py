@@ -1167,6 +1167,20 @@ admin_audit = {
     "kept_days": 365,
     "error": None,
 }
+LIMIT = {"used": "34.5", "limit": "40 hours", "share": 86.3, "is_nearly_used": True}
+BUDGET = {"name": "physics", "group": "physics", "user": "", "is_each": False, "is_monthly": True, "is_fixed": False}
+budgets = {
+    "budgets": [
+        BUDGET | {"limits": [LIMIT, {"used": "3", "limit": "30 servers", "share": 10, "is_nearly_used": False}]},
+        BUDGET | {"name": "all", "group": "", "is_fixed": True, "is_monthly": False, "limits": [LIMIT]},
+        BUDGET | {"name": "own", "is_each": True, "limits": [LIMIT | {"used": "", "is_nearly_used": False}]},
+        BUDGET | {"name": "everybody", "group": "", "is_each": True, "limits": []},
+        BUDGET | {"name": "zoë", "group": "", "user": "zoë", "limits": [LIMIT]},
+    ],
+    "currency": "$",
+    "filled": dict.fromkeys(("name", "group", "user", "each", "period", "hours", "money", "servers", "cpus"), ""),
+    "error": None,
+}
 admin_usage = usage | {
     "by": "user",
     "of": "",
@@ -1610,6 +1624,13 @@ PAGES = {
         | admin_logins
         | {"identities": MANY_IDENTITIES["identities"], "chosen": "github", "subject": "1001", "label": "zoe"}
         | {"error": "This identity is linked to another user"},
+    ),
+    "budgets": ("budgets.html", frame(ROOT) | budgets),
+    "budgets_empty": (
+        "budgets.html",
+        frame(ROOT)
+        | budgets
+        | {"budgets": [], "error": "The budget limits nothing: give hours, money, servers or CPUs"},
     ),
     "usage": ("usage.html", frame(ALICE) | usage),
     "usage_empty": ("usage.html", frame(ALICE) | usage | NO_USAGE),

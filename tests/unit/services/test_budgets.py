@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hubless.domain.audit import Act, DoerKind
 from hubless.domain.budgets import Budget
 from hubless.domain.errors import BudgetReachedError, InvalidRequestError, NotFoundError
 from hubless.domain.lifecycle import ACTIVE, State
@@ -21,8 +22,17 @@ from tests.support.world import World
 HOUR = timedelta(hours=1)
 
 
+class Acts:
+    def __init__(self):
+        self.done = []
+
+    def record(self, by, act, *on, about):
+        self.done.append((by.kind, act, on, about))
+
+
 class BudgetWorld(World):
     def __init__(self, *budgets):
+        self.acts = Acts()
         super().__init__(profiles=[Profile("lab", cpus=2.0), Profile("free", price_per_hour=0.0)], named_limit=50)
         self.groups.create(Group("g1", "physics", users=("alice",)))
         self.alice = self.users.get(self.alice.id)
@@ -39,6 +49,7 @@ class BudgetWorld(World):
             self.usage,
             self.clock,
             currency="$",
+            auditing=self.acts,
         )
         meter = Meter(Tariff(1_000_000, 0, 0, "$"))
         self.spawning = replace(self.spawning, meter=meter, budgets=self.budgets)
@@ -161,6 +172,10 @@ def test_servers_are_stopped_after_a_notice_when_the_hours_end():
     stopped = world.servers.get(server.id)
     assert (stopped.state, stopped.stop_reason.cause, stopped.stop_reason.by) == (State.STOPPED, StopCause.BUDGET, "b")
     assert stopped.stop_reason.sentence == "Stopped because the budget b is used up"
+    assert world.acts.done == [
+        (DoerKind.HUB, Act.BUDGET_NEARLY_USED, ("b",), {"servers": "1"}),
+        (DoerKind.HUB, Act.BUDGET_USED, ("b",), {"servers": "1"}),
+    ]
     assert world.active() == 1
     assert world.stores.ledgers.get_many(["group#physics"])["group#physics"].servers == 0
 
