@@ -152,6 +152,7 @@ def _add(hub: "Hub", wishes: "Wishes", links_file: Path | None) -> None:
         linked = {one.name for one, path in links if path}
         hub.auditing.people_added(operator(), content.people, linked)
         with_links = [(one, base.url + path) for one, path in links if path]
+        hub.auditing.people_added(operator(), content.people, {one.name for one, _link in with_links})
         if file is not None:
             file.write("\ufeff" + csv_of_links(with_links, content.links_until))
     _tell(preview, "is added")

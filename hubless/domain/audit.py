@@ -59,6 +59,8 @@ class Act(StrEnum):
     ADMIN_GIVEN = "admin-rights-given"
     ADMIN_TAKEN = "admin-rights-taken"
     AUTH_STATE_CHANGED = "auth-state-changed"
+    JOIN_LINK_MADE = "join-link-made"
+    JOIN_LINK_ENDED = "join-link-ended"
     SIGN_UP_APPROVED = "sign-up-approved"
     SIGN_UP_REFUSED = "sign-up-refused"
     GROUP_ADDED = "group-added"

@@ -228,8 +228,10 @@ class AddingPeople:
         """Remove a batch, so that nobody sees its links any more. They stay valid."""
         self.batches.remove(batch.id)
 
-    def add(self, batch: Batch, content: Content, actor: Actor) -> None:
-        """Add the people of a batch who can be added. Of concurrent calls one does it, and later ones do nothing.
+    def add(self, batch: Batch, content: Content, actor: Actor) -> bool:
+        """Add the people of a batch who can be added, and return whether this call did it.
+
+        Of concurrent calls one does it, and later ones do nothing.
 
         Raises:
             InvalidRequestError: when nobody can be added.
@@ -237,23 +239,26 @@ class AddingPeople:
         """
         now = self.clock.now()
         if content.stage is Stage.DONE:
-            return
+            return False
         if content.stage is Stage.ADDING and content.begun_at is not None and now - content.begun_at < PATIENCE:
-            return
+            return False
         if content.stage is Stage.DRAFT:
             content = self._planned(content.wishes, actor)
         try:
             batch = self._save(batch, replace(content, begun_at=now))
         except StoreConflictError:
-            return  # the other call adds them
+            return False  # the other call adds them
         try:
             done = self._carried_out(batch.id, content)
         except HublessError:
             with suppress(HublessError):  # so that the next call need not wait
                 self._save(batch, replace(content, begun_at=now - PATIENCE))
             raise
-        with suppress(StoreConflictError):  # another call went on with it, because this one took so long
+        try:
             self._save(batch, done)
+        except StoreConflictError:
+            return False  # another call went on with it, because this one took so long
+        return True
 
     def add_now(self, wishes: Wishes) -> tuple[Preview, str, Content]:
         """Add, for an operator at a shell, the people who can be added; return what `link_of` needs too."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from argon2 import profiles
 
+from hubless.domain.audit import AuditQuery
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.join_links import join_code, typed_code
 from tests.api.hub import SETTINGS, build_hub
@@ -202,6 +203,18 @@ def test_links_are_for_admins_and_for_hubs_with_passwords(tmp_path, hub, boss):
     assert hub.browser().get(PAGE).status_code == 302
     shared = build_hub(tmp_path / "shared", SETTINGS)
     assert shared.browser("root").get(PAGE).status_code == 404
+
+
+def test_who_makes_and_ends_a_link_is_recorded(hub, boss):
+    make(boss)
+    end = re.search(rf'action="({PAGE}/[^"]+/end)"', boss.get(PAGE).text)[1]
+    boss.submit(end)
+    now = hub.hub.clock.now()
+    found = hub.hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
+    assert [(one.act, one.by.name, one.about.get("group")) for one in found if "join-link" in one.act] == [
+        ("join-link-ended", "boss", "physics"),
+        ("join-link-made", "boss", "physics"),
+    ]
 
 
 def test_there_are_only_so_many_links(hub, boss):

@@ -403,9 +403,9 @@ def test_of_two_tabs_that_add_at_once_one_does(hub, boss, monkeypatch):
     place = paste(boss)
     actor = actor_of(hub, "boss")
     batch, content = hub.hub.adding_people.open(place.rpartition("/")[2], actor)
-    hub.hub.adding_people.add(batch, content, actor)
+    assert hub.hub.adding_people.add(batch, content, actor)
     monkeypatch.setattr(type(hub.hub.users), "create", crash)
-    hub.hub.adding_people.add(batch, content, actor)  # as it was read before the first one
+    assert not hub.hub.adding_people.add(batch, content, actor)  # as it was read before the first one
     assert links(boss.get(place))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from embedded import people_commands
 from embedded.cli import main
 from hubless.bootstrap import machine
+from hubless.domain.audit import AuditQuery
 from hubless.domain.errors import StoreUnavailableError
 from hubless.settings import parse
 
@@ -84,6 +86,17 @@ def test_no_file_of_links_stays_when_nobody_was_added(shell: Shell, monkeypatch:
     assert not file.exists()
     unwritable = shell.run("import", "-", "--links", str(shell.folder / "no" / "file"), typed="anna")
     assert "cannot be written" in unwritable.stderr
+
+
+def test_who_was_added_is_recorded(shell: Shell) -> None:
+    shell.run("import", "-", "--group", "physics", typed="anna")
+    hub = machine.build(parse(shell.settings.read_text(), shell.folder / "data", {}))
+    now = hub.clock.now()
+    found = hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
+    assert {(one.act.value, one.by.kind.value, one.on) for one in found} >= {
+        ("user-added", "operator", "anna"),
+        ("password-link-made", "operator", "anna"),
+    }
 
 
 def test_a_dry_run_adds_nobody(shell: Shell) -> None:

@@ -54,6 +54,8 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.ADMIN_GIVEN: _("gave admin rights"),
         Act.ADMIN_TAKEN: _("took admin rights away"),
         Act.AUTH_STATE_CHANGED: _("changed what a provider said"),
+        Act.JOIN_LINK_MADE: _("made a join link"),
+        Act.JOIN_LINK_ENDED: _("ended a join link"),
         Act.SIGN_UP_APPROVED: _("approved a sign-up"),
         Act.SIGN_UP_REFUSED: _("refused a sign-up"),
         Act.GROUP_ADDED: _("added a group"),

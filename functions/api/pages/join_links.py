@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from functions.api import dependencies
+from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.dependencies import hub_of
 from functions.api.error_handlers import STATUSES
@@ -18,6 +19,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
+from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import HublessError, NotFoundError
 from hubless.domain.join_links import MOST_PLACES, JoinLink
@@ -122,6 +124,7 @@ async def make_join_link(form: OwnForm, page: JoinLinksPage) -> Response:
         )
     except HublessError as refused:
         return page(form, error=refused.message, status=STATUSES[type(refused)])
+    record(page.request, Act.JOIN_LINK_MADE, group=made.group, places=str(made.places))
     return RedirectResponse(f"{PAGE}/{made.id}", 303)
 
 
@@ -137,8 +140,9 @@ async def show_join_link(link_id: str, page: JoinLinksPage) -> Response:
 @has_long_store_calls
 async def end_join_link(link_id: str, _form: OwnForm, page: JoinLinksPage) -> Response:
     """End a link. Who signed up with it stays."""
-    page.get(link_id)
+    ended = page.get(link_id)
     page.join_links.end(link_id)
+    record(page.request, Act.JOIN_LINK_ENDED, group=ended.group)
     response = RedirectResponse(PAGE, 303)
     flash(page.request, response, _("The join link has ended. Who signed up with it stays."))
     return response

@@ -286,10 +286,8 @@ async def add(batch_id: str, form: OwnForm, people: People) -> Response:
     try:
         if content.stage is Stage.DRAFT and await in_new_password_pool(_changed, people, batch, content, form):
             flash(people.request, here, _("These lines were read once more. Nobody is added yet."))
-        else:
-            await in_new_password_pool(people.adding.add, batch, content, people.who)
-            if content.stage is not Stage.DONE:
-                people.record_added(*people.open(batch_id))
+        elif await in_new_password_pool(people.adding.add, batch, content, people.who):
+            people.record_added(*people.open(batch_id))
     except HublessError as refused:
         batch, content = people.open(batch_id)
         if content.stage is not Stage.DRAFT:
