@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from hubless.services.proxy_logins import ProxyLogins
     from hubless.services.reaping import Reaping
     from hubless.services.routing import Routing
+    from hubless.services.schedules import Schedules
     from hubless.services.second_factors import SecondFactors
     from hubless.services.service_registry import ServiceRegistry
     from hubless.services.sharing import Sharing
@@ -1273,8 +1274,17 @@ class Hub(ABC):
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
+            self.schedules if self.settings.schedules else None,
             self.auditing.delete_old,
             self.budgets,
+        )
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from hubless.services.schedules import Schedules
+
+        return Schedules(
+            self.settings.schedules, self.groups, self.users, self.servers, self.spawning, self.stopping, self.clock
         )
 
     @cached_property

@@ -6,9 +6,11 @@ Its cost grows with running servers, not with users. One bad server does not sto
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hubless.domain import idleness, names
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
@@ -47,6 +49,9 @@ from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
 from hubless.services.stopping import Stopping
 
+if TYPE_CHECKING:
+    from hubless.services.schedules import Schedules
+
 logger = logging.getLogger(__name__)
 
 _WAITING = {  # states that wait for a message
@@ -70,6 +75,7 @@ class Part(IntEnum):
     EXPIRED = 5
     AHEAD = 6  # launches to prepare
     UNUSED = 7  # garbage of profiles that are no longer offered
+    LESSONS = 8  # servers of classes that meet now, or have met
 
 
 @value
@@ -132,6 +138,7 @@ class Reaping:
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
+    schedules: "Schedules | None" = None  # None where settings have none
     delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
     budgets: Budgets | None = None  # None: there are none
 
@@ -164,6 +171,7 @@ class Reaping:
             *self._cleanup_steps(routes, now, until),
             Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
             Step(Part.UNUSED, "", self._collect_garbage),
+            *self._lesson_steps(until),
         ]
         this = self._run_from_resume_point(steps, until)
         return SweepReport(
@@ -177,6 +185,10 @@ class Reaping:
             discarded=this.done[Part.UNUSED],
             is_incomplete=bool(this.resume_after),
         )
+
+    def _lesson_steps(self, until: datetime | None) -> Iterator[Step]:
+        if (schedules := self.schedules) is not None and schedules.schedules:
+            yield Step(Part.LESSONS, "", lambda: schedules.sweep(lambda: self._is_over(until)))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""
@@ -297,6 +309,8 @@ class Reaping:
         if server.state is not State.READY:
             return None
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
+        if owner is not None and self.schedules is not None and self.schedules.keeps(owner, seen.now):
+            limits = replace(limits, idle_after=None)
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
             return None

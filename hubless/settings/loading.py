@@ -21,6 +21,7 @@ from hubless.domain.lti_platforms import LtiPlatform
 from hubless.domain.origins import Origins, host_in, is_domain
 from hubless.domain.profiles import Profile
 from hubless.domain.providers import Provider
+from hubless.domain.schedules import Schedule
 from hubless.domain.sign_ups import JoinCode
 from hubless.domain.tokens import sha256
 from hubless.domain.users import Service
@@ -37,6 +38,7 @@ from hubless.settings.plugin import PluginSettings, with_secrets
 from hubless.settings.profiles import ProfileSettings, profiles_of
 from hubless.settings.providers import ProviderSettings, providers_of
 from hubless.settings.reading import check_unique, did_you_mean, entries, named, read_section
+from hubless.settings.schedules import ScheduleSettings, schedules_of
 from hubless.settings.sections import (
     ELSEWHERE,
     LISTS,
@@ -100,6 +102,7 @@ class Settings:
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
     roles: tuple[RoleSettings, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
     lti_platforms: tuple[LtiPlatform, ...] = ()
     login_proxies: tuple[LoginProxy, ...] = ()
     workloads: Workloads = field(default_factory=Workloads)
@@ -275,6 +278,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         _check_beside_plugin(toml)
         read["login"] = replace(read["login"], kind="none")
     providers = providers_of(_listed(ProviderSettings, toml, "providers"), secrets)
+    profiles = profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment)
     return Settings(
         data=data,
         hub=_hub(read["hub"]),
@@ -293,9 +297,10 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         usage=read["usage"],
         audit=checked_audit(read["audit"]),
         providers=providers,
-        profiles=profiles_of(_listed(ProfileSettings, toml, "profiles"), read["servers"].environment),
+        profiles=profiles,
         services=_services(services, secrets),
         roles=roles,
+        schedules=schedules_of(_listed(ScheduleSettings, toml, "schedules"), {one.name for one in profiles}),
         lti_platforms=_lti_platforms(_listed(LtiPlatformSettings, toml, "lti_platforms")),
         login_proxies=login_proxies_of(
             _listed(LoginProxySettings, toml, "login_proxies"),

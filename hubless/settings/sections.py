@@ -16,6 +16,7 @@ from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings
 from hubless.settings.profiles import ProfileSettings
 from hubless.settings.providers import ProviderSettings
+from hubless.settings.schedules import ScheduleSettings
 from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings
 from hubless.settings.theme import ThemeSettings
@@ -381,6 +382,7 @@ LISTS: dict[str, type] = {
     "workloads": WorkloadSettings,
     "join_codes": JoinCodeSettings,
     "budgets": BudgetSettings,
+    "schedules": ScheduleSettings,
 }
 NAMED: dict[str, type] = {"groups": GroupSettings, "custom_scopes": CustomScopeSettings}
 ELSEWHERE = frozenset({"stages"})  # only a deployment reads it (hubless.settings.stage)

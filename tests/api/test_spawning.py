@@ -13,6 +13,8 @@ from hubless.bootstrap.machine import MachineHub
 from hubless.domain import lifecycle
 from hubless.domain.launch_times import LaunchTime
 from hubless.services.following import CLOSING
+from tests.api.hub import SETTINGS, build_hub
+from tests.support.builders import NOW
 from tests.support.fakes import StoppedClock
 
 
@@ -384,3 +386,13 @@ def test_time_that_passes_is_no_news_to_a_page(hub, alice, monkeypatch):
     monkeypatch.setattr(progress, "is_polled", lambda _hub, _headers: False)
     alice.post("/users/alice/server")
     assert len([one for one in followed_by_page(hub) if "steps" in one]) == 1
+
+
+def test_a_sweep_starts_the_servers_of_a_class(tmp_path, monkeypatch):
+    lesson = 'begins = "09:00"\nends = "10:00"\ntimezone = "UTC"'  # a Tuesday, as `NOW` is
+    schedule = f'[[schedules]]\nname = "physics"\ndays = ["tuesday"]\ngroups = ["physics"]\n{lesson}\n'
+    monkeypatch.setattr("hubless.adapters.system_clock.SystemClock.now", lambda _clock: NOW)
+    hub = build_hub(tmp_path, SETTINGS + schedule)
+    hub.user("alice", groups=["physics"])
+    hub.hub.reaping.sweep()
+    assert hub.hub.servers.find(hub.user("alice").id, "").state is lifecycle.State.REQUESTED
