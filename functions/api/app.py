@@ -69,6 +69,7 @@ from functions.api.routes import (
 from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import lti as lti_routes
+from functions.api.routes import people as people_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.routes import usage as usage_routes
@@ -90,6 +91,7 @@ API = (
     identities,
     email_routes,
     factor_routes,
+    people_routes,
     sign_ups,
     authorizations,
     oauth,

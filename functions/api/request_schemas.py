@@ -22,6 +22,7 @@ from hubless.domain.bounds import (
 )
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.mails import MAX_ADDRESS
+from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
 
 
 def _small(facts: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +76,21 @@ def _instant(value: Any) -> datetime:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+class NewPeople(Body):
+    """A list or table of people. *columns* says what the columns are where titles do not."""
+
+    text: Annotated[str, Field(max_length=MAX_PASTE)]
+    columns: Annotated[
+        list[Literal["", "user", "person", "first", "last", "email", "group", "password"]],
+        Field(max_length=MAX_COLUMNS),
+    ] = []
+    groups: Annotated[list[Identifier], Field(max_length=100)] = []
+    links: Literal["new", "all", "none"] = "new"
+    days: Annotated[int, Field(ge=1, le=30)] = 7
+    admin: bool = False
+    dry_run: bool = False
 
 
 class NewUser(Body):

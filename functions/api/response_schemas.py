@@ -243,6 +243,36 @@ class SignUps(TypedDict):
 
 
 @_closed
+class CheckedPerson(TypedDict):
+    """What became of a line: `new`, `known` for who is here already, or `fault`."""
+
+    line: int
+    name: str
+    full_name: str
+    email: str
+    groups: list[str]
+    outcome: str
+    fault: str
+
+
+@_closed
+class PersonsLink(TypedDict):
+    """A one-time link with which a person chooses a password."""
+
+    name: str
+    link: str
+
+
+@_closed
+class People(TypedDict):
+    """What became of each line, and the links, which no later answer has."""
+
+    people: list[CheckedPerson]
+    links: list[PersonsLink]
+    links_until: Instant | None
+
+
+@_closed
 class SignUpState(TypedDict):
     """What has become of a sign-up: whether its account is made."""
 

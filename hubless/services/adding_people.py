@@ -260,12 +260,17 @@ class AddingPeople:
             return False  # another call went on with it, because this one took so long
         return True
 
-    def add_now(self, wishes: Wishes) -> tuple[Preview, str, Content]:
-        """Add, for an operator at a shell, the people who can be added; return what `link_of` needs too."""
-        preview, batch_id = self.preview(wishes, None), new_secret()
+    def add_now(self, wishes: Wishes, actor: Actor | None = None) -> tuple[Preview, str, Content]:
+        """Add the people who can be added, without a stored batch; return what `link_of` needs too.
+
+        Raises:
+            InvalidRequestError: when the list cannot be read, or asks for what is not allowed.
+            NameTakenError: see `add`.
+        """
+        preview, batch_id = self.preview(wishes, actor), new_secret()
         if not preview.good:
             return preview, batch_id, Content(wishes, Stage.DONE)
-        return preview, batch_id, self._carried_out(batch_id, self._planned(wishes, None))
+        return preview, batch_id, self._carried_out(batch_id, self._planned(wishes, actor))
 
     def link_of(self, batch_id: str, person: AddedPerson) -> str:
         """Return the path of the person's one-time link, or "" if there is none."""

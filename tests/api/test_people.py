@@ -461,6 +461,35 @@ def test_a_hub_without_passwords_gives_no_links(tmp_path):
     assert hub.hub.passwords.get(hub.hub.users.find("anna").id) is None
 
 
+# --- the API ---
+
+
+def test_a_program_sees_a_preview_and_adds_people_with_links(hub):
+    program = hub.as_user("boss")
+    body = {"text": "user;class\nanna;10b\na/b;10b\ntom;", "groups": ["physics"]}
+    seen = program.post("/people", body | {"dry_run": True}).json()
+    assert [(one["line"], one["outcome"]) for one in seen["people"]] == [(2, "new"), (3, "fault"), (4, "known")]
+    assert (seen["links"], seen["links_until"], names_of(hub)) == ([], None, set())
+    made = program.post("/people", body).json()
+    assert made["people"] == seen["people"]
+    assert [one["name"] for one in made["links"]] == ["anna"]
+    assert hub.browser().get(path_of(made["links"][0]["link"])).status_code == 200
+    assert hub.hub.users.find("anna").groups == ("10b", "physics")
+    again = program.post("/people", body).json()
+    assert [one["outcome"] for one in again["people"]] == ["known", "fault", "known"]
+    assert again["links"] == []
+
+
+def test_a_program_may_do_no_more_by_a_list_than_by_hand(hub):
+    helper = hub.as_user("helper")
+    body = {"text": "anna", "groups": ["lab"]}
+    assert "may not add people" in helper.post("/people", body).json()["people"][0]["fault"]
+    assert helper.post("/people", {"text": "anna", "admin": True}).status_code == 400
+    assert hub.as_user("tom").post("/people", {"text": "anna"}).status_code == 403
+    assert hub.as_user("boss").post("/people", {"text": "a", "columns": ["x"]}).status_code == 400
+    assert names_of(hub) == set()
+
+
 def test_three_hundred_people_fit(hub, boss, caplog):
     rows = "\n".join(f"Vorname{n};Nachname{n};n{n}@school.example;10{'abc'[n % 3]}" for n in range(300))
     made = links(add(boss, paste(boss, f"Vorname;Nachname;E-Mail;Klasse\n{rows}")))
