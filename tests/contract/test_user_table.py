@@ -4,6 +4,8 @@ from datetime import timedelta
 import pytest
 
 from hubless.adapters.dynamodb import keys, user_table
+from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.user_table import ORDERS
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.lifecycle import State
 from hubless.domain.user_table import Reach, Servers, Sort, TableFilter
@@ -150,6 +152,18 @@ def test_who_comes_or_goes_between_two_pages_hides_nobody(stores, crowd):
     back = stores.users.table(TableFilter(), Sort.NAME, limit=3, cursor=second.before, backwards=True)
     assert names([back]) == ["aaa", "anna"]
     assert (back.before, back.after is not None) == (None, True)
+
+
+def test_sqlite_seeks_the_cursor_of_each_order(tmp_path):
+    database = Database(tmp_path / "hub.sqlite")
+    for first, second in ORDERS.values():
+        for sign, way in ((">", "ASC"), ("<", "DESC")):
+            plan = database.read(
+                f"EXPLAIN QUERY PLAN SELECT u.id FROM users u WHERE ({first}, {second}) {sign} (1, 'a')"
+                f" ORDER BY {first} {way}, {second} {way} LIMIT 9"
+            )
+            assert [row[3].split()[0] for row in plan] == ["SEARCH"], plan
+    database.close()
 
 
 def test_a_renamed_user_moves(stores, crowd):

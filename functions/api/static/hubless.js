@@ -89,7 +89,8 @@ async function hasChanged(item) {
 
 async function refreshServers(items) {
   // A page that answered a form cannot be fetched from the form's address: fetch the page it belongs to.
-  const home = document.querySelector("nav [aria-current]").href;
+  const own = document.querySelector("[data-own-page]")?.dataset.ownPage; // of a page that no navigation names
+  const home = own ? new URL(own, location).href : document.querySelector("nav [aria-current]").href;
   const here = location.href.split("#")[0];
   const answer = await request(here.split("?")[0] === home ? here : home, "text/html");
   if (!answer.ok) return;

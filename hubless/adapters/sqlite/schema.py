@@ -563,6 +563,13 @@ CREATE TABLE join_links (
 CREATE INDEX join_links_by_expiry ON join_links (expires_at);
 """
 
+# SQLite seeks a pair of columns in an index, and walks it for an expression.
+_ACTIVE_AT = """
+ALTER TABLE users ADD COLUMN active_at INTEGER GENERATED ALWAYS AS (coalesce(last_activity_at, -1)) VIRTUAL;
+DROP INDEX users_by_activity;
+CREATE INDEX users_by_activity ON users (active_at, name);
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -599,5 +606,6 @@ STEPS = (
     _WAITING,
     _LEDGERS,
     _JOIN_LINKS,
+    _ACTIVE_AT,
 )
 VERSION = len(STEPS)  # of a file with all steps
