@@ -47,6 +47,7 @@ class Worker:
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
         hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring  # noqa: B018 created before the threads that share them
         self._changed = hub.watcher()
+        self._profiles = settings.profiles
         self._pending = 1  # servers that started or stopped at the last step
         self._queued = 1  # messages at the last step
         self._reconciled_at = 0.0
@@ -66,7 +67,9 @@ class Worker:
         """Work until `leave` or `stop_servers` is called."""
         sweeps = threading.Thread(target=self._sweep, name="sweeps", daemon=True)
         sweeps.start()
-        for name, work in (("limits", self._watch_limits), ("homes", self._measure_homes)):
+        for name, work in (
+            ("limits", self._watch_limits), ("homes", self._measure_homes), ("preloading", self._preload)
+        ):  # fmt: skip
             threading.Thread(target=work, name=name, daemon=True).start()
         while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
             self._step_safely()
@@ -75,6 +78,13 @@ class Worker:
         self._leaving.set()
         self._pool.shutdown(wait=True)
         self._hub.metrics.flush()
+        self._hub.launcher.close()
+
+    def _preload(self) -> None:
+        try:
+            self._hub.launcher.preload(self._profiles)
+        except OSError as error:  # servers load their packages themselves
+            logger.warning("the hub cannot preload servers' packages: %s", error)
 
     def _step_safely(self) -> None:
         try:

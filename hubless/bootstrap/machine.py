@@ -10,7 +10,9 @@ from hubless.settings import Settings
 
 if TYPE_CHECKING:
     from hubless.adapters.buffered_metrics import BufferedMetrics
+    from hubless.adapters.processes.fork_servers import ForkServers
     from hubless.adapters.processes.isolation import Isolation
+    from hubless.adapters.processes.launcher import ProcessLauncher
     from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from hubless.ports.join_links import JoinLinkStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launch_times import LaunchTimeStore
-    from hubless.ports.launcher import Launcher, TaskEvent
+    from hubless.ports.launcher import TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
     from hubless.ports.login_plugin import LoginPlugin
@@ -324,7 +326,7 @@ class MachineHub(Hub):
         return NoRateLimit()
 
     @cached_property
-    def launcher(self) -> "Launcher":
+    def launcher(self) -> "ProcessLauncher":
         from hubless.adapters.processes.launcher import ProcessLauncher
 
         return ProcessLauncher(
@@ -332,7 +334,17 @@ class MachineHub(Hub):
             lambda: self.isolation,
             self.resource_limits,
             environment=self.settings.server_environment,
+            fork_servers=self.fork_servers,
         )
+
+    @cached_property
+    def fork_servers(self) -> "ForkServers | None":
+        """Return the fork servers, or None where the settings have none."""
+        from hubless.adapters.processes.fork_servers import ForkServers
+
+        if not self.settings.servers.fork_servers:
+            return None
+        return ForkServers(self.settings.launches.parent / "fork-servers", self.settings.server_environment)
 
     @cached_property
     def isolation(self) -> "Isolation":

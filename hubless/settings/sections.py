@@ -239,6 +239,11 @@ class ServersSettings:
         TEXT,
         "Virtual environment with JupyterHub and JupyterLab; empty for one that `hubless up` makes if there is none",
     )
+    fork_servers: bool = setting(
+        True,
+        FLAG,
+        "Whether the hub loads the servers' packages once and forks servers from that process, on one machine",
+    )
     run_as_system_users: bool = setting(
         True,
         FLAG,

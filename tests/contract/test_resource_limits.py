@@ -405,7 +405,7 @@ def test_a_session_with_a_new_leader_is_no_longer_a_launchs(tmp_path):
     def members(*others, known=frozenset(), before=frozenset()):
         tree = process_tree.ProcessTree(tmp_path)
         tree._known["l1"] = process_tree._Known(frozenset({server.key, *known}), frozenset({1, 77}), before)
-        return [one.pid for one in tree._members("l1", {one.pid: one for one in (server, *others)}, server)]
+        return [one.pid for one in tree._members("l1", {one.pid: one for one in (server, *others)}, [server])]
 
     assert members(leader, follower) == [3]
     assert members(leader, follower, before=frozenset({77})) == [3]

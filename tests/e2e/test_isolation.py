@@ -91,6 +91,10 @@ def test_the_owner_is_let_in_by_http_and_by_websocket(hub):
     assert hub.socket(SOCKET, token) == 101
 
 
+def test_the_server_was_forked(hub):
+    assert len([*hub.folder.glob("data/servers/*/server")]) == 1
+
+
 @pytest.mark.parametrize(
     "who", ["nobody", "a made-up token", "another user", "a token without access", "a session id", "an address"]
 )

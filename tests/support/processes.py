@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -49,17 +50,38 @@ def isolation(kind, homes, uids, view=None, way=None):
     return made[kind]()
 
 
+def make_environment(folder, python, program):
+    """Make a virtual environment whose `jupyterhub-singleuser` runs the *program*; return the path of that command."""
+    python = Path(python).resolve()
+    tell = "import sys; print(*sys.version_info[:2], sep='.')"
+    version = subprocess.run([python, "-c", tell], capture_output=True, text=True, check=True).stdout.strip()
+    package = folder / "lib" / f"python{version}" / "site-packages" / "jupyterhub" / "singleuser"
+    package.mkdir(parents=True)
+    (folder / "bin").mkdir()
+    (folder / "pyvenv.cfg").write_text(f"home = {python.parent}\n")
+    (folder / "bin" / "python").symlink_to(python)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").write_text(f"def main():\n    exec(compile({program!r}, 'server', 'exec'), {{}})\n")
+    command = folder / "bin" / "jupyterhub-singleuser"
+    command.write_text(f"#!{folder}/bin/python\nimport sys\nfrom jupyterhub.singleuser import main\nsys.exit(main())\n")
+    command.chmod(0o755)
+    return str(command)
+
+
 class ProcessLaunchers:
     """Make launchers over the same folders, and wait for what they started."""
 
-    def __init__(self, servers, homes, environment, kind=SANDBOX, of=None, *, means=None, max_processes=0):
+    def __init__(self, servers, homes, environment, kind=SANDBOX, of=None, *, means=None, max_processes=0, forks=None):
         self._servers, self._environment, self._made = servers, environment, []
+        self._forks = forks
         self._means, self._max_processes = means or Means(), max_processes
         self._isolation = of or isolation(kind, homes, SqliteOwnerUidStore(Database()))
 
     def make(self):
         limits = ResourceLimits(self._servers, self._means, max_processes=self._max_processes)
-        launcher = ProcessLauncher(self._servers, lambda: self._isolation, limits, environment=self._environment)
+        launcher = ProcessLauncher(
+            self._servers, lambda: self._isolation, limits, environment=self._environment, fork_servers=self._forks
+        )
         self._made.append(launcher)
         return launcher
 

@@ -131,8 +131,13 @@ def hold(record: LimitRecord) -> bool:
 
 def join_command(cgroups: Mapping[str, str]) -> list[str]:
     """Return the beginning of a command line: it joins the inner cgroups and becomes the rest."""
-    files = sorted({f"{folder}/{INNER}/cgroup.procs" for folder in cgroups.values()})
+    files = join_files(cgroups)
     return ["/bin/sh", "-c", _JOIN, "join", *files, "--"] if files else []
+
+
+def join_files(cgroups: Mapping[str, str]) -> list[str]:
+    """Return the files of the inner cgroups to which a process writes its id, or 0, to join them."""
+    return sorted({f"{folder}/{INNER}/cgroup.procs" for folder in cgroups.values()})
 
 
 def counts(cgroups: Mapping[str, str]) -> dict[str, int]:

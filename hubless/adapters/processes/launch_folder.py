@@ -124,6 +124,36 @@ class LaunchFolder:
         draft.write_text(json.dumps(asdict(note)))
         draft.replace(self.path / "task.json")
 
+    def note_server(self, pid: int) -> None:
+        """Write which process a fork server made for the launch, just before it becomes the server."""
+        (self.path / "server").write_text(f"{pid} {start_of(pid) or 0}")
+
+    @property
+    def is_forked(self) -> bool:
+        """Say whether a fork server made the server."""
+        return (self.path / "server").exists()
+
+    @property
+    def awaits_exit_code(self) -> bool:
+        """Say whether a fork server writes down how the server ends: a sandbox reports that itself."""
+        note = self.note()
+        return self.is_forked and note is not None and note.isolation != SANDBOX
+
+    def server(self) -> int | None:
+        """Return the process id of a forked server that runs; None if there is none."""
+        try:
+            pid, started = map(int, (self.path / "server").read_text().split())
+        except (OSError, ValueError):
+            return None
+        return pid if start_of(pid) == started else None
+
+    def exit_code(self) -> int | None:
+        """Return the exit code that a fork server wrote, negative for a signal; None if it wrote none."""
+        try:
+            return int((self.path / "exit-code").read_text())
+        except (OSError, ValueError):
+            return None
+
     def sandbox_report(self) -> dict[str, int]:
         """Return what the sandbox's monitor wrote to the lock's file: `child-pid`, and `exit-code` after the end.
 

@@ -4,18 +4,21 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import Account
+from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.isolation.programs import environment_folder
 from hubless.adapters.processes.launch_folder import LaunchFolder, Note
@@ -31,6 +34,7 @@ KEPT_LOGS = 200
 LOCK_TRIES, LOCK_RETRY_SECONDS = 20, 0.01
 EXIT_SECONDS = 1.0
 RECENT_PORTS = 256  # not reused, because their servers may not listen yet
+_SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
 # The child writes its process id, and when it started, to its standard input, a file, and then becomes the server. So
 # both are known even if this process dies right after the fork. (Not a higher descriptor: dash supports only ten.)
 _WRITE_ID = "read -r line </proc/$$/stat && set -- ${line##*)} && shift 19 && echo $1"
@@ -38,11 +42,30 @@ _WRITE_ID = "read -r line </proc/$$/stat && set -- ${line##*)} && shift 19 && ec
 OOM_SCORE = 500
 _END_FIRST = f"{{ echo {OOM_SCORE} >/proc/self/oom_score_adj; }} 2>/dev/null"
 _BECOME = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) >&0 && exec "$@" </dev/null', "launch")
+# The same for a sandbox whose server is forked: its standard input is a socket, and standard output is the file.
+_BECOME_HOLDER = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) && exec "$@" >&2', "launch")
+# What waits in a sandbox until the forked server ends, and ends as it did; it becomes the server where none comes.
+_KILLED = _SIGNALLED + signal.SIGKILL  # what it reports where the server could not say how it ends
+_HOLDER = (
+    'echo ready >&0; if read -r word && [ "$word" = forked ];'
+    f' then read -r code || code={_KILLED}; exit "$code"; fi; exec "$@" </dev/null'
+)
+_HOLD = ("/bin/sh", "-c", _HOLDER, "holder")
+_READY = b"ready\n"
+SANDBOX_SECONDS = 30.0  # until a sandbox is there
 # The loader runs what these name in every program, and root's programs isolate: only the server gets them.
 _OF_LOADER = ("LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH")
 # What users install with pip puts programs here; last, and never where root or the hub looks for one.
 _USERS_PROGRAMS = ".local/bin"
-_SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
+
+
+@value
+class _Files:
+    """The open files of a child."""
+
+    pid: int
+    log: int
+    lock: int
 
 
 class ProcessLauncher:
@@ -61,8 +84,11 @@ class ProcessLauncher:
         limits: ResourceLimits,
         *,
         environment: Mapping[str, str],
+        fork_servers: ForkServers | None = None,
     ) -> None:
         """Store launches below *servers*; servers inherit *environment* from the hub.
+
+        *fork_servers* fork servers where that is possible; without them each server loads its packages itself.
 
         *limits* holds the resource limits of launches. *isolation* returns the kind that new launches get. Those that
         run keep the one that they were started with.
@@ -71,6 +97,7 @@ class ProcessLauncher:
         self._isolation = isolation
         self._limits = limits
         self._environment = dict(environment)
+        self._fork_servers = fork_servers
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[str, int] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
@@ -85,6 +112,20 @@ class ProcessLauncher:
 
     def prepare(self, wanted: Preparation) -> None:
         pass
+
+    def preload(self, profiles: Iterable[Profile]) -> None:
+        """Let fork servers load the packages of these profiles' commands, so that the first server need not wait."""
+        if self._fork_servers is None:
+            return
+        for command in dict.fromkeys(profile.command for profile in profiles):
+            path = self._path_of(command)
+            if program := shutil.which(command[0], path=path):
+                self._fork_servers.prepare(str(Path(program).absolute()), path)
+
+    def close(self) -> None:
+        """Let go of the fork servers. Servers run on."""
+        if self._fork_servers is not None:
+            self._fork_servers.close()
 
     def launch(self, launch: Launch) -> str:
         folder = self._folder(launch.launch_id)
@@ -166,10 +207,12 @@ class ProcessLauncher:
             folder.pid_file.unlink(missing_ok=True)
             self._limits.release(launch.launch_id)
             raise
-        with self._guard:
-            self._children[launch.launch_id] = child
+        if child is not None:
+            with self._guard:
+                self._children[launch.launch_id] = child
 
-    def _child(self, launch: Launch, folder: LaunchFolder, lock: int) -> "subprocess.Popen[bytes]":
+    def _child(self, launch: Launch, folder: LaunchFolder, lock: int) -> "subprocess.Popen[bytes] | None":
+        """Start the server; return its process, or the sandbox's, if it is a child of this one."""
         isolation = self._isolation()
         account = isolation.account(launch.owner_name, launch.owner_id)
         program = self._command(launch)
@@ -185,13 +228,68 @@ class ProcessLauncher:
             late["PATH"] = os.pathsep.join((early["PATH"], str(account.home / _USERS_PROGRAMS)))
         start = Start(program, account, folder, lock, environment, late=late)
         self._limits.prepare(launch.launch_id, launch.profile)
-        command = [*self._limits.wrapper(launch.launch_id), *_BECOME, *isolation.wrap(start)]
         pid_file = os.open(folder.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with folder.log.open("ab") as log:
-                return _popen(command, start, early, _Files(pid_file, log.fileno(), lock))
+                files = _Files(pid_file, log.fileno(), lock)
+                if self._fork_servers is not None and isolation.name == SANDBOX:
+                    return self._sandbox(isolation, start, early, files)
+                if self._is_forked(start, files):
+                    return None
+                command = [*self._limits.wrapper(launch.launch_id), *_BECOME, *isolation.wrap(start)]
+                return _popen(command, start, early, files)
         finally:
             os.close(pid_file)
+
+    def _sandbox(
+        self, isolation: Isolation, start: Start, early: Mapping[str, str], files: _Files
+    ) -> "subprocess.Popen[bytes]":
+        """Start a sandbox, and fork the server into it; it starts there by itself where that is not possible."""
+        ours, holders = socket.socketpair()
+        with ours, holders:
+            held = replace(start, command=(*_HOLD, *start.argv), calls=(Path(start.command[0]), *start.calls), late={})
+            command = [*self._limits.wrapper(start.folder.path.name), *_BECOME_HOLDER, *isolation.wrap(held)]
+            child = subprocess.Popen(
+                command,
+                cwd=start.account.home,
+                env=early,
+                stdin=holders.fileno(),
+                stdout=files.pid,
+                stderr=files.log,
+                pass_fds=(files.lock,),
+                start_new_session=True,
+            )
+            holders.close()
+            ours.settimeout(SANDBOX_SECONDS)
+            with suppress(OSError):
+                if ours.recv(len(_READY)) == _READY:
+                    self._is_forked(start, files, sandbox=(ours, sandbox_processes.first_of(start.folder)))
+        return child
+
+    def _is_forked(self, start: Start, files: _Files, *, sandbox: tuple[socket.socket, int] | None = None) -> bool:
+        """Say whether a fork server has started the server, which then runs; no process is left otherwise."""
+        if self._fork_servers is None:
+            return False
+        account, folder = start.account, start.folder
+        request = ForkRequest(
+            arguments=start.command[1:],
+            environment={**start.environment, **start.late},
+            home=account.home,
+            log=files.log,
+            kept=(files.lock, files.pid) if sandbox is None else (sandbox[0].fileno(),),
+            launch=folder.path if sandbox is None else None,
+            account=None if account.uid is None else (account.uid, account.gid or account.uid, account.groups),
+            sandbox=None if sandbox is None else (sandbox[1], account.uid is None),
+            cgroups=self._limits.cgroup_files(folder.path.name),
+            processes=self._limits.process_limit(folder.path.name),
+            oom_score=OOM_SCORE,
+        )
+        try:
+            self._fork_servers.fork(start.command[0], start.environment.get("PATH", ""), request, folder.note_server)
+        except UnfitError as why:
+            logger.info("launch %s: the server loads its packages itself: %s", folder.path.name, why)
+            return False
+        return True
 
     def _command(self, launch: Launch) -> list[str]:
         program, *rest = launch.profile.command
@@ -205,10 +303,11 @@ class ProcessLauncher:
 
     def _path(self, launch: Launch) -> str:
         """Return the server's PATH: the profile's own, or the hub's after the `bin` of the command's environment."""
-        if own := launch.environment.get("PATH"):
-            return own
+        return launch.environment.get("PATH") or self._path_of(launch.profile.command)
+
+    def _path_of(self, command: Sequence[str]) -> str:
         path = self._environment.get("PATH") or os.defpath
-        program = Path(launch.profile.command[0])
+        program = Path(command[0])
         folder = environment_folder(program, path) if program.is_absolute() else None
         return path if folder is None else os.pathsep.join((str(folder), path))
 
@@ -244,6 +343,10 @@ class ProcessLauncher:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(EXIT_SECONDS)
             self._reap(task)
+        elif (folder := self._folder(task)).awaits_exit_code:
+            end = time.monotonic() + EXIT_SECONDS
+            while folder.exit_code() is None and time.monotonic() < end:
+                time.sleep(LOCK_RETRY_SECONDS)
 
     def _end_of(self, task: str, folder: LaunchFolder) -> str:
         if folder.pid() is None:
@@ -269,15 +372,6 @@ class ProcessLauncher:
         if not task or "/" in task or task in {".", "..", "ended"}:
             return LaunchFolder(self._servers / "ended" / "nothing")
         return LaunchFolder(self._servers / task)
-
-
-@value
-class _Files:
-    """The open files of a child."""
-
-    pid: int
-    log: int
-    lock: int
 
 
 def _sentence(launch: Launch, error: OSError) -> str:
@@ -344,7 +438,7 @@ def _code_of(folder: LaunchFolder, code: int | None) -> int | None:
     """Return the server's exit code, negative for a signal; None if only the hub that started it would know."""
     note = folder.note()
     if note is None or note.isolation != SANDBOX:
-        return code
+        return folder.exit_code() if code is None else code
     code = folder.sandbox_report().get("exit-code") if code is None else code
     return _SIGNALLED - code if code is not None and code > _SIGNALLED else code
 

@@ -28,8 +28,8 @@ class OwnPortReadiness:
         if answer is None:
             return None
         port = int((server.address or "").rpartition(":")[2])
-        pid = LaunchFolder(self._servers / (server.task or "none")).pid()
-        if pid is not None and _listens(pid, port):
+        folder = LaunchFolder(self._servers / (server.task or "none"))
+        if any(_listens(pid, port) for pid in (folder.pid(), folder.server()) if pid is not None):
             return answer
         logger.warning(
             "server %s: a process that is not its own listens on port %d, so it is not ready", server.id, port

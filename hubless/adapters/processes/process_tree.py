@@ -83,17 +83,17 @@ class ProcessTree:
             if root is not None and folder.is_held():
                 self._check(folder, record, processes, root)
 
-    def _members(self, launch_id: str, processes: Mapping[int, Process], root: Process) -> list[Process]:
-        """Return what is below *root*, and what once was, wherever its parents are now."""
+    def _members(self, launch_id: str, processes: Mapping[int, Process], roots: list[Process]) -> list[Process]:
+        """Return what is below *roots*, and what once was, wherever its parents are now."""
         known = self._known.get(launch_id, _Known())
-        own = family(root)
+        own, began = [kin for root in roots for kin in family(root)], roots[0].began
         # A look takes a moment: a parent may have ended in it while its child is not listed yet. So the sessions of
         # the look before count as well.
         sessions = _sessions(own) | _sessions_still_of(known, processes)
         adrift = [
             one
             for one in processes.values()
-            if one.key in known.processes or (one.session in sessions and one.began >= root.began)
+            if one.key in known.processes or (one.session in sessions and one.began >= began)
         ]
         members = unique([*own, *(kin for one in adrift for kin in family(one))])
         keys = frozenset(one.key for one in members)
@@ -111,9 +111,12 @@ class ProcessTree:
         self, folder: LaunchFolder, record: LimitRecord, processes: Mapping[int, Process], root: Process
     ) -> None:
         launch_id = folder.path.name
-        members = self._members(launch_id, processes, root)
         note = folder.note()
         chain = chain_to_server(root, in_sandbox=note is not None and note.isolation == SANDBOX)
+        forked = processes.get(folder.server() or 0)  # in a sandbox, and not below its first process
+        if forked is not None and forked is not root:
+            chain = [*chain, forked]
+        members = self._members(launch_id, processes, [root] if forked is None else [root, forked])
         reached = None
         if record.processes is not None and _end_crowd(members, chain, record.processes):
             reached = Resource.PROCESSES  # the next look sees what that has changed

@@ -75,6 +75,15 @@ class ResourceLimits:
             return cgroups.join_command(record.cgroups)
         return process_tree.nproc_command(record.processes) if self._one_uid_each else []
 
+    def cgroup_files(self, launch_id: str) -> list[str]:
+        """Return the files to which a process writes its id to be limited with the launch."""
+        return cgroups.join_files((limit_record.read(self._servers / launch_id) or LimitRecord()).cgroups)
+
+    def process_limit(self, launch_id: str) -> int | None:
+        """Return RLIMIT_NPROC for the launch; None where something else limits its processes, or nothing."""
+        record = limit_record.read(self._servers / launch_id) or LimitRecord()
+        return record.processes if self._one_uid_each and not record.cgroups else None
+
     def reached(self, launch_id: str) -> tuple[LimitReached, ...]:
         """Return the limits that the launch has reached."""
         record = limit_record.read(self._servers / launch_id)

@@ -11,9 +11,21 @@ from hubless.adapters.processes.launch_folder import LaunchFolder
 SERVER_IN_SANDBOX = 2  # its process id as the sandbox sees it
 
 
+def first_of(folder: LaunchFolder) -> int:
+    """Return the sandbox's first process, which its monitor has reported.
+
+    Raises:
+        ProcessLookupError: when it has ended.
+    """
+    first = folder.sandbox_report().get("child-pid")
+    if first is None:
+        raise ProcessLookupError("the sandbox has ended")
+    return first
+
+
 def terminate(folder: LaunchFolder, monitor: int) -> None:
     """Send SIGTERM to the server, which the monitor does not pass on; end a sandbox that has no server yet."""
-    if (server := _server(monitor)) is None:
+    if (server := _server(folder, monitor)) is None:
         kill(folder, monitor)
         return
     with suppress(psutil.NoSuchProcess):
@@ -26,7 +38,7 @@ def kill(folder: LaunchFolder, monitor: int) -> None:
         process = psutil.Process(monitor)
         for member in [*process.children(recursive=True), process]:
             with suppress(psutil.NoSuchProcess):
-                member.kill()
+                member.kill()  # with the sandbox's first process all others end, a forked server too
     kill_rest(folder)
 
 
@@ -42,7 +54,10 @@ def kill_rest(folder: LaunchFolder) -> None:
             process.kill()
 
 
-def _server(monitor: int) -> psutil.Process | None:
+def _server(folder: LaunchFolder, monitor: int) -> psutil.Process | None:
+    if (forked := folder.server()) is not None:
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(forked)
     with suppress(psutil.NoSuchProcess):
         for first in psutil.Process(monitor).children():
             for child in first.children():

@@ -1,0 +1,79 @@
+"""What Python has no functions for: capabilities, namespaces, and the command line that others see."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+
+_PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 15, 24, 38, 47
+_PR_SET_CHILD_SUBREAPER = 36
+_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_LONGEST_NAME = 15  # bytes of a process's name (prctl(2))
+_NAMESPACES = {"user": 0x10000000, "cgroup": 0x02000000, "ipc": 0x08000000, "uts": 0x04000000, "pid": 0x20000000}
+_MOUNTS = 0x00020000  # joined last: after that the names of the others are out of reach
+_ARGUMENTS_START = 45  # place of `arg_start` after a process's state in /proc/PID/stat (proc_pid_stat(5))
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def enter(process: int, *, has_user_namespace: bool) -> None:
+    """Enter the namespaces of *process*. What this process forks then is in its process namespace, too.
+
+    Raises:
+        OSError: when it has ended, or the kernel refuses.
+    """
+    kinds = {kind: flag for kind, flag in _NAMESPACES.items() if kind != "user" or has_user_namespace}
+    opened = [(os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in kinds.items()]
+    opened.append((os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC), _MOUNTS))
+    for descriptor, flag in opened:
+        _checked(_libc.setns(descriptor, flag), "setns")
+        os.close(descriptor)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all processes below this one whose parents end."""
+    _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def give_up_capabilities() -> None:
+    """Give up every capability, and the ways to get one again: the bounding set, and programs that give more."""
+    for capability in range(64):
+        if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            if ctypes.get_errno() == errno.EINVAL:
+                break  # the kernel knows no more
+            _checked(-1, "prctl(PR_CAPBSET_DROP)")
+    _libc.prctl(_PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL, 0, 0, 0)  # before Linux 4.3 there were none
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+def clear_capabilities() -> None:
+    """Empty the effective, permitted and inheritable sets."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    _checked(_libc.capset(header, none), "capset")
+
+
+def become_readable() -> None:
+    """Give /proc/self to the new account, as a program that is executed does."""
+    _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
+
+
+def set_title(words: list[str]) -> None:
+    """Let `ps` and `top` show these words as the command line, as far as the reserved place is large enough."""
+    facts = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    start, end = (int(word) for word in facts[_ARGUMENTS_START : _ARGUMENTS_START + 2])
+    room = end - start - 2
+    title = " ".join(words).encode(errors="surrogateescape")[:room]
+    # The kernel shows the text up to its first zero if the last byte of the place is none (fs/proc/base.c).
+    ctypes.memmove(start, title.ljust(end - start - 1, b"\0") + b" ", end - start)
+    name = os.path.basename(words[1] if len(words) > 1 else words[0]).encode()[:_LONGEST_NAME]  # noqa: PTH119 bytes
+    _checked(_libc.prctl(_PR_SET_NAME, name, 0, 0, 0), "prctl(PR_SET_NAME)")
