@@ -167,7 +167,7 @@ def test_a_person_logs_in_works_and_logs_out(hub, maria, new_page):
     expect(home.locator(".state.ready")).to_have_count(2)
     shot(home, "home")
     home.goto(f"{hub.url}/hub/account")
-    expect(home.get_by_text("this browser")).to_be_visible()
+    expect(home.get_by_text("this browser", exact=True)).to_be_visible()
     shot(home, "account")
     home.goto(f"{hub.url}/hub/token")
     shot(home, "token")
