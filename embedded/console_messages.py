@@ -82,6 +82,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
         f"isolation {_isolation(hub.settings, facts)}",
         f"limits    {machine.resource_limits_in_words(hub.settings)}",
+        *(f"starts    {one}" for one in machine.fork_servers_in_words(hub.settings)),
         f"queue     {hub.queue.depth()} messages",
         *_edges(hub, now),
     ]

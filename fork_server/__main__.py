@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])
-from fork_server import loading, server  # noqa: E402 found by the line before
+from fork_server import linux, loading, server  # noqa: E402 found by the line before
 
 
 def main() -> int:
@@ -33,6 +33,7 @@ def main() -> int:
     listener.listen(socket.SOMAXCONN)
     Path("socket.new").replace("socket")  # only now can it be found
     os.chdir("/")
+    linux.set_title([sys.executable, "fork_server", script, str(folder)])
     child = server.ForkServer(listener, lock, loaded, patience).serve()
     return 0 if child is None else child.become()
 

@@ -113,6 +113,7 @@ class ForkServer:
 
     def _in_child(self, connection: socket.socket, descriptors: list[int]) -> Child:
         """Let go of everything that is the parent's."""
+        self._launches.clear()
         signal.set_wakeup_fd(-1)
         for one in (self._listener, *self._leases.values()):
             one.close()

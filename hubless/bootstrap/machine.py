@@ -443,6 +443,15 @@ def build(settings: Settings) -> MachineHub:
     return hub
 
 
+def fork_servers_in_words(settings: Settings) -> list[str]:
+    """Return how servers start on this machine, for an operator."""
+    from hubless.adapters.processes.fork_servers import states
+
+    if not settings.servers.fork_servers:
+        return ["servers load their packages themselves: fork_servers is off"]
+    return states(settings.launches.parent / "fork-servers")
+
+
 def find_resource_limits(settings: Settings) -> str:
     """Find out what can hold servers' resource limits on this machine, and return it as a sentence without a full stop.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError
+from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError, states
 from tests.support.concurrency import concurrently, eventually
 from tests.support.processes import is_alive, make_environment
 
@@ -99,6 +99,7 @@ def test_a_forked_server_has_its_own_environment_and_command_line(place):
     said = place.fork("a", "wait", "--flag", TOKEN="secret")
     (pid,) = place.pids
     assert said["pid"] == pid
+    assert states(place.folder / "fork-servers") == ["servers are forked"]
     assert said["environment"]["TOKEN"] == "secret"
     assert set(said["environment"]) - {"LC_CTYPE"} == {"PATH", "HOME", "USER", "ANSWER", "TOKEN"}
     assert said["argv"] == [place.command, "wait", "--flag"]
@@ -201,7 +202,9 @@ def test_packages_that_cannot_be_shared_are_told_with_the_reason(place, environm
         with pytest.raises(UnfitError, match=reason):
             place.fork(name)
         eventually(lambda: place.processes() == [])
-    assert len(list(place.folder.glob("fork-servers/*/unfit"))) == 1
+    (said,) = states(place.folder / "fork-servers")
+    assert said.startswith("servers load their packages themselves: ")
+    assert reason in said
 
 
 def test_a_command_that_is_no_server_of_jupyterhub_starts_by_itself(place):

@@ -50,6 +50,21 @@ class UnfitError(Exception):
     """Raised when a server must start in the usual way; the message says why."""
 
 
+def states(folder: Path) -> list[str]:
+    """Return what the fork servers below *folder* do, each as a sentence without a full stop."""
+    found = []
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(OSError):
+            if why := _known_unfit(place / "unfit"):
+                found.append(f"servers load their packages themselves: {why}")
+            elif (lock := _try_lock(place / "lock")) is not None:
+                os.close(lock)
+            else:
+                is_ready = (place / "socket").exists()
+                found.append("servers are forked" if is_ready else "the servers' packages are being loaded")
+    return found
+
+
 @value
 class ForkRequest:
     """What a forked process needs to become a server.
