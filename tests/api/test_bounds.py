@@ -17,6 +17,7 @@ from pydantic import BaseModel
 import functions.api
 from functions.api.app import ROUTERS
 from functions.api.auth.visitors import anonymous_form, own_form
+from functions.api.pages import admin_filter, audit
 from functions.api.route_class import HubRoute
 from functions.api.routes import oauth
 from hubless.adapters.sqlite.database import Database
@@ -43,7 +44,8 @@ IN_HEADERS = {
 }
 SOURCES = "".join(file.read_text() for file in Path(functions.api.__file__).parent.rglob("*.py"))
 FORM_FIELDS = sorted({"_xsrf", "profile", *re.findall(r'form\.texts?\("(\w+)"', SOURCES)})
-QUERY = sorted({*re.findall(r'query(?:_params)?\.get\("(\w+)"', SOURCES), "offset", "limit", "_xsrf", "opt-x"})
+READ_BY_NAME = {*admin_filter.FILTERS, *audit.FIELDS, "sort", "before", "after", "offset", "limit", "_xsrf", "opt-x"}
+QUERY = sorted({*re.findall(r'query(?:_params)?\.get\("(\w+)"', SOURCES), *READ_BY_NAME})
 STORED_AS_IT_COMES = {"properties", "info", "user_options", "planet"}
 BOUNDS = {"store": MAX_TARGET, "scope": MAX_SCOPE, "normal": MAX_TYPED_NAME, "idna": 300, "hash": 70_000}
 
@@ -93,6 +95,7 @@ class Recorder:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     hub = build_hub(tmp_path_factory.mktemp("hub"))
+    hub.hub.home_poll_seconds = hub.hub.home_seconds = 0.0  # streams end at once
     hub.user("alice", groups=["staff"])
     hub.as_token(An.ADMIN_TOKEN).put("/users/alice/servers/lab", {})
     hub.people = [hub.browser(), hub.browser("root")]

@@ -65,7 +65,7 @@ def test_a_start_that_another_won_does_not_count(world):
     asked = start(world)
     for _ in range(LIMIT):
         with pytest.raises(StoreConflictError):
-            world.spawning._write_start(world.alice, stale, asked)
+            world.spawning._write_start(world.alice, stale, asked, world.spawning._line(world.alice, waits=False))
     world.stopping.fail(asked, "stopped")
     for _ in range(LIMIT - 1):
         start_and_stop(world)

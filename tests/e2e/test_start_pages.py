@@ -163,6 +163,8 @@ def test_a_failed_start_says_why_what_to_do_and_what_the_log_says(hub, address, 
 
     admin = log_in("root", "/hub/admin")
     expect(admin.get_by_text("A disk or a quota is full (ENOSPC, EDQUOT)").first).to_be_attached()
+    admin.get_by_role("link", name="unlucky", exact=True).click()
+    expect(admin.get_by_text("A disk or a quota is full (ENOSPC, EDQUOT)").first).to_be_attached()
     expect(admin.get_by_text(LOG[-1]).first).to_be_attached()
 
 

@@ -27,7 +27,7 @@ from hubless.domain.values import value
 router = page_router()
 PAGE: Final = "/hub/admin/audit"
 _ROWS: Final = 50
-_FIELDS: Final = ("by", "on", "act", "since", "until")
+FIELDS: Final = ("by", "on", "act", "since", "until")
 WORDS: Mapping[Act, Message] = MappingProxyType(
     {
         Act.LOGIN: _("logged in"),
@@ -115,7 +115,7 @@ class _Audit:
     def given(self) -> dict[str, str]:
         """Return what the search asks for."""
         query = self.request.query_params
-        return {key: text for key in _FIELDS if (text := query.get(key, "").strip()[:MAX_IDENTIFIER])}
+        return {key: text for key in FIELDS if (text := query.get(key, "").strip()[:MAX_IDENTIFIER])}
 
     def page(self) -> Response:
         """Return the page; with a fault in the search, it says so and shows nothing."""
@@ -145,7 +145,7 @@ class _Audit:
             "admin_audit.html",
             status_code=status,
             records=records,
-            search={key: given.get(key, "") for key in _FIELDS},
+            search={key: given.get(key, "") for key in FIELDS},
             acts=[{"value": act.value, "words": words} for act, words in WORDS.items()],
             first_url=_url(given) if first else None,
             older_url=older,

@@ -120,12 +120,11 @@ class ForkServers:
         Raises:
             UnfitError: when the server must start in the usual way; nothing runs then.
         """
-        place = self._ready(program, path)
-        for _ in range(2):  # packages may have changed: then there is another one at once
-            if self._ask(place, request, begin):
-                return
-            place = self._ready(program, path)
-        raise UnfitError("its packages change at the moment")
+        end = time.monotonic() + LOADING_SECONDS
+        while not self._ask(self._ready(program, path), request, begin):  # its packages have changed, or it has ended
+            if time.monotonic() > end:
+                raise UnfitError("its packages change at the moment")
+            time.sleep(_POLL_SECONDS)  # until the one that ends has ended, and another one loads them
 
     def prepare(self, program: str, path: str) -> None:
         """Start the fork server of *program* without waiting for it, if servers of that program can be forked."""
