@@ -1,6 +1,7 @@
 """hubless's extension of JupyterLab, in real JupyterLab and Chromium, whose clock the tests move."""
 
 from collections import Counter
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,59 +44,59 @@ class Tab:
 
 @pytest.fixture
 def tab(new_page, tmp_path):
-    """Return a function that opens a tab; *extended* says whether JupyterLab has the extension."""
+    """Return a function that starts JupyterLab and opens a tab; *extended* says whether it has the extension."""
+    with ExitStack() as opened:
 
-    def open_tab(address):
-        return Tab(new_page(), address, tmp_path / "lab")
+        def open_tab(*, extended):
+            address = opened.enter_context(jupyter_lab(tmp_path / "lab", extended=extended))
+            made = Tab(new_page(), address, tmp_path / "lab")
+            opened.callback(made.page.close)  # before its server ends, or the page would report that
+            return made
 
-    return open_tab
-
-
-def test_a_tab_in_use_polls_files_once_a_minute_and_kernels_less(tab, tmp_path):
-    with jupyter_lab(tmp_path / "lab", extended=True) as address:
-        opened = tab(address)
-        opened.pass_time(30)
-        opened.page.mouse.move(600, 300)
-
-        asked = opened.pass_time(110)
-
-        assert 1 <= asked[FILES] <= 4  # a busy machine shows a tab late; without the extension it is nine
-        assert asked[KERNELS] <= 1
+        yield open_tab
 
 
-def test_without_the_extension_jupyterlab_still_polls_each_ten_seconds(tab, tmp_path):
+def test_a_tab_in_use_polls_files_once_a_minute_and_kernels_less(tab):
+    opened = tab(extended=True)
+    opened.pass_time(30)
+    opened.page.mouse.move(600, 300)
+
+    asked = opened.pass_time(110)
+
+    assert 1 <= asked[FILES] <= 4  # a busy machine shows a tab late; without the extension it is nine
+    assert asked[KERNELS] <= 1
+
+
+def test_without_the_extension_jupyterlab_still_polls_each_ten_seconds(tab):
     """The figure that the extension is measured against; if this changes, it may not be needed any more."""
-    with jupyter_lab(tmp_path / "lab", extended=False) as address:
-        asked = tab(address).pass_time(110)
+    asked = tab(extended=False).pass_time(110)
 
-        assert asked[FILES] >= 9
-        assert asked[KERNELS] >= 9
+    assert asked[FILES] >= 9
+    assert asked[KERNELS] >= 9
 
 
-def test_an_untouched_tab_polls_rarely_until_somebody_returns(tab, tmp_path):
-    with jupyter_lab(tmp_path / "lab", extended=True) as address:
-        opened = tab(address)
-        opened.pass_time(240)
+def test_an_untouched_tab_polls_rarely_until_somebody_returns(tab):
+    opened = tab(extended=True)
+    opened.pass_time(240)
 
-        untouched = dict(opened.pass_time(300))
-        while not opened.pass_time(5)[KERNELS]:
-            pass
-        late = dict(opened.pass_time(150))
-        opened.page.mouse.move(600, 301)
-        returned = opened.pass_time(5)
+    untouched = dict(opened.pass_time(300))
+    while not opened.pass_time(5)[KERNELS]:
+        pass
+    late = dict(opened.pass_time(150))
+    opened.page.mouse.move(600, 301)
+    returned = opened.pass_time(5)
 
-        assert (untouched[FILES], untouched[KERNELS]) == (1, 1)
-        assert KERNELS not in late
-        assert returned[KERNELS] == 1
+    assert (untouched[FILES], untouched[KERNELS]) == (1, 1)
+    assert KERNELS not in late
+    assert returned[KERNELS] == 1
 
 
 def test_a_list_that_the_pointer_is_over_is_fresh(tab, tmp_path):
-    with jupyter_lab(tmp_path / "lab", extended=True) as address:
-        opened = tab(address)
-        opened.page.mouse.move(600, 300)
-        opened.pass_time(20)
-        (tmp_path / "lab" / "work" / "result.csv").write_text("1\n")
+    opened = tab(extended=True)
+    opened.page.mouse.move(600, 300)
+    opened.pass_time(20)
+    (tmp_path / "lab" / "work" / "result.csv").write_text("1\n")
 
-        opened.page.locator(".jp-FileBrowser").first.hover()
+    opened.page.locator(".jp-FileBrowser").first.hover()
 
-        expect(opened.page.locator(".jp-DirListing-item", has_text="result.csv")).to_be_visible()
+    expect(opened.page.locator(".jp-DirListing-item", has_text="result.csv")).to_be_visible()
