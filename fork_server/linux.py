@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -12,7 +13,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LONGEST_NAME = 15  # bytes of a process's name (prctl(2))
-_NAMESPACES = {"user": 0x10000000, "cgroup": 0x02000000, "ipc": 0x08000000, "uts": 0x04000000, "pid": 0x20000000}
+_NAMESPACES = {"pid": 0x20000000, "cgroup": 0x02000000, "ipc": 0x08000000, "uts": 0x04000000}
+_USERS = 0x10000000
+_NS_GET_USERNS = 0xB701  # ioctl_ns(2): the user namespace that owns another
 _MOUNTS = 0x00020000  # joined last: after that the names of the others are out of reach
 _ARGUMENTS_START = 45  # place of `arg_start` after a process's state in /proc/PID/stat (proc_pid_stat(5))
 
@@ -28,12 +31,20 @@ def _checked(result: int, what: str) -> None:
 def enter(process: int, *, has_user_namespace: bool) -> None:
     """Enter the namespaces of *process*. What this process forks then is in its process namespace, too.
 
+    The user namespace that owns the others comes first, because it gives the right to enter them; the process's own,
+    which may be one inside that, comes last (user_namespaces(7)).
+
     Raises:
         OSError: when it has ended, or the kernel refuses.
     """
-    kinds = {kind: flag for kind, flag in _NAMESPACES.items() if kind != "user" or has_user_namespace}
-    opened = [(os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC), flag) for kind, flag in kinds.items()]
-    opened.append((os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC), _MOUNTS))
+    names = {**_NAMESPACES, "mnt": _MOUNTS}
+    opened = [(os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), flag) for name, flag in names.items()]
+    if has_user_namespace:
+        own = os.open(f"/proc/{process}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        owner = fcntl.ioctl(opened[0][0], _NS_GET_USERNS)
+        opened.insert(0, (owner, _USERS))
+        if not os.path.sameopenfile(own, owner):
+            opened.append((own, _USERS))
     for descriptor, flag in opened:
         _checked(_libc.setns(descriptor, flag), "setns")
         os.close(descriptor)
