@@ -20,7 +20,7 @@ def main() -> int:
     patience, modules = float(sys.argv[4]), sys.argv[5].split(",")
     os.set_inheritable(lock, False)
     sys.argv = [script]
-    sys.path[0] = os.path.dirname(os.path.realpath(script))  # noqa: PTH120 as Python does for a script
+    sys.path[0] = str(Path(script).resolve().parent)  # as Python does for a script
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         loaded = loading.load(modules, folder)

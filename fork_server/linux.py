@@ -86,5 +86,5 @@ def set_title(words: list[str]) -> None:
     title = " ".join(words).encode(errors="surrogateescape")[:room]
     # The kernel shows the text up to its first zero if the last byte of the place is none (fs/proc/base.c).
     ctypes.memmove(start, title.ljust(end - start - 1, b"\0") + b" ", end - start)
-    name = os.path.basename(words[1] if len(words) > 1 else words[0]).encode()[:_LONGEST_NAME]  # noqa: PTH119 bytes
+    name = Path(words[1] if len(words) > 1 else words[0]).name.encode(errors="surrogateescape")[:_LONGEST_NAME]
     _checked(_libc.prctl(_PR_SET_NAME, name, 0, 0, 0), "prctl(PR_SET_NAME)")

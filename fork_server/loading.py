@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from fork_server import personal
-from fork_server.recording import ALL, is_personal, record
+from fork_server.recording import record
 
 # Python, the loader and the C library read these when a program starts, and never again.
 _AT_EXECUTION = ("PYTHON", "LD_", "GLIBC_", "MALLOC_", "LC_")
@@ -102,7 +102,7 @@ def state_of_packages() -> str:
     facts = [sys.version, str(Path(__file__).stat().st_mtime_ns)]
     for place in [*sys.path, f"{sys.prefix}/pyvenv.cfg", os.path.realpath(sys.executable)]:
         try:
-            found = os.stat(place)  # noqa: PTH116 many
+            found = Path(place).stat()
         except OSError:
             continue
         facts.append(f"{place} {found.st_ino} {found.st_mtime_ns}")
@@ -149,7 +149,4 @@ def _recorded(names: list[str], file: Path, state: str) -> Found:
 
 
 def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 no Path is needed
-
-
-__all__ = ["ALL", "Loaded", "UnfitError", "is_personal", "load", "state_of_packages"]
+    return sum(1 for _ in Path("/proc/self/task").iterdir())

@@ -25,7 +25,7 @@ def has_own_packages_first(home: str) -> bool:
     if not site.ENABLE_USER_SITE or sys.prefix != sys.base_prefix:
         return False  # in a virtual environment its own packages come first
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return os.path.isdir(f"{home}/.local/lib/{version}/site-packages")  # noqa: PTH112 one question
+    return Path(home, ".local/lib", version, "site-packages").is_dir()
 
 
 def add_own_packages() -> None:
@@ -34,7 +34,7 @@ def add_own_packages() -> None:
         return
     site.USER_BASE = site.USER_SITE = None
     place = site.getusersitepackages()
-    if not os.path.isdir(place):  # noqa: PTH112 one question
+    if not Path(place).is_dir():
         return
     before = list(sys.path)
     site.addsitedir(place)

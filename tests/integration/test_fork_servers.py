@@ -339,7 +339,6 @@ def main():
     from jupyter_client.session import session_flags
     own["session key"] = session_flags["secure"][0]["Session"]["key"].hex()
     own["pid"] = os.getpid()
-    descriptors = sorted(os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if n != "3")
     with open(os.environ["ANSWER"] + ".new", "w") as file:
         json.dump({"found": found, "own": own, "path": sys.path, "umask": os.umask(0o22)}, file)
     os.rename(os.environ["ANSWER"] + ".new", os.environ["ANSWER"])
