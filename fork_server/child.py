@@ -160,6 +160,7 @@ class Child:
         sys.argv = [script, *arguments]
         personal.set_right()
         personal.add_own_packages()
+        self._loaded.answers.give(os.environ)
         atexit.register(self._tell_end)
         self._code = _FAILED
         try:

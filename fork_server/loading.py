@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TypedDict, cast
 
-from fork_server import personal
+from fork_server import answers, personal
 from fork_server.recording import record
 
 # Python, the loader and the C library read these when a program starts, and never again.
@@ -36,8 +36,9 @@ class UnfitError(Exception):
 class Loaded:
     """What this process has loaded."""
 
-    def __init__(self, state: str, reads: dict[str, list[str]]) -> None:
+    def __init__(self, state: str, reads: dict[str, list[str]], known: answers.Answers) -> None:
         self.state = state
+        self.answers = known
         self._reads = {
             variable: name
             for name, variables in reads.items()
@@ -90,11 +91,12 @@ def load(names: list[str], folder: Path) -> Loaded:
             continue
     if wrong := sorted(set(found["postponed"]) & set(sys.modules)):
         raise UnfitError(f"{wrong[0]} was loaded, which reads what belongs to one server")
+    known = answers.ask(os.environ)
     if (threads := _threads()) != 1:
         raise UnfitError(f"one of its packages started threads: there are {threads}, and a fork keeps one")
     gc.collect()
     gc.freeze()
-    return Loaded(state, found["reads"])
+    return Loaded(state, found["reads"], known)
 
 
 def state_of_packages() -> str:

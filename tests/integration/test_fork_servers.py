@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -225,6 +226,116 @@ def test_root_loads_nothing_that_others_can_change(place, environment):
     os.chown(environment[0], 1234, 1234)
     with pytest.raises(UnfitError, match=r"others than root can change .*jupyterhub-singleuser"):
         place.fork("b")
+
+
+# --- what packages ask programs of the machine ---
+
+ASKING = {
+    "jupyterlab/labapp.py": "import jupyterlab.commands\n",
+    "jupyterlab/commands.py": """
+import subprocess
+def _yarn_config(logger):
+    return {"yarn config": subprocess.check_output(["node", "config"], text=True)}
+""",
+    "jupyter_lsp/serverextension.py": "import jupyter_lsp.types\n",
+    "jupyter_lsp/types.py": """
+import functools, subprocess
+class LanguageServerManagerAPI:
+    @functools.lru_cache(maxsize=1)
+    def _npm_prefix(self, npm):
+        return subprocess.check_output([npm, "prefix", "-g"], text=True)
+""",
+}
+ASKS = """
+import json, os, shutil, sys
+from pathlib import Path
+from jupyterlab.commands import _yarn_config
+from jupyter_lsp.types import LanguageServerManagerAPI
+npm = shutil.which("npm")
+facts = {"yarn": _yarn_config(None)["yarn config"], "npm": LanguageServerManagerAPI()._npm_prefix(npm)}
+Path(os.environ["ANSWER"]).write_text(json.dumps(facts))
+"""
+WHO = "#!/bin/sh\necho process $$ of $(id -u) with home $HOME\n"  # each call has another answer
+
+
+@pytest.fixture(scope="module")
+def asking():
+    """A fork server for packages that ask `node` and `npm`; every account can read the folder."""
+    with tempfile.TemporaryDirectory(prefix="hubless-answers-") as name:
+        (folder := Path(name)).chmod(0o755)
+        command = make_environment(folder / "venv", sys.executable, ASKS)
+        (packages,) = (folder / "venv").glob("lib/python3*/site-packages")
+        for file, text in ASKING.items():
+            (packages / file).parent.mkdir(exist_ok=True)
+            (packages / file).write_text(text)
+        (folder / "programs").mkdir()
+        for program in ("node", "npm"):
+            _write_program(folder / "programs" / program, WHO)
+        made = Place(folder, command, {"PATH": f"{folder}/programs:{PATH['PATH']}"})
+        yield made
+        made.close()
+
+
+def _write_program(file, text):
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+def test_what_is_alike_for_all_servers_is_asked_once_by_nobody(asking):
+    first, second = asking.fork("first"), asking.fork("second", PATH=f"{asking.environment['PATH']}:/nowhere")
+    assert first == second
+    who = 65534 if os.geteuid() == 0 else os.geteuid()
+    assert all(f"of {who} with home /nonexistent" in answer for answer in first.values())
+
+
+@pytest.mark.parametrize("own", [".npmrc", ".yarnrc.yml", "npm_config_prefix", "NODE_OPTIONS", "bin/npm"])
+def test_a_server_with_settings_of_its_own_asks_by_itself(asking, own):
+    (home := asking.folder / own.strip(".").replace("/", "-")).mkdir()
+    variables = {"HOME": str(home)}
+    if own.startswith("."):
+        (home / own).touch()
+    elif own == "bin/npm":
+        (home / "bin").mkdir()
+        _write_program(home / own, WHO)
+        variables["PATH"] = f"{home}/bin:{asking.environment['PATH']}"
+    else:
+        variables[own] = ""
+    answers = asking.fork(f"server of {home.name}", **variables)
+    assert all(f"of {os.geteuid()} with home {home}" in answer for answer in answers.values())
+
+
+def test_a_program_that_was_upgraded_is_asked_again(asking):
+    npm, before = asking.folder / "programs/npm", asking.fork("before")
+    npm.rename(old := npm.with_suffix(".old"))
+    _write_program(npm, WHO)
+    after = asking.fork("after")
+    old.replace(npm)
+    assert after["npm"] != before["npm"]
+    assert asking.fork("again") == before
+
+
+def test_a_program_that_never_answers_is_given_up(asking):
+    (silent := asking.folder / "silent").mkdir()
+    _write_program(silent / "node", "#!/bin/sh\nsleep 600\n")
+    (packages,) = asking.folder.glob("venv/lib/python3*/site-packages")
+    code = f"""
+import os, sys
+sys.path[:0] = [{str(TOP)!r}, {str(packages)!r}]
+import jupyterlab.commands
+from fork_server import answers
+answers.ASK_SECONDS = 0.2
+before = jupyterlab.commands._yarn_config
+answers.ask(os.environ).give(os.environ)
+print(jupyterlab.commands._yarn_config is before)
+"""
+    done = subprocess.run(
+        [asking.folder / "venv/bin/python", "-c", code],
+        env={"PATH": f"{silent}:{asking.environment['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
 
 
 # --- bad days ---
