@@ -22,7 +22,8 @@ PROGRAM = """
 import json, os, sys
 from pathlib import Path
 facts = {"environment": dict(os.environ), "argv": sys.argv, "pid": os.getpid(), "modules": sorted(sys.modules)}
-Path(os.environ["ANSWER"]).write_text(json.dumps(facts))
+Path(os.environ["ANSWER"] + ".new").write_text(json.dumps(facts))
+os.rename(os.environ["ANSWER"] + ".new", os.environ["ANSWER"])  # nobody reads half of it
 if "wait" in sys.argv:
     import time
     time.sleep(600)
@@ -56,7 +57,7 @@ class Place:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
-        return eventually(lambda: json.loads(answer.read_text()) if answer.exists() and answer.stat().st_size else None)
+        return eventually(lambda: json.loads(answer.read_text()) if answer.exists() else None)
 
     def processes(self):
         """Return the processes of the fork servers themselves."""
@@ -253,7 +254,8 @@ from jupyterlab.commands import _yarn_config
 from jupyter_lsp.types import LanguageServerManagerAPI
 npm = shutil.which("npm")
 facts = {"yarn": _yarn_config(None)["yarn config"], "npm": LanguageServerManagerAPI()._npm_prefix(npm)}
-Path(os.environ["ANSWER"]).write_text(json.dumps(facts))
+Path(os.environ["ANSWER"] + ".new").write_text(json.dumps(facts))
+os.rename(os.environ["ANSWER"] + ".new", os.environ["ANSWER"])  # nobody reads half of it
 """
 WHO = "#!/bin/sh\necho process $$ of $(id -u) with home $HOME\n"  # each call has another answer
 
