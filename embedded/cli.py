@@ -13,6 +13,7 @@ import click
 from embedded import moving, opening, people_commands
 from embedded.audit_report import audit, record
 from embedded.budget_commands import budget
+from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
@@ -45,6 +46,7 @@ for _command in (
     audit,
     usage,
     budget,
+    files,
 ):
     main.add_command(_command)
 
@@ -370,10 +372,11 @@ def remove_user(name: str, data: Path, file: Path | None, stage: str | None) -> 
     with _hub(data, file, stage) as hub:
         if hub.login_plugin is not None and hub.users.find(name) is not None:
             hub.login_plugin.delete_user(name)
+        removed = hub.accounts.find(name)
         hub.accounts.remove(name)
-        record(hub, Act.USER_REMOVED, name)
-        where = f" in {hub.settings.homes}" if stage is None else ""
-        click.echo(f"Removed {name}. The files stay{where}.")
+        record(hub, Act.USER_REMOVED, name, id=removed.id)
+        more = ": see `hubless files list`" if stage is None else ""
+        click.echo(f"Removed {name}. The files stay{more}.")
 
 
 @main.command()

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -34,6 +35,9 @@ BATCH = 10
 MEASURE_SECONDS = 10.0  # between two looks for homes that are due
 MEASURE_PAUSE_SECONDS = 0.02  # between two steps of a walk
 EVERYBODY_EVERY = 360  # looks: the others look at users who were active lately
+KEEP_SECONDS = 10.0  # between two looks whether links by name follow users
+TASKS_SECONDS = 2.0  # between two looks for files of removed users that an admin wants moved or deleted
+REMOVE_PAUSE_SECONDS = 0.005  # between two steps of a deletion
 WATCH_SECONDS = 2.0  # docs/settings.md names it
 VISIBLE_AFTER = timedelta(seconds=30)
 
@@ -45,7 +49,7 @@ class Worker:
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
-        hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring  # noqa: B018 created before the threads that share them
+        hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring, hub.home_keeping  # noqa: B018 created before the threads that share them
         self._changed = hub.watcher()
         self._profiles = settings.profiles
         self._pending = 1  # servers that started or stopped at the last step
@@ -68,7 +72,8 @@ class Worker:
         sweeps = threading.Thread(target=self._sweep, name="sweeps", daemon=True)
         sweeps.start()
         for name, work in (
-            ("limits", self._watch_limits), ("homes", self._measure_homes), ("preloading", self._preload)
+            ("limits", self._watch_limits), ("homes", self._measure_homes), ("preloading", self._preload),
+            ("files", self._keep_homes),
         ):  # fmt: skip
             threading.Thread(target=work, name=name, daemon=True).start()
         while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
@@ -151,6 +156,28 @@ class Worker:
             except Exception:
                 logger.exception("cannot measure homes, retry in %g s", MEASURE_SECONDS)
             if self._leaving.wait(MEASURE_SECONDS):
+                return
+
+    def _keep_homes(self) -> None:
+        """Have links by name follow users, and do what admins want done with files of removed users."""
+        keeping, due = self._hub.home_keeping, 0.0
+        while not self._leaving.is_set():
+            try:
+                if time.monotonic() >= due:
+                    keeping.keep()
+                    due = time.monotonic() + KEEP_SECONDS
+                    self._walk(keeping.measure(), MEASURE_PAUSE_SECONDS)
+                self._walk(keeping.work(), REMOVE_PAUSE_SECONDS)
+            except StoreUnavailableError as error:
+                logger.error("cannot reach the store, look after homes later: %s", error)  # noqa: TRY400 no bug
+            except Exception:
+                logger.exception("cannot look after homes, retry in %g s", TASKS_SECONDS)
+            self._leaving.wait(TASKS_SECONDS)
+
+    def _walk(self, steps: Iterator[None], pause: float) -> None:
+        """Take *steps* with a *pause* in seconds after each, until the worker leaves."""
+        for _ in steps:
+            if self._leaving.wait(pause):
                 return
 
     def _end_servers(self) -> None:

@@ -43,6 +43,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.MailFailedError: 503,
     errors.EdgeCapacityError: 503,
     errors.LaunchFailedError: 500,
+    errors.HomeTaskError: 500,
     errors.IsolationError: 500,
     errors.RetryLaterError: 503,
     errors.CapacityUnavailableError: 503,

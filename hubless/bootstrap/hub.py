@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from hubless.services.following import Following
     from hubless.services.group_editing import GroupEditing
     from hubless.services.group_following import GroupFollowing
+    from hubless.services.home_keeping import HomeKeeping
     from hubless.services.identity import Identities
     from hubless.services.imported_secret_checks import ImportedSecretChecks
     from hubless.services.inspecting import Inspecting
@@ -388,6 +389,11 @@ class Hub(ABC):
         from hubless.adapters.no_home_usage import NoHomeUsage
 
         return NoHomeUsage()
+
+    @property
+    def home_keeping(self) -> "HomeKeeping | None":
+        """Return the service for files of removed users; None where the hub does not reach homes."""
+        return None
 
     @property
     @abstractmethod

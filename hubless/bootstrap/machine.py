@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
     from hubless.services.activity import Activity
+    from hubless.services.home_keeping import HomeKeeping
     from hubless.services.home_measuring import HomeMeasuring
 
 
@@ -394,6 +395,16 @@ class MachineHub(Hub):
 
         homes = LocalHomes(self.settings.launches, self.settings.homes)
         return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock)
+
+    @cached_property
+    def home_keeping(self) -> "HomeKeeping":
+        from hubless.adapters.processes.home_folders import LocalHomeFolders
+        from hubless.adapters.sqlite.orphaned_homes import SqliteOrphanedHomeStore
+        from hubless.services.home_keeping import HomeKeeping
+
+        lock = self.settings.data / "lock-homes"
+        folders = LocalHomeFolders(self.settings.homes, lock, lambda: self.isolation)
+        return HomeKeeping(SqliteOrphanedHomeStore(self._database), folders, self.users, self.clock)
 
     @cached_property
     def readiness(self) -> "Readiness":

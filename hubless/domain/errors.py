@@ -240,6 +240,12 @@ class LaunchFailedError(HublessError):
     code = "launch-failed"
 
 
+class HomeTaskError(HublessError):
+    """Raised when a home cannot be moved or deleted; the message says what is in the way and what to do."""
+
+    code = "home-task"
+
+
 class IsolationError(HublessError):
     """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
 

@@ -38,6 +38,11 @@ def created_at(text: str) -> datetime:
         return _BEGINNING
 
 
+def is_identifier(text: str, prefix: str) -> bool:
+    """Say whether *text* is an identifier of those that begin with *prefix*."""
+    return len(text) == len(prefix) + _LENGTH and text.startswith(prefix) and set(text[len(prefix) :]) <= set(_DIGITS)
+
+
 def _digits(number: int, width: int) -> str:
     out = []
     for _ in range(width):

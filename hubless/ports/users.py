@@ -48,8 +48,10 @@ class UserStore(Protocol):
         """
         ...
 
-    def delete(self, user_id: str) -> None:
+    def delete(self, user_id: str, *, at: datetime | None = None) -> None:
         """Remove the user with its inactive servers, tokens, sessions, codes, password and memberships.
+
+        Where the hub knows of homes, it notes that this one is a removed user's, and when that was.
 
         After the first write no reader sees the user, even if the caller crashes before the last.
 

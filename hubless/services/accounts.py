@@ -219,7 +219,7 @@ class Accounts:
         """
         user = self.find(name)
         try:
-            self.users.delete(user.id)
+            self.users.delete(user.id, at=self.clock.now())
         except StoreConflictError as conflict:
             raise InvalidRequestError(
                 _("Stop the servers of %(name)s before you remove the user", name=name)

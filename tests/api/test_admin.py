@@ -319,7 +319,7 @@ def test_the_page_of_a_user_shows_all_of_them(hub, root):
     hub.as_user("alice", note="backup")
     hub.hub.logins.open_session(alice, "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0")
     page = root.get("/hub/admin/users/alice").text
-    for words in ("physics", "goodbye", "The disk was full", "Firefox on Linux", "backup", alice.id):
+    for words in ("physics", "goodbye", "The disk was full", "Firefox on Linux", "backup", "homes/by-name/alice"):
         assert words in page, words
 
 

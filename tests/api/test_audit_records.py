@@ -48,6 +48,7 @@ def test_acts_on_users_name_who_did_them_from_where_and_with_which_token(hub):
     root.post("/users", {"usernames": ["ann", "ben"]})
     root.patch("/users/zoe", {"name": "zora"})
     root.patch("/users/zora", {"admin": True})
+    ann = hub.user("ann").id
     root.delete("/users/ann")
     assert root.post("/users/zora", {}).status_code == 409
     assert acts(hub, "root") == [
@@ -57,7 +58,7 @@ def test_acts_on_users_name_who_did_them_from_where_and_with_which_token(hub):
         ("user-renamed", "zoe", {"from": "zoe", "to": "zora"}),
         ("user-renamed", "zora", {"from": "zoe", "to": "zora"}),
         ("admin-rights-given", "zora", {}),
-        ("user-removed", "ann", {}),
+        ("user-removed", "ann", {"id": ann}),
     ]
     first = records(hub)[0]
     (token,) = hub.hub.token_store.of_owner(OwnerKind.USER, hub.user("root").id)

@@ -153,6 +153,7 @@ class _Admin:
             "running": self.servers.count([State.READY]),
             "profiles": profiles if len(profiles) > 1 else [],
             "sign_ups": self._sign_ups(),
+            "keeps_files": self.who.is_admin and self.hub.home_keeping is not None,
             "isolation": self.settings.chosen_isolation,
             "can_set_passwords": self.settings.login.kind == "password",
             "changes_groups": not self.hub.manages_groups,

@@ -193,7 +193,7 @@ class _Selected:
         if user.admin:
             admin.require_admin()
         await admin.hub.user_removal.remove(user)
-        record(admin.request, Act.USER_REMOVED, user.name)
+        record(admin.request, Act.USER_REMOVED, user.name, id=user.id)
 
     def _change_group(self, row: Row) -> None:
         admin, name, member = self.admin, self.fields.get("to_group", ""), row.user.name

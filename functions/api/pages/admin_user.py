@@ -23,6 +23,7 @@ from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.browsers import browser_in_words
 from hubless.domain.errors import HublessError, NotFoundError
+from hubless.domain.home_names import file_name
 from hubless.domain.limits import size
 from hubless.domain.translatable import gettext as _
 from hubless.domain.usage import Usage
@@ -95,10 +96,14 @@ class _UserPage:
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "files": size_in_words(home) if sees_activity else "",
             "files_limit": size(limit) if limit and sees_activity else "",
-            "folder": f"homes/{user.id}"
-            if admin.who.is_admin and admin.settings.chosen_isolation != "accounts"
-            else "",
+            "folder": self._folder if admin.who.is_admin and admin.settings.chosen_isolation != "accounts" else "",
         }
+
+    @property
+    def _folder(self) -> str:
+        if self.admin.hub.home_keeping is None:
+            return f"homes/{self.user.id}"
+        return f"homes/by-name/{file_name(self.user.name)}"
 
     def _records(self) -> dict[str, Any]:
         """Return the newest of what the hub keeps of the user, for those who may read it."""
@@ -247,7 +252,7 @@ async def delete_user(_form: OwnForm, page: RemovedUser, removal: dependencies.U
         pass  # a second click came later
     except HublessError as refused:
         return page(error=refused.message, status=400)
-    record(page.admin.request, Act.USER_REMOVED, page.user.name)
+    record(page.admin.request, Act.USER_REMOVED, page.user.name, id=page.user.id)
     return page.admin.done(_("%(user)s is deleted", user=page.user.name))
 
 

@@ -16,11 +16,14 @@ _LEAST = 2**20  # bytes that `size` tells from none
 
 def size_in_words(usage: HomeUsage | None) -> str:
     """Return the size of a home, such as `1.5 GiB`; empty if nobody has measured it."""
-    if usage is None:
-        return ""
-    if not usage.is_whole:
-        return _("at least %(size)s", size=size(usage.size))
-    return size(usage.size) if usage.size >= _LEAST else _("less than %(size)s", size=size(_LEAST))
+    return "" if usage is None else bytes_in_words(usage.size, is_whole=usage.is_whole)
+
+
+def bytes_in_words(number: int, *, is_whole: bool) -> str:
+    """Return a size, such as `1.5 GiB`, or that it is at least so large if not all of it is known."""
+    if not is_whole:
+        return _("at least %(size)s", size=size(number))
+    return size(number) if number >= _LEAST else _("less than %(size)s", size=size(_LEAST))
 
 
 @value

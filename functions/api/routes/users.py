@@ -269,7 +269,7 @@ async def delete_user(
     if user.admin and not actor.is_admin:
         raise HTTPException(403, "Only admins can delete other admins")
     await removal.remove(user)
-    record(request, Act.USER_REMOVED, user.name)
+    record(request, Act.USER_REMOVED, user.name, id=user.id)
     return Response(status_code=204)
 
 

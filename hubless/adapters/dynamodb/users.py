@@ -150,7 +150,7 @@ class DynamoUserStore:
             steps += _renamed(before, after, own if pointer is not None and _id(pointer) == before.id else None)
         self._database.transact(steps)
 
-    def delete(self, user_id: str) -> None:
+    def delete(self, user_id: str, *, at: datetime | None = None) -> None:  # noqa: ARG002 no homes are known here
         removals.remove_user(self._database, user_id)
 
     def count(self, *, active_since: datetime | None = None) -> int:

@@ -570,6 +570,22 @@ DROP INDEX users_by_activity;
 CREATE INDEX users_by_activity ON users (active_at, name);
 """
 
+# Homes of users who were removed. Rows have no reference to users: they outlive them.
+_ORPHANED_HOMES = """
+CREATE TABLE orphaned_homes (
+    owner_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,               -- that the user had; empty if nobody noted it
+    removed_at INTEGER,
+    size INTEGER,                     -- bytes on disk
+    is_whole INTEGER NOT NULL DEFAULT 1,
+    measured_at INTEGER,
+    task TEXT NOT NULL DEFAULT '',    -- what is being done with it
+    receiver_id TEXT NOT NULL DEFAULT '',
+    progress INTEGER NOT NULL DEFAULT 0,
+    failure TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -607,5 +623,6 @@ STEPS = (
     _LEDGERS,
     _JOIN_LINKS,
     _ACTIVE_AT,
+    _ORPHANED_HOMES,
 )
 VERSION = len(STEPS)  # of a file with all steps

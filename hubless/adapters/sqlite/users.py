@@ -158,13 +158,19 @@ class SqliteUserStore:
                 f"User {before.name} was changed or removed, or a server of theirs started, meanwhile"
             )
 
-    def delete(self, user_id: str) -> None:
+    def delete(self, user_id: str, *, at: datetime | None = None) -> None:
         with self._database.transaction():
             # An active server keeps its owner: otherwise its task would have no record.
             if self._database.read_one(
                 "SELECT 1 FROM servers WHERE owner_id = ? AND state NOT IN ('stopped', 'failed')", (user_id,)
             ):
                 raise StoreConflictError("A server of this user is active")
+            self._database.write(
+                "INSERT OR IGNORE INTO orphaned_homes (owner_id, name, removed_at, size, is_whole, measured_at)"
+                " SELECT id, name, ?, size, coalesce(is_whole, 1), measured_at"
+                " FROM users LEFT JOIN home_usage ON owner_id = id WHERE id = ?",
+                (to_number(at), user_id),
+            )
             self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # foreign keys remove the rest
 
     def count(self, *, active_since: datetime | None = None) -> int:

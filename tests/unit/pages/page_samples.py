@@ -496,6 +496,7 @@ admin = {
     "can_set_passwords": True,
     "changes_groups": True,
     "sign_ups": [],
+    "keeps_files": True,
 }
 
 
@@ -589,6 +590,30 @@ admin_user_full = admin_user | {
     "counts": {"sessions": 1, "tokens": 2, "received": 1, "given": 30},
     "shares": {"received": [{"server": "bob", "to": "alice"}], "given": [{"server": "alice/dask", "to": "physics"}]},
 }
+
+
+def removed_files(name="", **changes):
+    """Files of a removed user as their page shows them."""
+    facts = {
+        "name": name,
+        "folder": f"/srv/hub/homes/u01m86ch3m0040g2081040g20{len(name)}",
+        "removed": WAS,
+        "size": "1.5 GiB",
+        "task": "",
+        "progress": 0,
+        "failure": "",
+        "url": "/hub/admin/files/u01m86ch3m0040g2081040g2081",
+    }
+    return facts | changes
+
+
+REMOVED_FILES = [
+    removed_files("maria"),
+    removed_files(removed=None, size=""),
+    removed_files("zoë o'neil@uni.example", task="delete", progress=12000),
+    removed_files("bob", task="give"),
+    removed_files("carl", failure="/home/anna is on another file system. Archive the files, and unpack them there."),
+]
 admin_ask = {
     "title": "Delete alice?",
     "words": "Nobody can undo it.",
@@ -1604,6 +1629,16 @@ PAGES = {
     "admin_user": ("admin_user.html", frame(ROOT) | admin_user),
     "admin_user_full": ("admin_user.html", frame(ROOT) | admin_user_full),
     "admin_user_own": ("admin_user.html", frame(ROOT) | admin_user | {"name": "ada", "is_own": True, "is_admin": True}),
+    "removed_files": (
+        "removed_files.html",
+        frame(ROOT) | {"listed": REMOVED_FILES, "hidden": 2, "is_working": True},
+    ),
+    "removed_files_empty": ("removed_files.html", frame(ROOT) | {"listed": [], "hidden": 0, "is_working": False}),
+    "removed_files_give": (
+        "removed_files_give.html",
+        frame(ROOT)
+        | {"home": REMOVED_FILES[0], "typed": "anna", "error": "There is no user anna.", "back": "/hub/admin/files"},
+    ),
     "admin_ask": ("admin_ask.html", frame(ROOT) | admin_ask),
     "admin_selected": ("admin_selected.html", frame(ROOT) | admin_selected),
     "admin_selected_asks": (

@@ -30,7 +30,7 @@ def make_home(account: Account) -> None:
     try:
         account.home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         if account.uid is not None and account.gid is not None:
-            _hand_over(account.home, account.uid, account.gid)
+            hand_over(account.home, account.uid, account.gid)
     except OSError as error:
         raise LaunchFailedError(
             f"The home {account.home} cannot be used: {error.strerror}. An admin must look at that folder."
@@ -78,11 +78,16 @@ class _Found:
     status: os.stat_result
 
 
-def _hand_over(home: Path, uid: int, gid: int) -> None:
+def hand_over(home: Path, uid: int, gid: int) -> None:
     """Give *home* with all that belongs to its present owner to *uid*, the home itself last.
 
     So a crash leaves a home that is not *uid*'s, and the next launch goes on. Nothing outside the home changes: links
     are not followed, other file systems are not entered, and a file that has links elsewhere stays as it is.
+
+    Raises:
+        LaunchFailedError: when it is no folder.
+        OSError: when an entry cannot be given away.
+        RecursionError: when too many folders are in each other.
     """
     status = home.lstat()
     if status.st_uid == uid:
