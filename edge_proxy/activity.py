@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -31,7 +31,10 @@ class ActivityReporter:
         *,
         clock: Callable[[], datetime],
         interval_seconds: float,
+        held: Callable[[], Iterable[str]] = list,
     ) -> None:
+        """Create the reporter. *held* returns the keys of servers whose WebSockets a replaced HAProxy holds open."""
+        self._held = held
         self._edge = configuration
         self._runtime = runtime
         self._report = report
@@ -85,7 +88,7 @@ class ActivityReporter:
         A server with an open WebSocket that nothing else can judge is in use now: HAProxy does not see what passes.
         """
         idle = self._runtime.idle_seconds(SERVERS, self._edge.activity_seconds)
-        idle |= dict.fromkeys(self._runtime.connected(SOCKETS), 0.0)
+        idle |= dict.fromkeys([*self._runtime.connected(SOCKETS), *self._held()], 0.0)
         now = self._clock()
         return {server_from_activity_key(key): now - timedelta(seconds=seconds) for key, seconds in idle.items()}
 

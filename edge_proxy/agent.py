@@ -13,7 +13,7 @@ from datetime import datetime
 from edge_proxy.access_log import AccessLog
 from edge_proxy.activity import ActivityReporter, Report
 from edge_proxy.backoff import Backoff
-from edge_proxy.errors import EdgeError
+from edge_proxy.errors import EdgeError, SilentError, UnreachableError
 from edge_proxy.haproxy_binary import HAProxyBinary, find_haproxy
 from edge_proxy.haproxy_config import LOADED, STATE, EdgeConfiguration, map_key, map_value
 from edge_proxy.haproxy_process import HAProxyProcess
@@ -29,6 +29,7 @@ UNHEALTHY_AFTER_SECONDS = 60.0  # without the table, or with a map that differs 
 FULL_RELOAD_AFTER_SECONDS = (
     30.0  # without the table: one that was restored from a backup may count its changes from 0 again
 )
+SILENT_SECONDS = 10.0  # after which a HAProxy that takes commands and answers none is replaced
 
 
 class Agent:
@@ -84,13 +85,20 @@ class Agent:
         self._haproxy = HAProxyProcess(configuration, haproxy or find_haproxy())
         self._access_log = AccessLog(configuration.run_folder) if configuration.access_log else None
         self._activity = report_activity and ActivityReporter(
-            configuration, self._haproxy.runtime, report_activity, clock=clock, interval_seconds=activity_seconds
+            configuration,
+            self._haproxy.runtime,
+            report_activity,
+            clock=clock,
+            interval_seconds=activity_seconds,
+            held=self._haproxy.held_servers,
         )
         self._applied: int | None = None  # the newest change in the map; None: load all routes next
         self._reported: int | None = None  # the newest change that the last report names
         self._reported_at = 0.0
         self._is_leaving = False
         self._is_unhealthy = False  # because its routes are old
+        self._must_replace = False  # a HAProxy that cannot be spoken to
+        self._silent_since: float | None = None  # since when HAProxy has answered nothing
         self._table_lost_at: float | None = None
         self._outdated_since: float | None = None  # since when the map is out of date
         self._poll_at = self._repair_at = self._report_at = 0.0  # not before
@@ -128,7 +136,7 @@ class Agent:
             self.run_once()
 
     def run_once(self) -> None:
-        """Do what is due: restart a dead HAProxy, apply changes, report."""
+        """Do what is due: replace a HAProxy that died or cannot be spoken to, apply changes, report."""
         if time.monotonic() < self._repair_at:
             return
         try:
@@ -139,7 +147,9 @@ class Agent:
             if self._activity is not None and self._table_lost_at is None:
                 self._activity.run_once()
             self._repair_backoff.reset()
+            self._silent_since = None
         except EdgeError as error:
+            self._note_silence(error)
             self._applied = None
             self._mark_outdated()
             delay = self._repair_backoff.next_delay()
@@ -185,8 +195,23 @@ class Agent:
     def _ensure_haproxy_runs(self) -> None:
         if not self._haproxy.is_alive():
             logger.warning("HAProxy died, restarting it; haproxy.log in %s may say why", self._edge.run_folder)
-            self._applied = None
-            self._haproxy.start()
+        elif self._must_replace:
+            logger.error("HAProxy, process %s, cannot be spoken to: the edge replaces it", self._haproxy.pid)
+        else:
+            return
+        self._applied = None
+        self._haproxy.start()
+        self._must_replace, self._silent_since = False, None
+
+    def _note_silence(self, error: EdgeError) -> None:
+        """Decide by *error* whether to replace HAProxy: not for one late answer, which a busy machine explains."""
+        now = time.monotonic()
+        if isinstance(error, SilentError):
+            self._silent_since = now if self._silent_since is None else self._silent_since
+            self._must_replace |= now - self._silent_since >= SILENT_SECONDS
+        else:
+            self._silent_since = None
+            self._must_replace |= isinstance(error, UnreachableError)
 
     def _mark_outdated(self) -> None:
         if self._outdated_since is None:
@@ -293,8 +318,7 @@ class Agent:
         """Report what is applied, if due. The agent follows a table that it can read but not write to."""
         if not self._is_report_due():
             return
-        if not self._haproxy.runtime.is_alive():  # a process that hangs serves no route, whatever it applied before
-            raise EdgeError("HAProxy runs but does not answer, so this edge reports nothing and launches ignore it")
+        self._haproxy.runtime.pid()  # raises: a process that hangs serves no route, whatever it applied before
         try:
             self._routes.report(EdgeReport(self._edge_id, self._applied or 0, self._clock()))
         except StoreUnavailableError as error:

@@ -33,7 +33,6 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 MAX_HEADERS = 200  # in one request
-DRAIN_SECONDS = 30  # for which a replaced HAProxy serves its open connections
 API_PLACES = 2_000  # requests that the API gets at once
 LARGE_PLACES = 100  # more of them, for bodies that HAProxy cannot hold whole
 LARGE_BYTES = BUFFER_BYTES - answers.MAX_HEADER_BYTES - 4_096  # beside the headers, and what HAProxy adds to them
@@ -186,8 +185,6 @@ global
     stats socket {edge.runtime_socket} mode 600 level admin expose-fd listeners
     nbthread {edge.threads}
     maxconn {edge.max_connections}
-    # An outdated program has this long for its open connections, while a new one takes all others.
-    hard-stop-after {DRAIN_SECONDS}s
     tune.bufsize {BUFFER_BYTES}
     tune.http.maxhdr {MAX_HEADERS}
 {log.destination}
@@ -202,6 +199,8 @@ defaults
     timeout server 1h
     timeout tunnel {edge.websocket_timeout_seconds}s
     option http-keep-alive
+    # A HAProxy that is replaced closes a connection with an answer: no request meets a closed one.
+    option idle-close-on-response
     # One HTTP/2 connection carries a hundred requests, each with its buffers: limits that count connections miss them.
     option disable-h2-upgrade
     http-reuse safe

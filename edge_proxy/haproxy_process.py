@@ -10,7 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from edge_proxy.errors import EdgeError
+from edge_proxy.activity_rules import SOCKETS
+from edge_proxy.errors import EdgeError, SilentError, UnreachableError
 from edge_proxy.haproxy_binary import HAProxyBinary
 from edge_proxy.haproxy_config import EdgeConfiguration, referenced_files, render
 from edge_proxy.runtime_api import RuntimeApi
@@ -18,6 +19,8 @@ from edge_proxy.runtime_api import RuntimeApi
 logger = logging.getLogger(__name__)
 START_SECONDS = 5.0
 END_SECONDS = 6.0
+_START = 19  # place of `starttime` after a process's name in /proc/PID/stat
+_STATE, _INODE, _LISTENING = 3, 9, "0A"  # columns and a state of /proc/net/tcp
 
 
 class HAProxyProcess:
@@ -28,6 +31,7 @@ class HAProxyProcess:
         self._binary = binary
         self._text = render(configuration)
         self._process: subprocess.Popen[bytes] | None = None  # None also for an adopted one
+        self._replaced = list["subprocess.Popen[bytes]"]()  # children that drain
         self._pid: int | None = None
         self.runtime = RuntimeApi(configuration.runtime_socket)
 
@@ -39,48 +43,91 @@ class HAProxyProcess:
     def start(self) -> bool:
         """Adopt the HAProxy that an earlier agent left running, or start one; return whether one was adopted.
 
+        One with other settings, or whose program was updated, is replaced and drains. So is one whose socket is gone:
+        only its routes are lost, which the agent loads. One that does not answer is killed.
+
         Raises:
             EdgeError: when HAProxy cannot start; the message says why and what to do.
         """
-        if (left := self._left_running()) is not None:
-            if _is_outdated(left) and self._replace(left):
-                return False
-            if self._answering() == left:
-                self._pid = left
-                self._pid_file.write_text(f"{left} {self._fingerprint}")
-                return True
-        self._end_outdated()
+        draining = None
+        try:
+            if (adopted := self._take_over(self.runtime.pid())) is not None:
+                return adopted
+        except SilentError:
+            self._kill_silent()
+        except UnreachableError:
+            draining = self._youngest()
         self._write_files()
         self._binary.check(self._edge.file)
-        self._require_port()
-        self._run()
+        if draining is None:
+            self._require_port()
+            self._run()
+        else:
+            self._run("-sf", str(draining))
+            self._let_drain(draining)
         return False
 
-    def _replace(self, old: int) -> bool:
-        """Let a new HAProxy take the place of *old*, whose program was updated on the disk; say whether it did.
+    def _take_over(self, left: int) -> bool | None:
+        """Adopt *left*, which answers (True), or replace it (False). None: neither was possible, and it has ended."""
+        is_same = self._read_pid_file() == (left, self._fingerprint)
+        if not is_same or _is_outdated(left):
+            if self._replace(left):
+                return False
+            if not is_same or self._answering() != left:
+                self._end(left)
+                return None
+        self._pid = left
+        self._pid_file.write_text(f"{left} {self._fingerprint}")
+        return True
 
-        The new one gets the listening sockets and the routes. The old one keeps its open connections for a while.
+    def _replace(self, old: int) -> bool:
+        """Let a new HAProxy take the place of *old*, whose settings or program have changed; say whether it did.
+
+        The new one gets the listening sockets and the routes. The old one keeps its open connections until they end.
         """
         try:
             routes = self.runtime.entries(self._edge.map_file)
+            held = self.runtime.connected(SOCKETS)
             self._write_files()
             self._edge.map_file.write_text("".join(f"{key} {value}\n" for key, value in routes), encoding="utf-8")
             self._binary.check(self._edge.file)
             self._run("-x", str(self._edge.runtime_socket), "-sf", str(old))
         except EdgeError as error:
-            logger.error("cannot replace the outdated HAProxy, process %s, so it runs on: %s", old, error)  # noqa: TRY400 no bug
+            logger.error("cannot replace HAProxy, process %s: %s", old, error)  # noqa: TRY400 no bug
             return False
-        logger.info("replaced the outdated HAProxy, process %s; it ends when its connections have ended", old)
+        self._held_file(old).write_text("\n".join(held), encoding="utf-8")
+        logger.info("replaced HAProxy, process %s; it ends when its connections have ended", old)
         return True
+
+    def held_servers(self) -> list[str]:
+        """Return the keys of servers for which a replaced HAProxy still holds open WebSockets, as the last answer said.
+
+        A replaced one can no longer be asked, so its servers count until it ends.
+        """
+        keys = list[str]()
+        for file in self._edge.run_folder.glob("draining.*"):
+            if _is_alive(int(file.suffix[1:])):
+                keys += file.read_text(encoding="utf-8").split()
+            else:
+                file.unlink(missing_ok=True)
+        return keys
 
     def is_alive(self) -> bool:
         """Say whether the process is alive."""
+        self._replaced = [child for child in self._replaced if child.poll() is None]
         if self._process is not None:
             return self._process.poll() is None
         return self._pid is not None and _is_alive(self._pid)
 
     def close(self) -> None:
-        """End HAProxy in order."""
+        """End HAProxy in order, and those that it has replaced."""
+        self._leave()
+        for pid in self._ours():
+            self._end(pid)
+        for child in self._replaced:
+            child.wait(END_SECONDS)
+
+    def _leave(self) -> None:
         if self._pid is not None:
             self._end(self._pid)
         self._pid_file.unlink(missing_ok=True)
@@ -96,6 +143,9 @@ class HAProxyProcess:
     def _fingerprint(self) -> str:
         return hashlib.sha256((self._text + str(self._binary.program)).encode()).hexdigest()
 
+    def _held_file(self, pid: int) -> Path:
+        return self._edge.run_folder / f"draining.{pid}"
+
     def _write_files(self) -> None:
         for file, content in referenced_files(self._edge).items():
             file.write_text(content, encoding="utf-8")
@@ -103,20 +153,34 @@ class HAProxyProcess:
 
     # --- starting ---
 
-    def _left_running(self) -> int | None:
-        """Return the process id of a HAProxy that answers and has exactly this configuration, else None."""
-        pid, fingerprint = self._read_pid_file()
-        if pid is None or fingerprint != self._fingerprint or not _is_alive(pid):
-            return None
-        return pid if self._answering() == pid else None
-
     def _answering(self) -> int | None:
         """Return the process id of the HAProxy that answers at this edge's socket."""
         with contextlib.suppress(EdgeError):
-            for line in self.runtime.command("show info").splitlines():
-                if line.startswith("Pid: "):
-                    return int(line.removeprefix("Pid: "))
+            return self.runtime.pid()
         return None
+
+    def _ours(self) -> list[int]:
+        """Return the process ids of all HAProxies with this edge's configuration file, the youngest last."""
+        return haproxies_of(self._edge)
+
+    def _youngest(self) -> int | None:
+        """Return the process that serves new connections, if it is alive: older ones drain."""
+        return next(reversed(self._ours()), None)
+
+    def _kill_silent(self) -> None:
+        """Kill the HAProxy that does not answer: it serves nobody, and takes connections from the next one."""
+        if (hung := self._youngest()) is not None:
+            logger.error("HAProxy, process %s, does not answer: the edge kills it, and its connections end", hung)
+            self._end(hung, signals=(signal.SIGKILL,))
+
+    def _let_drain(self, old: int) -> None:
+        """Wait until *old* takes no more connections; kill it if it does not give them up."""
+        give_up_at = time.monotonic() + END_SECONDS
+        while _listens(old):
+            if time.monotonic() > give_up_at:
+                self._end(old, signals=(signal.SIGKILL,))
+            time.sleep(0.02)
+        logger.info("replaced HAProxy, process %s, whose socket was gone; it ends with its connections", old)
 
     def _read_pid_file(self) -> tuple[int | None, str]:
         try:
@@ -124,11 +188,6 @@ class HAProxyProcess:
             return int(pid), fingerprint
         except (FileNotFoundError, ValueError):
             return None, ""
-
-    def _end_outdated(self) -> None:
-        """End this edge's HAProxy if it has another configuration. Only the one that answers on our socket is ours."""
-        if (old := self._answering()) is not None:
-            self._end(old)
 
     def _require_port(self) -> None:
         """Raise EdgeError when another program listens on the port."""
@@ -145,6 +204,8 @@ class HAProxyProcess:
 
     def _run(self, *more: str) -> None:
         log = (self._edge.run_folder / "haproxy.log").open("ab")
+        if self._process is not None:
+            self._replaced.append(self._process)
         with log:
             self._process = subprocess.Popen(
                 [str(self._binary.program), "-db", "-f", str(self._edge.file), *more],
@@ -159,16 +220,16 @@ class HAProxyProcess:
         while self._answering() != self._pid:
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 last_lines = Path(log.name).read_text(errors="replace").strip().splitlines()[-3:]
-                self.close()
+                self._leave()
                 raise EdgeError(f"HAProxy did not start: {' '.join(last_lines) or f'{log.name} is empty'}")
             time.sleep(0.01)
 
-    def _end(self, pid: int) -> None:
+    def _end(self, pid: int, *, signals: tuple[int, ...] = (signal.SIGTERM, signal.SIGKILL)) -> None:
         child = self._process if self._process is not None and self._process.pid == pid else None
-        for signal_, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
+        for number in signals:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal_)
-            give_up_at = time.monotonic() + seconds
+                os.kill(pid, number)
+            give_up_at = time.monotonic() + END_SECONDS
             while time.monotonic() < give_up_at:
                 # A child must be polled until its exit code is read; otherwise it stays a zombie.
                 if not _is_alive(pid) if child is None else child.poll() is not None:
@@ -186,6 +247,41 @@ def _is_alive(pid: int) -> bool:
     return not _is_zombie(pid)
 
 
+def haproxies_of(edge: EdgeConfiguration) -> list[int]:
+    """Return the process ids of the HAProxies that run with *edge*'s configuration file, the youngest last.
+
+    They are known by their arguments (proc_pid_cmdline(5)), also when their socket and their pid file are gone; so
+    only on Linux.
+    """
+    arguments, found = ["-f", str(edge.file)], list[tuple[int, int]]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = (folder / "cmdline").read_text(errors="replace").split("\0")
+            if "-db" in words and words[words.index("-f") :][:2] == arguments:
+                found.append((int(_facts(int(folder.name))[_START]), int(folder.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def _facts(pid: int) -> list[str]:
+    """Return the facts of a process from its state on (proc_pid_stat(5)); its name may have blanks.
+
+    Raises:
+        OSError: when there is no such process.
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _listens(pid: int) -> bool:
+    """Say whether the process listens on a TCP port (Linux)."""
+    try:
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    except OSError:
+        return False
+    rows = [line.split() for table in tables for line in table]
+    return any(f"socket:[{row[_INODE]}]" in links for row in rows if row[_STATE] == _LISTENING)
+
+
 def _is_outdated(pid: int) -> bool:
     """Say whether the program of a process, or a library of it, has been replaced on the disk since it started."""
     try:
@@ -198,6 +294,6 @@ def _is_outdated(pid: int) -> bool:
 def _is_zombie(pid: int) -> bool:
     """Say whether the process has ended and waits for its parent (Linux; elsewhere its parent is init by then)."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return _facts(pid)[0] == "Z"
     except (OSError, IndexError):
         return False

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edge_proxy.errors import EdgeError
+from edge_proxy.errors import EdgeError, SilentError, UnreachableError
 
 logger = logging.getLogger(__name__)
 # Of entries in one command. HAProxy's buffer holds 16,384: it refuses more, and HAProxy 2.8 aborts at exactly as many.
@@ -31,7 +31,8 @@ class RuntimeApi:
         """Run one command and return HAProxy's answer.
 
         Raises:
-            EdgeError: when HAProxy does not answer.
+            UnreachableError: when nobody listens at the socket.
+            SilentError: when HAProxy does not answer in time.
         """
         try:
             with socket.socket(socket.AF_UNIX) as connection:
@@ -40,15 +41,23 @@ class RuntimeApi:
                 connection.sendall(text.encode() + b"\n")
                 connection.shutdown(socket.SHUT_WR)
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode("utf-8", "replace").strip()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise UnreachableError(
+                f"Nobody listens at {self._path}, HAProxy's Runtime API: {error.strerror}"
+            ) from error
         except OSError as error:
-            raise EdgeError(f"HAProxy's Runtime API at {self._path} does not answer: {error}") from error
+            raise SilentError(f"HAProxy's Runtime API at {self._path} does not answer: {error}") from error
 
-    def is_alive(self) -> bool:
-        """Say whether HAProxy answers."""
-        try:
-            return "Name: HAProxy" in self.command("show info")
-        except EdgeError:
-            return False
+    def pid(self) -> int:
+        """Return the process id of the HAProxy that answers.
+
+        Raises:
+            EdgeError: when none does.
+        """
+        for line in self.command("show info").splitlines():
+            if line.startswith("Pid: "):
+                return int(line.removeprefix("Pid: "))
+        raise EdgeError(f"What answers at {self._path} is no HAProxy")
 
     def set(self, map_file: Path, key: str, value: str) -> None:
         """Write an entry, new or not. An entry that is too long for HAProxy is removed instead."""

@@ -1,10 +1,12 @@
 """The child process of the edge: runs the agent, and through it HAProxy."""
 
+import logging
 import signal
 import threading
 from pathlib import Path
 
 from edge_proxy.agent import Agent
+from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from edge_proxy.signals import on_signals
 from embedded import ipc
@@ -13,6 +15,7 @@ from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
 from hubless.settings import Settings
 
+logger = logging.getLogger(__name__)
 EDGE_ID = "local"
 
 
@@ -62,7 +65,13 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     on_signals((signal.SIGTERM,), end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ipc.listen(channel, lambda event: leaving.set() if event is None else None)
-    agent.start()
+    try:
+        agent.start()
+    except EdgeError as error:
+        if config.first:
+            raise
+        # The hub runs, so it goes on with an edge that tries again: the API, servers and tokens are in order.
+        logger.error("the edge cannot start HAProxy, and tries again: %s", error)  # noqa: TRY400 no bug
     channel.send_event(ipc.READY)
     agent.run(leaving)
     # A hub that was killed is started again. Until then HAProxy keeps its connections, WebSockets above all.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_proxy.haproxy_binary import find_haproxy
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from edge_proxy.haproxy_process import haproxies_of
 from embedded import virtual_environment
 from hubless.bootstrap import plugin
 from hubless.domain.errors import HublessError
@@ -38,8 +39,10 @@ def check(settings: Settings, run_folder: Path) -> None:
 
 
 def haproxy_is_running(settings: Settings, run_folder: Path) -> bool:
-    """Say whether a HAProxy of this hub still runs: the next agent adopts it with its port."""
+    """Say whether a HAProxy of this hub still runs: the next agent adopts or replaces it, and has its port."""
     edge = EdgeConfiguration(settings.hub.host, settings.hub.port, UnixSocket(Path()), run_folder)
+    if haproxies_of(edge):
+        return True
     with socket.socket(socket.AF_UNIX) as trial:
         return trial.connect_ex(str(edge.runtime_socket)) == 0
 

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
@@ -29,6 +30,7 @@ RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before the first, second â
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 LOG_TAIL_LINES = 15
+LOOK_SECONDS = 2.0  # between two looks at the files on which the hub stands
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
 )
@@ -55,6 +57,7 @@ class Child:
     unfinished: bytes = b""  # the begin of an output line
     crashes: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CRASHES))
     start_at: float | None = None  # when to restart it
+    is_restarting: bool = False  # because the supervisor ended it for that
 
     @property
     def pid(self) -> int | None:
@@ -84,6 +87,7 @@ class Supervisor:
         self._edges = [Child("edge", programs["edge"])]
         count = settings.hub.workers
         self._apis = [Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)]
+        self._bound = _identity(config.api_socket)
         self._signals = 0
         self._ending = False
         self._facts: dict[str, Any] = {}  # that the children sent with their ready event
@@ -104,7 +108,8 @@ class Supervisor:
                 if not self._signals:
                     ready(self._facts)
                 while not self._signals:
-                    self._handle_next(self._seconds_to_restart())
+                    self._handle_next(min(self._seconds_to_restart() or LOOK_SECONDS, LOOK_SECONDS))
+                    self._check_files()
             finally:
                 self._end_all()
                 self._listener.close()
@@ -148,6 +153,20 @@ class Supervisor:
         for child in self._children:
             self._check(child)
 
+    def _check_files(self) -> None:
+        """Bind the API's socket again if somebody removed or replaced it: nobody reaches the API otherwise."""
+        if _identity(self._config.api_socket) == self._bound:
+            return
+        self._print(f"Somebody removed {self._config.api_socket}; the hub makes it anew, and restarts the API.")
+        self._listener.close()
+        self._listener = _listen(self._config)
+        self._bound = _identity(self._config.api_socket)
+        self._config = replace(self._config, listener=self._listener.fileno())
+        for child in self._apis:
+            if child.process is not None:
+                child.is_restarting = True
+                child.process.terminate()
+
     def _seconds_to_restart(self) -> float | None:
         """Return the seconds until the next restart; None if none is planned."""
         due = [child.start_at for child in self._children if child.start_at is not None]
@@ -179,6 +198,9 @@ class Supervisor:
         )
         if not child.was_ready:
             raise ChildError(child.why or _with_output(child, f"{how} before it was ready"))
+        if child.is_restarting:
+            child.is_restarting, child.start_at = False, time.monotonic()
+            return
         self._plan_restart(child, f"failed ({child.why})" if child.why else how)
 
     def _plan_restart(self, child: Child, how: str) -> None:
@@ -309,6 +331,15 @@ def _listen(config: ChildConfig) -> socket.socket:
     config.api_socket.chmod(0o600)
     listener.listen(BACKLOG)
     return listener
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells the file from another one at the same place; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _with_output(child: Child, how: str) -> str:

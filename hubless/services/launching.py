@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from hubless.domain import histograms, jupyterhub_versions, lifecycle, limits, names
 from hubless.domain.errors import (
@@ -60,6 +61,14 @@ LOOK_PAUSE = timedelta(seconds=3)  # how long the answer about a task is good en
 
 _MISSED = {State.REQUESTED: "had no free slot", State.PREPARING: "could not set up the server"}
 _UP = frozenset({State.LAUNCHING, State.STARTING, State.READY})  # states in which the launch owns a task and a route
+
+
+class _Look(Enum):
+    """What a look at a starting server found."""
+
+    NOTHING = auto()
+    ANSWERED = auto()  # by itself; but not every edge serves its route
+    MOVED_ON = auto()  # to another state
 
 
 @value
@@ -258,13 +267,15 @@ class Launching:
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
             return
         # The last look may be longer ago than the deadline: a server that has made progress since must not fail.
-        if isinstance(status, TaskRunning) and self._advance(server, status):
+        look = self._advance(server, status) if isinstance(status, TaskRunning) else _Look.NOTHING
+        if look is _Look.MOVED_ON:
             return
         if lifecycle.is_overdue(server, self.clock.now()):
-            self.stopping.fail(server, self._timeout_reason(server), self._end_and_read_log(server), timed_out=True)
+            why = self._timeout_reason(server, has_answered=look is _Look.ANSWERED)
+            self.stopping.fail(server, why, self._end_and_read_log(server), timed_out=True)
 
-    def _advance(self, server: Server, status: TaskRunning) -> bool:
-        """Store the address, check readiness, add the route, make it ready; say whether the state has changed."""
+    def _advance(self, server: Server, status: TaskRunning) -> _Look:
+        """Store the address, check readiness, add the route, make it ready; say what came of it."""
         came_from = server.state
         if server.state is State.LAUNCHING:
             here = lifecycle.addressed(server, address=status.address, now=self.clock.now(), deadlines=self.deadlines)
@@ -272,20 +283,20 @@ class Launching:
             server = here
         owner = self.users.get(server.owner_id)
         if owner is None:
-            return server.state is not came_from
+            return _Look.MOVED_ON if server.state is not came_from else _Look.NOTHING
         answer = self.readiness.answers(server, names.server_prefix(owner.name, server.name))
         if answer is None:
-            return server.state is not came_from
+            return _Look.MOVED_ON if server.state is not came_from else _Look.NOTHING
         began = self.clock.now()
         sequence = self._add_route(server, owner, status.address)
         took = self.clock.now() - began
         if not self.routing.is_served(sequence):
             self.edge_autosuspend.request_start()
             self._remove_route_unless_current(server, owner)
-            return server.state is not came_from
+            return _Look.MOVED_ON if server.state is not came_from else _Look.ANSWERED
         self.metrics.observe(histograms.PROXY_ADD_DURATION, took, histograms.SUCCESS)
         self._become_ready(server, owner, answer.jupyterhub_version)
-        return True
+        return _Look.MOVED_ON
 
     def _add_route(self, server: Server, owner: User, address: str) -> int:
         """Add the route and return the sequence number that edges must reach; each look at a start does so again."""
@@ -349,12 +360,12 @@ class Launching:
         reached = " and ".join(limits.limit_in_words(one.resource, one.limit) for one in seen if one.count)
         logger.warning("server %s reached its %s", server.id, reached, extra=lifecycle.log_fields(server))
 
-    def _timeout_reason(self, server: Server) -> str:
+    def _timeout_reason(self, server: Server, *, has_answered: bool) -> str:
         seconds = (
             self.deadlines.launching if server.state is State.LAUNCHING else self.deadlines.starting
         ).total_seconds()
         what = "get an address" if server.state is State.LAUNCHING else "answer"
-        if lifecycle.has_reported(server):
+        if has_answered or lifecycle.has_reported(server):
             what = "reach every edge"
         return f"The server did not {what} within {seconds:.0f} seconds"
 

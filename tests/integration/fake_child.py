@@ -48,6 +48,12 @@ if behaviour == "dies" or (behaviour == "dies once" and order["first"]):
 if behaviour == "dies once":
     time.sleep(0.05)
     os.kill(os.getppid(), signal.SIGTERM)
+if behaviour == "ends after restart" and not order["first"]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(Path(order["run_folder"]) / "api.sock"))
+        accepted, _ = socket.socket(fileno=os.dup(order["listener"])).accept()
+        write("reached")
+    os.kill(os.getppid(), signal.SIGTERM)
 while said := line.readline():
     write(json.loads(said)["event"])
     end()

@@ -1180,8 +1180,93 @@ def test_another_configuration_ends_the_old_haproxy(world: World) -> None:
     world.port = free_port()
     second = world.started()
     assert second.haproxy_pid != first.haproxy_pid
-    assert not first._haproxy.is_alive()
+    eventually(lambda: not first._haproxy.is_alive())
     assert world.ask("/hub/").who == "API"
+
+
+def test_another_configuration_keeps_open_websockets_and_routes(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws", ServerKey("s-1", "u-1")))
+    first = world.started()
+    with world.web_socket("/user/alice/terminals") as channel:
+        eventually(lambda: world.ask("/hub/").who == "API")
+        world.abandon_agents()
+        world.store.is_away = True
+        second = world.started(request_seconds=14)
+        assert second.haproxy_pid != first.haproxy_pid
+        with world.web_socket("/user/alice/channels") as other:
+            for one in (channel, other):
+                one.send("still here")
+                assert one.recv(timeout=10) == "still here"
+        assert first._haproxy.is_alive()
+
+
+def test_a_replaced_haproxys_websockets_keep_their_servers_in_use(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws", ServerKey("s-1", "u-1")))
+    first = world.started()
+    with world.web_socket("/user/alice/vscode/stable-1", headers={"Cookie": "key=alices"}) as channel:
+        channel.send("hello")
+        channel.recv(timeout=10)
+        world.abandon_agents()
+        second = world.started(request_seconds=14)
+        assert second._haproxy.held_servers() == ["u-1:s-1"]
+    eventually(lambda: not first._haproxy.is_alive())
+    assert second._haproxy.held_servers() == []
+
+
+def test_a_haproxy_whose_socket_is_gone_is_replaced_and_keeps_websockets(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
+    world.route("/user/bob/", "bob")
+    agent = world.started(report_activity=lambda _: None, activity_seconds=0)
+    first = agent.haproxy_pid
+    with world.web_socket("/user/alice/channels") as channel:
+        (world.folder / "e/edge.sock").unlink()
+        eventually(lambda: (agent.run_once(), agent.haproxy_pid != first)[1])
+        agent.run_once()
+        assert [world.ask("/user/bob/").who for _ in range(20)] == ["bob"] * 20
+        channel.send("still here")
+        assert channel.recv(timeout=10) == "still here"
+
+
+def test_the_next_agent_replaces_a_haproxy_without_socket_and_pid_file(world: World) -> None:
+    world.route("/user/bob/", "bob")
+    first = world.started()
+    world.abandon_agents()
+    for name in ("edge.sock", "haproxy.pid"):
+        (world.folder / "e" / name).unlink()
+    second = world.started()
+    assert second.haproxy_pid != first.haproxy_pid
+    assert world.ask("/user/bob/").who == "bob"
+    eventually(lambda: not first._haproxy.is_alive())
+
+
+def test_a_haproxy_that_hangs_is_killed_and_replaced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_proxy.runtime_api.TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("edge_proxy.agent.SILENT_SECONDS", 0.3)
+    world.route("/user/bob/", "bob")
+    agent = world.started(heartbeat_seconds=0)
+    first = agent.haproxy_pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    eventually(lambda: (agent.run_once(), agent.haproxy_pid != first)[1])
+    agent.run_once()
+    assert [world.ask("/user/bob/").who for _ in range(20)] == ["bob"] * 20
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+def test_one_late_answer_of_haproxy_replaces_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_proxy.runtime_api.TIMEOUT_SECONDS", 0.1)
+    agent = world.started(heartbeat_seconds=0)
+    first = agent.haproxy_pid
+    assert first
+    for _ in range(2):
+        os.kill(first, signal.SIGSTOP)
+        agent.run_once()
+        os.kill(first, signal.SIGCONT)
+        agent.run_once()
+    monkeypatch.undo()
+    agent.run_once()
+    assert agent.haproxy_pid == first
 
 
 def test_a_port_in_use_is_named(world: World) -> None:

@@ -32,7 +32,7 @@ class Tree:
         self.facts: dict[str, Any] = {}
         self._behaviour = behaviour
         self._lock = data_folder.lock(folder)
-        self._order = ChildConfig(
+        self.config = ChildConfig(
             data=str(folder),
             settings_text="",
             settings_source="",
@@ -53,14 +53,14 @@ class Tree:
             name: (str(FAKE_CHILD), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
             for name in ("worker", "api", "edge")
         }
-        Supervisor(self._order, self.settings, self._lock, out=self.said, programs=programs).run(is_ready)
+        Supervisor(self.config, self.settings, self._lock, out=self.said, programs=programs).run(is_ready)
 
     def written(self, *words: str) -> list[str]:
         return [entry for entry in self.diary.read_text().splitlines() if not words or entry.split()[1] in words]
 
     def close(self) -> None:
         self._lock.release()
-        shutil.rmtree(self._order.run_folder)
+        shutil.rmtree(self.config.run_folder)
 
 
 @pytest.fixture
@@ -200,6 +200,18 @@ def test_restores_the_signal_handlers(tree: Callable[..., Tree]) -> None:
     tree().run()
 
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_apis_socket_is_made_anew_if_somebody_removes_it(
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.LOOK_SECONDS", 0.05)
+    hub = tree(api="ends_after_restart")
+
+    hub.run(lambda _facts: hub.config.api_socket.unlink())
+
+    assert "api.sock; the hub makes it anew" in hub.said.getvalue()
+    assert hub.written("first", "again", "reached").count("api reached") == 1
 
 
 def test_children_notice_that_the_supervisor_was_killed(tmp_path: Path) -> None:

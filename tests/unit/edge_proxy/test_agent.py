@@ -52,6 +52,9 @@ class Proxy:
             raise EdgeError("HAProxy did not start")
         return False
 
+    def pid(self) -> int:
+        return 1
+
     def set(self, _file: Path, key: str, value: str) -> None:
         self.map[key] = value
 

@@ -1,12 +1,15 @@
 """The edge on one machine gets HAProxy's facts from the settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_config import render
+from embedded import edge
 from embedded.edge import edge_configuration, report_seconds
-from embedded.ipc import ChildConfig
+from embedded.ipc import Channel, ChildConfig
 
 DEFAULT_PORT, OWN_PORT = 8000, 9000
 
@@ -78,3 +81,52 @@ logout_url = "/out"
     assert "    http-request del-header ^(x[-_]remote[-_]user|x[-_]remote[-_]secret)$ -m reg if !trusted\n" in render(
         edge
     )
+
+
+class Line(Channel):
+    """A channel to a supervisor that has ended; it keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent = list[str]()
+
+    def send_event(self, event: str, **_: object) -> None:
+        self.sent.append(event)
+
+    def receive(self) -> None:
+        return None
+
+
+class BrokenAgent:
+    """An agent whose HAProxy does not start."""
+
+    runs = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def start(self) -> None:
+        raise EdgeError("the port is taken")
+
+    def run(self, _stop: object) -> None:
+        BrokenAgent.runs += 1
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ChildConfig:
+    monkeypatch.setattr(edge, "Agent", BrokenAgent)
+    monkeypatch.setattr(edge, "on_signals", lambda *_: None)
+    monkeypatch.setattr(edge.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(BrokenAgent, "runs", 0)
+    return replace(a_child_config(""), data=str(tmp_path), run_folder=str(tmp_path))
+
+
+def test_the_first_start_fails_with_haproxys_reason(broken: ChildConfig) -> None:
+    with pytest.raises(EdgeError, match="the port is taken"):
+        edge.run(Line(), replace(broken, first=True), broken.settings())
+
+
+def test_in_a_hub_that_runs_the_edge_tries_again(broken: ChildConfig) -> None:
+    channel = Line()
+    edge.run(channel, broken, broken.settings())
+    assert BrokenAgent.runs == 1
+    assert channel.sent == ["ready"]

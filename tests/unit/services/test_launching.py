@@ -153,6 +153,17 @@ def test_a_server_that_never_answers_fails_at_its_deadline(world):
     world.assert_settled()
 
 
+def test_a_server_that_answers_while_no_edge_serves_fails_for_the_edge(world):
+    world.spawning.start(world.alice, "")
+    world.deliver()
+    world.launching.reconcile_pending()
+    world.clock.advance(world.deadlines.starting)
+    world.launching.reconcile_pending()
+
+    assert world.server().state is State.FAILED
+    assert "did not reach every edge within 60 seconds" in world.server().failure
+
+
 def test_a_login_plugins_variables_reach_the_server_and_replace_none(world):
     def before_start(owner, server):
         return {"TICKET": f"{owner.name}/{server.name}", "JUPYTERHUB_USER": "mallory"}
