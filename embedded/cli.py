@@ -15,6 +15,7 @@ from embedded.audit_report import audit, record
 from embedded.budget_commands import budget
 from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
+from embedded.schedule_commands import schedule
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
 from hubless.domain.audit import Act
@@ -47,6 +48,7 @@ for _command in (
     usage,
     budget,
     files,
+    schedule,
 ):
     main.add_command(_command)
 

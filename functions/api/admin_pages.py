@@ -32,6 +32,7 @@ ADMIN_PAGES = (
     AdminPage("services", _("Services"), "/hub/admin/services", ("list:services",)),
     AdminPage("usage", _("Usage"), "/hub/admin/usage", ("read:servers",), everywhere=True),
     AdminPage("budgets", _("Budgets"), "/hub/admin/budgets", ("admin:servers",), everywhere=True),
+    AdminPage("schedules", _("Schedules"), "/hub/admin/schedules", ("admin:servers",), everywhere=True),
     AdminPage("audit", _("Audit"), "/hub/admin/audit", (READ_SCOPE,), everywhere=True),
 )
 

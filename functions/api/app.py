@@ -39,6 +39,7 @@ from functions.api.pages import (
     profile_pictures,
     providers,
     removed_files,
+    schedules,
     second_factor,
     sessions,
     share,
@@ -71,6 +72,7 @@ from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import lti as lti_routes
 from functions.api.routes import people as people_routes
+from functions.api.routes import schedules as schedule_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.routes import usage as usage_routes
@@ -98,6 +100,7 @@ API = (
     oauth,
     lti_routes,
     usage_routes,
+    schedule_routes,
     audit_routes,
     documentation,
 )
@@ -138,6 +141,7 @@ PAGES = (
     preferences,
     usage,
     budgets,
+    schedules,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import hubless.services.password_resets
     import hubless.services.privileges
     import hubless.services.routing
+    import hubless.services.schedules
     import hubless.services.second_factors
     import hubless.services.service_registry
     import hubless.services.sharing
@@ -113,6 +114,7 @@ PasswordLogins = Annotated["hubless.services.password_login.PasswordLogin", _par
 Privileges = Annotated["hubless.services.privileges.Privileges", _part("privileges")]
 Roles = Annotated[Mapping[str, "hubless.domain.roles.Role"], _part("roles")]
 Routing = Annotated["hubless.services.routing.Routing", _part("routing")]
+Schedules = Annotated["hubless.services.schedules.Schedules", _part("schedules")]
 SecondFactors = Annotated["hubless.services.second_factors.SecondFactors", _part("second_factors")]
 Servers = Annotated["hubless.ports.servers.ServerStore", _part("servers")]
 Services = Annotated["hubless.services.service_registry.ServiceRegistry", _part("services")]

@@ -1,6 +1,6 @@
 """What the API takes in bodies: pydantic models with JupyterHub's keys."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -23,6 +23,7 @@ from hubless.domain.bounds import (
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
+from hubless.domain.schedules import LONGEST_LEAD, MOST_GROUPS
 
 
 def _small(facts: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +92,24 @@ class NewPeople(Body):
     days: Annotated[int, Field(ge=1, le=30)] = 7
     admin: bool = False
     dry_run: bool = False
+
+
+class ScheduleBody(Body):
+    """PUT /schedules/{name}: a class that meets on days of each week, or once on a date."""
+
+    days: Annotated[
+        list[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]],
+        Field(max_length=7),
+    ] = []
+    date: Annotated[str, Field(max_length=16)] | None = None
+    begins: Annotated[str, Field(max_length=16)]
+    ends: Annotated[str, Field(max_length=16)]
+    timezone: Annotated[str, Field(max_length=64)]
+    groups: Annotated[list[Identifier], Field(min_length=1, max_length=MOST_GROUPS)]
+    profile: Identifier = ""
+    start_before: Annotated[int, Field(ge=0, le=LONGEST_LEAD // timedelta(minutes=1))] = 0  # minutes
+    stop: bool = True
+    paused: bool = False
 
 
 class NewUser(Body):

@@ -207,7 +207,7 @@ class UsageOfDays(TypedDict):
 class Doer(TypedDict):
     """Who did something, and from where."""
 
-    kind: Literal["user", "service", "operator", "hub", "nobody"]
+    kind: Literal["user", "service", "operator", "hub", "schedule", "nobody"]
     name: str | None
     address: str | None
     token: str | None
@@ -423,6 +423,34 @@ class LtiRoster(TypedDict):
     left: int
     refused: int
     is_whole: bool
+
+
+@_closed
+class Lesson(TypedDict):
+    """A meeting of a class, and from when its servers start."""
+
+    servers_start: Instant
+    begins: Instant
+    ends: Instant
+
+
+@_closed
+class Schedule(TypedDict):
+    """When a class meets; *date* is that of one that meets once."""
+
+    name: str
+    days: list[str]
+    date: str | None
+    begins: str
+    ends: str
+    timezone: str
+    groups: list[str]
+    profile: str
+    start_before: int
+    stop: bool
+    paused: bool
+    from_settings: bool
+    next: list[Lesson]
 
 
 @_closed

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.schedules import ScheduleStore
     from hubless.ports.second_factors import FactorStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
@@ -310,6 +311,12 @@ class CloudHub(Hub):
 
         is_own = own.has_prices or self.currency != "$"
         return Meter(own.tariff(self.currency) if is_own else tariff_of(config.architecture, self.currency), size_of)
+
+    @cached_property
+    def schedule_store(self) -> "ScheduleStore":
+        from hubless.adapters.dynamodb.schedules import DynamoScheduleStore
+
+        return DynamoScheduleStore(self._database)
 
     @cached_property
     def budget_store(self) -> "BudgetStore":

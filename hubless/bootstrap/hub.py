@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from hubless.ports.queue import Queue
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.schedules import ScheduleStore
     from hubless.ports.second_factors import FactorStore, SecretSealer
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from hubless.services.join_links import JoinLinks
     from hubless.services.keeping import Keeping
     from hubless.services.launching import Launching
+    from hubless.services.lessons import Lessons
     from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
@@ -257,6 +259,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def usage(self) -> "UsageLog": ...
+
+    @property
+    @abstractmethod
+    def schedule_store(self) -> "ScheduleStore": ...
 
     @property
     @abstractmethod
@@ -1280,7 +1286,7 @@ class Hub(ABC):
             self.message_is_lost_after,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.active_limit,
-            self.schedules if self.settings.schedules else None,
+            self.lessons,
             self.auditing.delete_old,
             self.budgets,
         )
@@ -1289,8 +1295,22 @@ class Hub(ABC):
     def schedules(self) -> "Schedules":
         from hubless.services.schedules import Schedules
 
-        return Schedules(
-            self.settings.schedules, self.groups, self.users, self.servers, self.spawning, self.stopping, self.clock
+        return Schedules(self.settings.schedules, self.schedule_store, self.groups, self.profiles.keys(), self.clock)
+
+    @cached_property
+    def lessons(self) -> "Lessons":
+        from hubless.services.lessons import Lessons
+
+        return Lessons(
+            self.schedules,
+            self.groups,
+            self.users,
+            self.servers,
+            lambda: self.spawning,
+            self.stopping,
+            self.clock,
+            self.auditing,
+            self.single_use,
         )
 
     @cached_property

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hubless.ports.people_batches import PeopleBatchStore
     from hubless.ports.readiness import Readiness
     from hubless.ports.routes import RouteStore
+    from hubless.ports.schedules import ScheduleStore
     from hubless.ports.second_factors import FactorStore
     from hubless.ports.servers import ServerStore
     from hubless.ports.services import ServiceStore
@@ -187,6 +188,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.routes import SqliteRouteStore
 
         return SqliteRouteStore(self._database)
+
+    @cached_property
+    def schedule_store(self) -> "ScheduleStore":
+        from hubless.adapters.sqlite.schedules import SqliteScheduleStore
+
+        return SqliteScheduleStore(self._database)
 
     @cached_property
     def budget_store(self) -> "BudgetStore":

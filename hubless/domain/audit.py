@@ -29,6 +29,7 @@ class DoerKind(StrEnum):
     SERVICE = auto()
     OPERATOR = auto()  # by a command of a shell
     HUB = auto()  # the hub itself
+    SCHEDULE = auto()  # the hub, because a schedule says so
     NOBODY = auto()  # nobody known, such as before a login
 
 
@@ -85,6 +86,10 @@ class Act(StrEnum):
     BUDGET_REMOVED = "budget-removed"
     BUDGET_NEARLY_USED = "budget-nearly-used"
     BUDGET_USED = "budget-used-up"
+    SCHEDULE_SET = "schedule-set"
+    SCHEDULE_REMOVED = "schedule-removed"
+    SERVER_KEPT = "server-kept"
+    LESSON_FAILED = "lesson-failed"
     SETTINGS_CHANGED = "settings-changed"
     DATA_DOWNLOADED = "data-downloaded"
     AUDIT_DOWNLOADED = "audit-downloaded"

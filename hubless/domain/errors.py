@@ -28,6 +28,7 @@ _MISSING = {
     "Group": _("Group %(name)s does not exist"),
     "Identity": _("Identity %(name)s does not exist"),
     "Provider": _("Provider %(name)s does not exist"),
+    "Schedule": _("Schedule %(name)s does not exist"),
     "Server": _("Server %(name)s does not exist"),
     "Service": _("Service %(name)s does not exist"),
     "Session": _("Session %(name)s does not exist"),
@@ -40,6 +41,7 @@ _MISSING = {
 _ANY_TAKEN = _("%(kind)s %(name)s already exists")
 _TAKEN = {
     "Group": _("Group %(name)s already exists"),
+    "Schedule": _("Schedule %(name)s already exists"),
     "Server": _("Server %(name)s already exists"),
     "Service": _("Service %(name)s already exists"),
     "User": _("User %(name)s already exists"),

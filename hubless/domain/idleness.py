@@ -5,6 +5,7 @@ from enum import Enum
 
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.stop_reasons import StopCause, StopReason
+from hubless.domain.translatable import Message
 from hubless.domain.values import value
 
 LONGEST_INTERVAL = timedelta(minutes=5)  # between two looks at a server: JupyterHub's interval of activity reports
@@ -91,6 +92,11 @@ class NextStop:
 
     at: datetime
     reason: StopReason
+
+    @property
+    def expectation(self) -> Message:
+        """Return the limit behind it, for the owner."""
+        return self.reason.expectation
 
 
 def verdict(

@@ -1,13 +1,17 @@
 """Keeping a server running: its owner says once, or as often as settings allow, that it is not to be culled as idle."""
 
 import logging
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 
 from hubless.domain import idleness, lifecycle
 from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import NextStop
-from hubless.domain.lifecycle import Server
+from hubless.domain.lifecycle import Server, State
+from hubless.domain.schedules import LessonStop, Schedule, kept_until, stopped_at
+from hubless.domain.stop_reasons import StopCause
 from hubless.domain.translatable import ngettext
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -35,10 +39,25 @@ class Keeping:
     most: int
     report_interval: timedelta
 
-    def next_stop(self, owner: User, server: Server) -> NextStop | None:
-        """Return when a ready *server* will be stopped if nobody uses it; None if it has no limit, or is not ready."""
-        policy = self.idle_policies.of(server.profile, owner.name)
-        return idleness.next_stop(server, policy, report_interval=self.report_interval)
+    def next_stop(
+        self, owner: User, server: Server, schedules: Collection[Schedule] = ()
+    ) -> NextStop | LessonStop | None:
+        """Return when a ready *server* will be stopped if nobody uses it; None if it has no limit, or is not ready.
+
+        A lesson of these *schedules* keeps an idle server, and may stop it at its end.
+        """
+        if server.state is not State.READY:
+            return None
+        policy, now = self.idle_policies.of(server.profile, owner.name), self.clock.now()
+        following = idleness.next_stop(server, policy, report_interval=self.report_interval)
+        found: list[NextStop | LessonStop] = [following] if following is not None else []
+        if following is not None and following.reason.cause is StopCause.IDLE:
+            kept = kept_until(schedules, owner.groups, max(following.at, now))
+            if kept is not None:
+                old = idleness.next_stop(server, replace(policy, idle_after=None))
+                found = [kept] if old is None else [kept, old]
+        ended = None if server.name else stopped_at(schedules, owner.groups, server, now)
+        return min([*found, *([ended] if ended is not None else [])], key=lambda one: one.at, default=None)
 
     def is_offered(self, owner: User, server: Server) -> bool:
         """Say whether `keep` puts off the next stop of *server*."""

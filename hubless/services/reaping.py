@@ -4,7 +4,7 @@ Its cost grows with running servers, not with users. One bad server does not sto
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from hubless.domain import idleness, names
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idle_policies import IdlePolicies
-from hubless.domain.idleness import Reap
+from hubless.domain.idleness import IdlePolicy, Reap
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route, ServerKey
+from hubless.domain.schedules import Lesson, keeper
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -50,7 +51,7 @@ from hubless.services.service_registry import ServiceRegistry
 from hubless.services.stopping import Stopping
 
 if TYPE_CHECKING:
-    from hubless.services.schedules import Schedules
+    from hubless.services.lessons import Lessons
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class _Snapshot:
     routed: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
     is_short_of_messages: bool
     findings: Mapping[str, Finding]  # of servers that were asked for their work, by id
+    lessons: Sequence[Lesson] = ()  # that are on, or have just ended
 
 
 @value
@@ -138,7 +140,7 @@ class Reaping:
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
     report_interval: timedelta = timedelta()  # activity may be seen that much later
     active_limit: int = 0  # active servers in the whole hub; 0 for no limit
-    schedules: "Schedules | None" = None  # None where settings have none
+    lessons: "Lessons | None" = None  # None where a hub has no schedules
     delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
     budgets: Budgets | None = None  # None: there are none
 
@@ -151,10 +153,13 @@ class Reaping:
         # launch is over.
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
+        present = self.lessons.present() if self.lessons is not None else ()
         self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
-            *self._server_steps(active, {task.task: task.status for task in tasks}, routes, now, until),
+            *self._server_steps(
+                active, {task.task: task.status for task in tasks}, routes, now, until, present=present
+            ),
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
                 for task in tasks
@@ -171,7 +176,7 @@ class Reaping:
             *self._cleanup_steps(routes, now, until),
             Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
             Step(Part.UNUSED, "", self._collect_garbage),
-            *self._lesson_steps(until),
+            *self._lesson_steps(present, until),
         ]
         this = self._run_from_resume_point(steps, until)
         return SweepReport(
@@ -186,9 +191,9 @@ class Reaping:
             is_incomplete=bool(this.resume_after),
         )
 
-    def _lesson_steps(self, until: datetime | None) -> Iterator[Step]:
-        if (schedules := self.schedules) is not None and schedules.schedules:
-            yield Step(Part.LESSONS, "", lambda: schedules.sweep(lambda: self._is_over(until)))
+    def _lesson_steps(self, present: Sequence[Lesson], until: datetime | None) -> Iterator[Step]:
+        if (lessons := self.lessons) is not None and present:
+            yield Step(Part.LESSONS, "", lambda: lessons.sweep(present, lambda: self._is_over(until)))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""
@@ -225,12 +230,14 @@ class Reaping:
         routes: list[Route],
         now: datetime,
         until: datetime | None,
+        *,
+        present: Sequence[Lesson],
     ) -> Iterator[Step]:
         owners = self.users.get_many({s.owner_id for s in active})
         statuses = {**listed, **self._describe_unlisted([s.task for s in active if s.task and s.task not in listed])}
         routed = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
         findings = self._inspect([server for server in active if _runs(statuses.get(server.task or ""))], owners, until)
-        seen = _Snapshot(now, routed, self._is_short_of_messages(active), findings)
+        seen = _Snapshot(now, routed, self._is_short_of_messages(active), findings, present)
         for server in active:
             status = statuses.get(server.task or "")
             yield Step(
@@ -309,11 +316,20 @@ class Reaping:
         if server.state is not State.READY:
             return None
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
-        if owner is not None and self.schedules is not None and self.schedules.keeps(owner, seen.now):
-            limits = replace(limits, idle_after=None)
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
             return None
+        lesson = keeper(seen.lessons, owner.groups, seen.now) if owner is not None else None
+        verdict = self._verdict(server, limits, finding, seen)
+        if verdict is None or lesson is None or owner is None:
+            return verdict
+        # The lesson puts off a stop for idleness, and none for age.
+        verdict = self._verdict(server, replace(limits, idle_after=None), finding, seen)
+        if verdict is None and self.lessons is not None:
+            self.lessons.note_kept(lesson, owner, server)
+        return verdict
+
+    def _verdict(self, server: Server, limits: IdlePolicy, finding: Finding, seen: "_Snapshot") -> Reap | None:
         verdict = idleness.verdict(
             server, limits, seen.now, worked_at=finding.worked_at, report_interval=self.report_interval
         )

@@ -1,112 +1,124 @@
-"""Schedules: starts the servers of a class before it meets, keeps them meanwhile, and stops them afterwards."""
+"""Schedules: those of the settings, and those that admins make while the hub runs."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
-from hubless.domain.errors import HublessError, QuotaExceededError
-from hubless.domain.lifecycle import Server
-from hubless.domain.profiles import PROFILE
-from hubless.domain.schedules import Lesson, Schedule, lessons
-from hubless.domain.stop_reasons import StopCause, StopReason
-from hubless.domain.users import User
+from hubless.domain import schedules
+from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError, StoreConflictError
+from hubless.domain.schedules import Lesson, Schedule
+from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
-from hubless.ports.servers import ServerStore
-from hubless.ports.users import GroupStore, UserStore
-from hubless.services.spawning import Spawning
-from hubless.services.stopping import Stopping
+from hubless.ports.schedules import ScheduleStore
+from hubless.ports.users import GroupStore
 
 logger = logging.getLogger(__name__)
-_AT_ONCE: Final = 49  # members of one read: as many users as DynamoDB reads in a round trip
+MOST_SCHEDULES: Final = 100  # that admins make, or a few more at a rush: each sweep reads them
 
 
 @value
 class Schedules:
-    """Does what the present lessons need. It keeps no state: a sweep that runs twice starts and stops nothing twice."""
+    """Keeps schedules. Those of the settings are stronger than others of the same name, and change only there."""
 
-    schedules: tuple[Schedule, ...]
+    fixed: tuple[Schedule, ...]  # of the settings
+    store: ScheduleStore
     groups: GroupStore
-    users: UserStore
-    servers: ServerStore
-    spawning: Spawning
-    stopping: Stopping
+    profiles: Collection[str]
     clock: Clock
 
-    def keeps(self, owner: User, now: datetime) -> bool:
-        """Say whether a lesson of the owner's is on, in which no server of theirs is stopped for idleness."""
-        return any(
-            lesson.begins <= now < lesson.ends
-            for schedule in self.schedules
-            if not set(schedule.groups).isdisjoint(owner.groups)
-            for lesson in lessons(schedule, now)
-        )
+    def all(self) -> list[Schedule]:
+        """Return all schedules: those of the settings, then the others by name."""
+        return [*self.fixed, *(one for one in self.store.all() if not self.is_fixed(one.name))]
 
-    def sweep(self, is_over: Callable[[], bool]) -> int:
-        """Start and stop servers until *is_over*, and return how many."""
-        now, done = self.clock.now(), 0
-        for schedule in self.schedules:
-            for lesson in lessons(schedule, now):
-                if now < lesson.ends:
-                    done += self._start(lesson, is_over)
-                elif schedule.stops:
-                    done += self._stop(lesson, now, is_over)
-        return done
+    def is_fixed(self, name: str) -> bool:
+        """Say whether the settings have the schedule of that name."""
+        return any(one.name == name for one in self.fixed)
 
-    def _start(self, lesson: Lesson, is_over: Callable[[], bool]) -> int:
-        """Start members' main servers. If the hub is full, the next sweep goes on."""
-        schedule, done = lesson.schedule, 0
-        options = {PROFILE: schedule.profile} if schedule.profile else None
-        for owner, server in self._members(schedule):
-            if is_over():
-                break
-            if not lesson.needs_start(server):
-                continue
-            try:
-                self.spawning.start(owner, "", user_options=options)
-            except QuotaExceededError as full:
-                logger.warning("schedule %s: the server of %s does not start yet: %s", schedule.name, owner.name, full)
-                continue
-            except HublessError as refused:  # such as a profile that is not the member's, or a start by the member
-                logger.info("schedule %s: it did not start the server of %s: %s", schedule.name, owner.name, refused)
-                continue
-            done += 1
-        return done
+    def find(self, name: str) -> Schedule:
+        """Return the schedule of that name.
 
-    def _stop(self, lesson: Lesson, now: datetime, is_over: Callable[[], bool]) -> int:
-        """Stop the servers that were started in a lesson which is over, unless their owners are in another one."""
-        schedule, done = lesson.schedule, 0
-        for owner, server in self._members(schedule):
-            if is_over():
-                break
-            if server is None or not lesson.needs_stop(server) or self.keeps(owner, now):
-                continue
-            try:
-                self.stopping.request(server, StopReason(StopCause.USER, schedule.name))
-            except HublessError as refused:
-                logger.info("schedule %s: it did not stop the server of %s: %s", schedule.name, owner.name, refused)
-                continue
-            done += 1
-        return done
+        Raises:
+            NotFoundError: when there is none.
+        """
+        for one in self.all():
+            if one.name == name:
+                return one
+        raise NotFoundError("Schedule", name)
 
-    def _members(self, schedule: Schedule) -> Iterator[tuple[User, Server | None]]:
-        """Yield each member once, with the main server; some members at a time."""
-        seen = set[str]()
+    def present(self) -> tuple[Lesson, ...]:
+        """Return the lessons that are on now, or ended within the last hour."""
+        now = self.clock.now()
+        return tuple(lesson for one in self.all() for lesson in schedules.lessons(one, now))
+
+    def add(self, schedule: Schedule) -> Schedule:
+        """Add a schedule, and return it as it is stored. It counts from now on, for a lesson that is on too.
+
+        Raises:
+            InvalidRequestError: when it breaks a rule, names what the hub does not have, or there are too many.
+            NameTakenError: when there is one of its name.
+        """
+        self._check(schedule)
+        if self.is_fixed(schedule.name):
+            raise NameTakenError("Schedule", schedule.name)
+        if len(self.store.all()) >= MOST_SCHEDULES:
+            raise InvalidRequestError(
+                _("There are %(count)s schedules already: remove one first", count=MOST_SCHEDULES)
+            )
+        added = replace(schedule, revision=0)
+        if not self.store.add(added):
+            raise NameTakenError("Schedule", schedule.name)
+        logger.info("schedule %s was added: %s", added.name, added)
+        return added
+
+    def change(self, before: Schedule, after: Schedule) -> Schedule:
+        """Store *after* in place of *before*, and return it as it is stored.
+
+        Raises:
+            InvalidRequestError: when it breaks a rule, names what the hub does not have, or the settings have it.
+            StoreConflictError: when somebody has changed or removed it since *before* was read.
+        """
+        self._check_not_fixed(before.name)
+        changed = replace(after, name=before.name, revision=before.revision + 1)
+        if replace(changed, is_paused=before.is_paused, revision=before.revision) != before:
+            self._check(changed)  # a pause needs no group or profile that is gone meanwhile
+        if not self.store.replace(before, changed):
+            raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
+        logger.info("schedule %s was changed: %s", changed.name, changed)
+        return changed
+
+    def pause(self, name: str, *, is_paused: bool) -> Schedule:
+        """Let the schedule rest, or go on. Servers that run stay as they are.
+
+        Raises:
+            InvalidRequestError: when the settings have it.
+            NotFoundError: when there is none of that name.
+            StoreConflictError: when somebody changes it at the same time.
+        """
+        before = self.find(name)
+        return self.change(before, replace(before, is_paused=is_paused))
+
+    def remove(self, name: str) -> None:
+        """Remove the schedule of that name. Servers that run stay as they are.
+
+        Raises:
+            InvalidRequestError: when the settings have it.
+            NotFoundError: when there is none.
+        """
+        self._check_not_fixed(name)
+        if not self.store.remove(name):
+            raise NotFoundError("Schedule", name)
+        logger.info("schedule %s was removed", name)
+
+    def _check(self, schedule: Schedule) -> None:
+        schedules.check(schedule)
+        if schedule.profile and schedule.profile not in self.profiles:
+            raise InvalidRequestError(_("There is no server type %(name)s", name=repr(schedule.profile[:60])))
         for name in schedule.groups:
-            group, after = self.groups.summary(name), ""
-            while group is not None:
-                page = self.groups.members(group.id, limit=_AT_ONCE, after=after)
-                yield from self._with_servers([one.id for one in page if one.id not in seen])
-                seen.update(one.id for one in page)
-                if len(page) < _AT_ONCE:
-                    break
-                after = page[-1].id
+            if self.groups.summary(name) is None:
+                raise NotFoundError("Group", name)
 
-    def _with_servers(self, user_ids: Sequence[str]) -> Iterator[tuple[User, Server | None]]:
-        if not user_ids:
-            return
-        users = self.users.get_many(user_ids)
-        main = {server.owner_id: server for server in self.servers.of_owners(list(users)) if not server.name}
-        for user in users.values():
-            yield user, main.get(user.id)
+    def _check_not_fixed(self, name: str) -> None:
+        if self.is_fixed(name):
+            raise InvalidRequestError(_("The schedule %(name)s is one of the settings: change it there", name=name))

@@ -2,13 +2,12 @@
 
 from collections.abc import Collection
 from datetime import time, tzinfo
-from typing import Any, Final
+from typing import Any
 
-from hubless.domain.schedules import Schedule
+from hubless.domain.errors import InvalidRequestError
+from hubless.domain.schedules import DAYS, Schedule, zone_of
 from hubless.domain.values import value
 from hubless.settings.types import FLAG, NAME, SOME, TEXT, SettingsError, SettingType, setting
-
-DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def _days(given: Any) -> frozenset[int]:
@@ -67,11 +66,9 @@ def _schedule(one: ScheduleSettings, profiles: Collection[str]) -> Schedule:
 
 
 def _zone(name: str, where: str) -> tzinfo:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 few hubs have schedules
-
     try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, LookupError):
+        return zone_of(name)
+    except InvalidRequestError:
         raise SettingsError(
             f"{where}.timezone is {name!r:.60}, which is no time zone: write it as in Europe/Berlin"
         ) from None

@@ -5,7 +5,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from hubless.domain.lock_policy import Window
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.people_batches import Batch
 from hubless.domain.routes import EdgeReport, Route, ServerKey
+from hubless.domain.schedules import Schedule
 from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
@@ -48,6 +49,7 @@ from hubless.ports.passwords import AttemptStore, PasswordStore
 from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.people_batches import PeopleBatchStore
 from hubless.ports.routes import RouteStore
+from hubless.ports.schedules import ScheduleStore
 from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
@@ -102,6 +104,7 @@ PORTS = {
     "routes": RouteStore,
     "usage": UsageLog,
     "budgets": BudgetStore,
+    "schedules": ScheduleStore,
     "ledgers": LedgerStore,
     "launch_rate_limiter": LaunchRateLimiter,
     "sweeps": SweepStore,
@@ -133,6 +136,7 @@ ROUTE = Route("/user/alice/", "10.0.0.1:8888", "l1")
 AN_ACT = AuditRecord("r1", NOW, Act.USER_RENAMED, Doer(DoerKind.USER, "alice", "10.0.0.7"), "bob")
 A_FAILURE = AuditRecord("", NOW, Act.LOGIN_FAILED, Doer(address="10.0.0.7"), "bob")
 A_COURSE = a_course()
+A_SCHEDULE = Schedule("lab", frozenset({0}), time(9), time(10), UTC, ("staff",))
 A_JOIN_LINK = JoinLink("j-1", "hash", "ada", NOW, LATER, 30, used=1)
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
@@ -171,6 +175,7 @@ def hub(in_moto):
     made.pending_logins.add(a_pending_login())
     made.people_batches.add(A_BATCH)
     made.join_links.add(A_JOIN_LINK, NOW, most=9)
+    made.schedules.add(A_SCHEDULE)
     made.launch_rate_limiter.acquire()
     made.waiting.ask(ALICE.id, NOW)
     yield made, Contents().keep()
@@ -366,6 +371,10 @@ USUAL = {
     "budgets.all": lambda s: s.budgets.all(),
     "budgets.put": lambda s: s.budgets.put(Budget("class", servers=2)),
     "budgets.remove": lambda s: s.budgets.remove("class"),
+    "schedules.all": lambda s: s.schedules.all(),
+    "schedules.add": lambda s: s.schedules.add(replace(A_SCHEDULE, name="new")),
+    "schedules.replace": lambda s: s.schedules.replace(A_SCHEDULE, replace(A_SCHEDULE, revision=1)),
+    "schedules.remove": lambda s: s.schedules.remove(A_SCHEDULE.name),
     "ledgers.get_many": lambda s: s.ledgers.get_many(["hub#", "group#class"]),
     "ledgers.create": lambda s: s.ledgers.create(Ledger("group#class", "2026-11")),
     "ledgers.replace": lambda s: s.ledgers.replace(HUB_LEDGER, replace(HUB_LEDGER, changes=1)),

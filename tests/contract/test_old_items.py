@@ -16,7 +16,7 @@ from tests.support.builders import NOW, a_server, a_user
 from tests.support.dynamodb import Contents, in_new_table, stores_of
 from tests.support.stored_items import DATA, end, fill, fill_beside, read, read_beside
 
-FILES = sorted(DATA.glob("items-v*.json"))
+FILES = sorted(DATA.glob("items-v*.json"), key=lambda file: int(file.stem.removeprefix("items-v")))
 AFTERWARDS = NOW + timedelta(hours=2)
 # Good for half a minute, for two, for an hour at most, as long as a login or what proves it, and as long as a lock.
 SHORT_LIVED = {
@@ -166,8 +166,8 @@ def test_the_present_version_has_a_file():
 
 def _kinds_of_keys():
     once = {keys.ALL_SKELETONS, keys.ALL_ADMINS}  # in the life of a table
-    # Attempts, times of launches and acts expire; usage and budgets outlive users, and older versions wrote none.
-    left = ("ATTEMPTS#", "TOTALS#", "LEDGER#", "BUDGETS", "LAUNCHTIMES", "AUDIT")
+    # Attempts, times of launches and acts expire; the others outlive users, and older versions wrote none.
+    left = ("ATTEMPTS#", "TOTALS#", "LEDGER#", "BUDGETS", "SCHEDULES", "LAUNCHTIMES", "AUDIT")
     held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith(left)}
     return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in held}
 

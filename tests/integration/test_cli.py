@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -422,6 +423,29 @@ def test_what_an_operator_does_is_recorded_and_printed(shell: Shell) -> None:
     assert shell.run("audit", "--on", "bob", "--limit", "1", "--since", "1h").output.count("\n") == 1
     assert "user-removed" in shell.run("audit", "--act", "user-removed").output
     assert "act must be one of" in shell.run("audit", "--act", "nothing").output
+
+
+def test_schedules_are_added_listed_paused_and_removed(shell: Shell) -> None:
+    shell.settings.write_text("[groups.physics]\n")
+    shell.run("user", "add", "ada", "--group", "physics")
+    at = ("--from", "08:50", "--to", "10:30", "--timezone", "Europe/Berlin", "--group", "physics")
+
+    told = shell.run("schedule", "add", "lab", *at, "--day", "monday", "--before", "10", "--leave")
+    shell.run("schedule", "add", "exam", *at, "--date", "2001-02-03")
+
+    assert re.fullmatch(r"Added the schedule lab. Next: Monday \S+ 08:50 to 10:30 \(Europe/Berlin\).\n", told.output)
+    shell.run("schedule", "pause", "lab")
+    lines = shell.run("schedule", "list").output.splitlines()
+    assert (lines[:2], len(lines)) == (["exam  (physics)", "lab  (physics; paused)"], 5)
+    (exam, lab) = json.loads(shell.run("schedule", "list", "--json").output)
+    assert (exam["date"], exam["next"]) == ("2001-02-03", [])
+    assert (lab["days"], lab["start_before"], lab["stop"], lab["paused"]) == (["monday"], 10, False, True)
+    assert shell.run("schedule", "resume", "lab").output == "The schedule lab counts again.\n"
+    assert "no time zone" in shell.run("schedule", "add", "x", *at, "--timezone", "Nowhere", "--day", "monday").output
+    assert "already exists" in shell.run("schedule", "add", "lab", *at, "--day", "monday").output
+    assert shell.run("schedule", "remove", "lab").exit_code == 0
+    assert "does not exist" in shell.run("schedule", "remove", "lab").output
+    assert "schedule-removed" in shell.run("audit", "--json").output
 
 
 def test_budgets_are_set_listed_and_removed(shell: Shell) -> None:

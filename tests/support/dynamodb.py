@@ -39,6 +39,7 @@ from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswo
 from hubless.adapters.dynamodb.pending_logins import DynamoPendingLoginStore
 from hubless.adapters.dynamodb.people_batches import DynamoPeopleBatchStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.schedules import DynamoScheduleStore
 from hubless.adapters.dynamodb.second_factors import DynamoFactorStore
 from hubless.adapters.dynamodb.servers import DynamoServerStore
 from hubless.adapters.dynamodb.services import DynamoServiceStore
@@ -85,6 +86,7 @@ def stores_of(database, close=lambda: None):
         audit=DynamoAuditLog(database, timedelta(days=365)),
         ledgers=DynamoLedgerStore(database),
         budgets=DynamoBudgetStore(database),
+        schedules=DynamoScheduleStore(database),
         histograms=DynamoHistogramStore(database),
         launch_rate_limiter=a_rate_limiter(database),
         sweeps=DynamoSweepStore(database),

@@ -21,6 +21,7 @@ from hubless.adapters.sqlite.pending_logins import SqlitePendingLoginStore
 from hubless.adapters.sqlite.people_batches import SqlitePeopleBatchStore
 from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
+from hubless.adapters.sqlite.schedules import SqliteScheduleStore
 from hubless.adapters.sqlite.second_factors import SqliteFactorStore
 from hubless.adapters.sqlite.servers import SqliteServerStore
 from hubless.adapters.sqlite.services import SqliteServiceStore
@@ -59,6 +60,7 @@ def stores_of(database):
         audit=SqliteAuditLog(database),
         ledgers=SqliteLedgerStore(database),
         budgets=SqliteBudgetStore(database),
+        schedules=SqliteScheduleStore(database),
         histograms=SqliteHistogramStore(database),
         sweeps=SqliteSweepStore(database),
         leases=SqliteLeaseStore(database),

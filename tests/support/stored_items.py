@@ -8,9 +8,10 @@ migration.
 import json
 import sys
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.budgets import Budget, Ledger
@@ -24,6 +25,7 @@ from hubless.domain.lifecycle import StartStep, State
 from hubless.domain.metering import Metering
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
+from hubless.domain.schedules import Schedule, facts_of
 from hubless.domain.second_factors import AuthenticatorApp, Factors, Passkey
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
@@ -66,6 +68,15 @@ FULL = {
 }
 ENDED = {"failure": "CannotPullContainerError: no", "log_tail": ("one", "two")}
 A_JOIN_LINK = JoinLink("j-1", sha256("ab12-cd34-ef56"), "ada", NOW, LATER, 30, "class", needs_approval=True)
+A_SCHEDULE = Schedule(
+    "Lab",
+    frozenset({0, 2}),
+    time(8, 50),
+    time(10, 30),
+    ZoneInfo("Europe/Berlin"),
+    ("class",),
+    lead=timedelta(minutes=9),
+)
 READER = Service(
     name="reader",
     url="http://10.0.0.3:80",
@@ -133,6 +144,7 @@ def fill_beside(stores):
     stores.join_codes.use(sha256("join"), 2)
     stores.ledgers.create(Ledger("group#class", "2026-11", servers=1, told={"class": 7}, seconds=60))
     stores.budgets.put(Budget("class", group="class", seconds=3600))
+    stores.schedules.add(A_SCHEDULE)
     stores.join_links.add(A_JOIN_LINK, NOW, most=9)
     stores.join_links.use(A_JOIN_LINK.sha256, NOW)
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
@@ -156,6 +168,7 @@ def read_beside(stores):
             "launch_times": stores.launch_times.of("lab"),
             "ledgers": stores.ledgers.get_many(["group#class"]),
             "budgets": stores.budgets.all(),
+            "schedules": [facts_of(one) for one in stores.schedules.all()],
             "import_marks": stores.import_marks.all("old hub"),
             "audit": stores.audit.page(AuditQuery(NOW, LATER), limit=9).records,
             "imported_token": stores.tokens.look_up(sha256("imported"), prefix_of("imported"))[1],

@@ -82,6 +82,10 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.BUDGET_REMOVED: _("removed a budget"),
         Act.BUDGET_NEARLY_USED: _("told people that a budget is nearly used up"),
         Act.BUDGET_USED: _("stopped servers because a budget is used up"),
+        Act.SCHEDULE_SET: _("set a schedule"),
+        Act.SCHEDULE_REMOVED: _("removed a schedule"),
+        Act.SERVER_KEPT: _("kept an idle server for a lesson"),
+        Act.LESSON_FAILED: _("could not start or stop a server for a lesson"),
         Act.AUDIT_DOWNLOADED: _("downloaded this list"),
     }
 )
@@ -99,6 +103,8 @@ LABELS: Mapping[str, Message] = MappingProxyType(
         "to": _("New name"),
         "changed": _("Tables of the settings"),
         "admin": _("As an admin"),
+        "why": _("Reason"),
+        "paused": _("Paused"),
     }
 )
 """Details that the page shows; the file has all."""

@@ -16,6 +16,7 @@ from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
+from functions.api.pages import schedules
 from functions.api.pages.groups import PAGE, SEARCH, counted, group_url, offered_to, searched, sees_roles
 from functions.api.pages.views import scope_view
 from functions.api.rendering import Render
@@ -28,6 +29,7 @@ from hubless.domain.bounds import MAX_BODY, MAX_IDENTIFIER, MAX_PROPERTIES
 from hubless.domain.budgets import Ledger, Resource, standings
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.profile_options import ChoiceOption
+from hubless.domain.schedules import upcoming
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
 from hubless.domain.usage import month_of
@@ -95,6 +97,7 @@ class _GroupPage:
             added=added,
             properties=as_typed(group) if properties is None else properties,
             properties_version=_version(group),
+            **self._schedules(),
             has_properties=bool(group.properties) or properties is not None,
             error=error,
             error_of=error_of,
@@ -247,6 +250,21 @@ class _GroupPage:
             for budget, found in budgets.overview(group=self.group.name)
             for standing in found or standings(budget, Ledger("", month_of(now)), now)
         ]
+
+    def _schedules(self) -> dict[str, Any]:
+        """Return the schedules of the group and where to add one, for who may do so."""
+        if not self.who.scopes.has_everywhere(schedules.SCOPE):
+            return {"schedules": [], "schedules_url": ""}
+        now, name = self.hub.clock.now(), self.group.name
+        return {
+            "schedules": [
+                {"name": one.name, "next": following and schedules.lesson_in_words(following[0])}
+                for one in self.hub.schedules.all()
+                if name in one.groups and not one.is_paused
+                for following in [upcoming(one, now, 1)]
+            ],
+            "schedules_url": f"{schedules.PAGE}?{urlencode({'group': name})}#edit",
+        }
 
     def _course(self) -> dict[str, str] | None:
         """Return the course whose people, or teachers, this group has, if it is one's."""

@@ -1,6 +1,6 @@
 """The home page: lists, starts, stops, adds and removes the visitor's servers. It works without JavaScript."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -28,7 +28,9 @@ from hubless.domain import durations, names
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_DISPLAY_NAME
 from hubless.domain.errors import HublessError, NotFoundError
+from hubless.domain.idleness import NextStop
 from hubless.domain.lifecycle import INACTIVE, PENDING, Server, State
+from hubless.domain.schedules import Schedule
 from hubless.domain.stop_reasons import asked_by
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -67,8 +69,11 @@ class _Home:
             if server.state is State.READY:
                 self.launching.look(server)  # the page must not show a crashed server as running
         servers = self.servers.of_owners([user.id])
+        runs = any(server.state is State.READY for server in servers)
+        schedules = self.hub.schedules.all() if runs and user.groups else []
         views = [
-            server_view(self.spawning, self.origins, user, server) | self._next_stop(user, server) for server in servers
+            server_view(self.spawning, self.origins, user, server) | self._next_stop(user, server, schedules)
+            for server in servers
         ]
         # A long list begins with what runs, starts, stops or has failed.
         named = sorted((view for view in views if view["name"]), key=lambda view: view["state"] == State.STOPPED)
@@ -107,11 +112,11 @@ class _Home:
         extension = self.keeping.extension
         return durations.in_words(extension) if extension is not None and extension != timedelta.max else ""
 
-    def _next_stop(self, user: User, server: Server) -> dict[str, Any]:
-        following = self.keeping.next_stop(user, server)
+    def _next_stop(self, user: User, server: Server, schedules: Collection[Schedule]) -> dict[str, Any]:
+        following = self.keeping.next_stop(user, server, schedules)
         return {
-            "next_stop": following and {"at": instant(following.at), "why": following.reason.expectation},
-            "may_keep": self.keeping.is_offered(user, server),
+            "next_stop": following and {"at": instant(following.at), "why": following.expectation},
+            "may_keep": isinstance(following, NextStop) and self.keeping.is_offered(user, server),
             "times_kept": server.times_kept,
         }
 

@@ -508,6 +508,14 @@ def budget(name: str) -> Key:
     return Key(BUDGETS, f"={name}")
 
 
+SCHEDULES = "SCHEDULES"  # the partition of all schedules that admins made
+
+
+def schedule(name: str) -> Key:
+    """Return the key of a schedule."""
+    return Key(SCHEDULES, f"={name}")
+
+
 def ledger(key: str) -> Key:
     """Return the key of a ledger; its name may have any characters."""
     return Key(f"LEDGER#{digest(key)}", "LEDGER")

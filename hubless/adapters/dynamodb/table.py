@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 9  # of the items that this code writes
+VERSION = 10  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -636,6 +636,13 @@ class BudgetItem(Item):
     """A budget that an admin set."""
 
     facts = JSONAttribute()
+
+
+class ScheduleItem(Item):
+    """A schedule that an admin made."""
+
+    facts = JSONAttribute()
+    revision = NumberAttribute(default=0)
 
 
 class LedgerItem(Item):

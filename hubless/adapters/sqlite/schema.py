@@ -547,6 +547,15 @@ CREATE TABLE budgets (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Schedules that admins made.
+_SCHEDULES = """
+CREATE TABLE schedules (
+    name TEXT PRIMARY KEY,
+    facts TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 # Join links that admins made.
 _JOIN_LINKS = """
 CREATE TABLE join_links (
@@ -624,5 +633,6 @@ STEPS = (
     _JOIN_LINKS,
     _ACTIVE_AT,
     _ORPHANED_HOMES,
+    _SCHEDULES,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -807,6 +807,8 @@ group = {
     "join_codes": [],
     "shared_servers": 0,
     "limits": [],
+    "schedules": [],
+    "schedules_url": "",
     "url": "/hub/admin/groups/physics",
     "groups_url": "/hub/admin/groups",
     "follows_logins": False,
@@ -847,7 +849,10 @@ GIVES = {
         {"budget": "sum", "is_each": False, "is_monthly": False, "at_once": False, "used": "$3", "limit": "$9.00"},
     ],
 }
+LESSON = {"day": "Monday", "date": "2026-11-30", "begins": "08:50", "ends": "10:30", "is_on": False}
 LONG_GROUP = {
+    "schedules_url": "/hub/admin/schedules?group=physics#edit",
+    "schedules": [{"name": "Physics lab", "next": LESSON}, {"name": "over", "next": []}],
     "has_more": True,
     "members": 10_000,
     "search": "a",
@@ -1204,6 +1209,36 @@ budgets = {
     ],
     "currency": "$",
     "filled": dict.fromkeys(("name", "group", "user", "each", "period", "hours", "money", "servers", "cpus"), ""),
+    "error": None,
+}
+SCHEDULE = {
+    "name": "Physics lab",
+    "groups": ("physics",),
+    "profile": "Large",
+    "lead": 10,
+    "stops": True,
+    "is_paused": False,
+    "is_fixed": False,
+    "zone": "Europe/Berlin",
+    "next": [LESSON | {"is_on": True}, LESSON | {"date": "2026-12-07"}],
+    "edit_url": "/hub/admin/schedules?edit=Physics+lab#edit",
+}
+schedules = {
+    "schedules": [
+        SCHEDULE,
+        SCHEDULE | {"name": "of the settings", "is_fixed": True, "lead": 1, "profile": "", "stops": False},
+        SCHEDULE | {"name": "a" * 64, "groups": ("physics", "b" * 100), "is_paused": True, "lead": 0, "next": [LESSON]},
+        SCHEDULE | {"name": "over", "next": []},
+    ],
+    "edited": "",
+    "filled": dict.fromkeys(("name", "groups", "date", "begins", "ends", "zone", "profile", "after", "version"), "")
+    | {"lead": "10", "zone": "Europe/Berlin"},
+    "days": [
+        (day.lower(), day, day == "Monday")
+        for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    ],
+    "groups": ["physics", "staff"],
+    "profiles": [("small", "Small"), ("large", "Large")],
     "error": None,
 }
 admin_usage = usage | {
@@ -1659,6 +1694,18 @@ PAGES = {
         | admin_logins
         | {"identities": MANY_IDENTITIES["identities"], "chosen": "github", "subject": "1001", "label": "zoe"}
         | {"error": "This identity is linked to another user"},
+    ),
+    "schedules": ("schedules.html", frame(ROOT) | schedules),
+    "schedules_edited": (
+        "schedules.html",
+        frame(ROOT, theme="dark")
+        | schedules
+        | {"edited": "Physics lab", "error": "A lesson ends on the day on which it begins: choose a later end"}
+        | {"filled": schedules["filled"] | {"groups": "physics", "after": "leave", "profile": "large", "version": "3"}},
+    ),
+    "schedules_none": (
+        "schedules.html",
+        frame(ROOT) | schedules | {"schedules": [], "groups": [], "profiles": [], "error": None},
     ),
     "budgets": ("budgets.html", frame(ROOT) | budgets),
     "budgets_empty": (

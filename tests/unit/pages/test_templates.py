@@ -198,6 +198,7 @@ OTHER_SCRIPTS = (
             name: ["/hub/static/spawn.js?v=1"]
             for name in ("spawn", "spawn_large_home", "spawn_other", "spawn_one_profile", "spawn_nothing_offered")
         },
+        **{name: ["/hub/static/time_zone.js?v=1"] for name in ("schedules", "schedules_edited", "schedules_none")},
         "lti_registered": ["/hub/static/lti_close.js?v=1"],
         **{
             name: ["/hub/static/home.js?v=1", "/hub/static/log.js?v=1"]
