@@ -193,6 +193,7 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Work until the supervisor ends this process, or has died."""
     hub = machine.build(settings)
     note_settings(hub)
+    hub.uptime_log.note(is_start=True)
     worker = Worker(hub, settings)
 
     def on_event(event: str | None) -> None:

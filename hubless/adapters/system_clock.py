@@ -1,6 +1,7 @@
 """The clock of this machine."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
@@ -9,3 +10,7 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant in UTC."""
         return datetime.now(UTC)  # noqa: TID251 here and nowhere else
+
+    def elapsed(self) -> timedelta:
+        """Return the time since some moment in the past."""
+        return timedelta(seconds=time.monotonic())

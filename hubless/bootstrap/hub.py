@@ -14,6 +14,8 @@ from hubless.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
+SWEEP_SLACK = timedelta(seconds=10)  # by which a sweep may be late after another that did not come
+
 if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
     from hubless.adapters.mail.smtp import SmtpMailer
@@ -125,6 +127,7 @@ if TYPE_CHECKING:
     from hubless.services.token_exchange import TokenExchange
     from hubless.services.tokens import Tokens
     from hubless.services.unused_secrets import UnusedSecrets
+    from hubless.services.uptime_log import UptimeLog
     from hubless.services.usage_reports import UsageReports
     from hubless.services.user_removal import UserRemoval
     from hubless.services.visits import Visits
@@ -154,6 +157,9 @@ class Hub(ABC):
 
     longest_report_interval = timedelta(seconds=30)
     """How often edges report activity, if no idle limit is short."""
+
+    sweep_every = timedelta(minutes=1)
+    """How often sweeps begin."""
 
     slow_call_seconds = 10.0
     """How long the API waits for a start or a stop before it answers 202: JupyterHub's `slow_spawn_timeout`."""
@@ -1139,6 +1145,15 @@ class Hub(ABC):
             self.metrics,
             self._after_stop if self.settings.plugin.is_set else None,
             self.settings.usage.kept_for,
+            self.uptime_log.is_overdue,
+        )
+
+    @cached_property
+    def uptime_log(self) -> "UptimeLog":
+        from hubless.services.uptime_log import UptimeLog
+
+        return UptimeLog(
+            self.sweeps, self.routing, self.clock, 2 * self.sweep_every + SWEEP_SLACK, self.edges_see_traffic
         )
 
     def _after_stop(self, owner: "User", server: "Server") -> None:
@@ -1168,6 +1183,7 @@ class Hub(ABC):
             self.pacing,
             self.launch_times,
             self._before_start,
+            self.uptime_log.is_overdue,
         )
 
     def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":
@@ -1289,6 +1305,7 @@ class Hub(ABC):
             self.lessons,
             self.auditing.delete_old,
             self.budgets,
+            self.uptime_log,
         )
 
     @cached_property

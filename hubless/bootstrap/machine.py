@@ -66,6 +66,7 @@ class MachineHub(Hub):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        self.sweep_every = settings.culling.sweep_every
         self._database = open_database(settings)
 
     @cached_property

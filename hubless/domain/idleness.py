@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from hubless.domain.downtime import Uptime
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.domain.translatable import Message
@@ -106,6 +107,8 @@ def verdict(
     *,
     worked_at: datetime | None = None,
     report_interval: timedelta = timedelta(),
+    uptime: Uptime | None = None,
+    aged_at: datetime | None = None,
 ) -> Keep | Reap:
     """Return whether a ready *server* stays at *now*. A server that reaches a limit exactly is stopped.
 
@@ -115,15 +118,17 @@ def verdict(
         now: by the hub's clock.
         worked_at: when its kernels or terminals last worked, by what it says.
         report_interval: how long ago activity may be that edges have not reported yet; the server stays for as long.
+        uptime: when activity could be reported; other time counts for no idleness. None: always.
+        aged_at: the instant by which its age counts; None for *now*.
     """
     if server.started_at is None:
         return Keep()
-    if is_too_old(server, idle_policy, now):
+    if is_too_old(server, idle_policy, aged_at or now):
         return Reap(
             f"reached its maximum age of {idle_policy.max_age}", StopReason(StopCause.AGE, limit=idle_policy.max_age)
         )
     idle_at = _idle_at(server, idle_policy, worked_at, report_interval)
-    if idle_at is not None and now >= idle_at:
+    if idle_at is not None and _counted(server, now, worked_at, report_interval, uptime) >= idle_at:
         return Reap(f"was idle for {idle_policy.idle_after}", StopReason(StopCause.IDLE, limit=idle_policy.idle_after))
     return Keep()
 
@@ -167,9 +172,23 @@ def _idle_at(
     """Return when a started *server* counts as idle; None if never."""
     if idle_policy.idle_after is None:
         return None
-    active_at = max(at for at in (server.started_at, server.last_activity_at, worked_at) if at is not None)
-    idle_at = _later(active_at + report_interval, idle_policy.idle_after)
+    idle_at = _later(_active_at(server, worked_at) + report_interval, idle_policy.idle_after)
     return idle_at if server.kept_until is None or idle_at is None else max(idle_at, server.kept_until)
+
+
+def _active_at(server: Server, worked_at: datetime | None) -> datetime:
+    """Return when a started *server* was active last."""
+    return max(at for at in (server.started_at, server.last_activity_at, worked_at) if at is not None)
+
+
+def _counted(
+    server: Server, now: datetime, worked_at: datetime | None, report_interval: timedelta, uptime: Uptime | None
+) -> datetime:
+    """Return *now* without the time in which nobody could report that a started *server* was active."""
+    if uptime is None:
+        return now
+    active_at = _active_at(server, worked_at)
+    return now - uptime.down_between(active_at, now) if uptime.knows(now, report_interval) else active_at
 
 
 def _later(at: datetime, by: timedelta) -> datetime | None:

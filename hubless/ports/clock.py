@@ -1,6 +1,6 @@
 """The clock."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -9,4 +9,8 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the present instant, timezone-aware, in UTC."""
+        ...
+
+    def elapsed(self) -> timedelta:
+        """Return the time since some moment in the past, on a clock that nobody sets: only differences count."""
         ...

@@ -94,6 +94,7 @@ class Launching:
     launch_times: LaunchTimeStore
     before_start: Callable[[User, Server], Mapping[str, str]] = lambda _owner, _server: {}
     """Returns variables that a login plug-in gives to a server; the hub's own are stronger."""
+    is_overdue: Callable[[Server, datetime], bool] = lifecycle.is_overdue
 
     def on_message(self, message: Message) -> None:
         """Handle *message*; ignore it if its launch is over or has passed that step.
@@ -176,7 +177,7 @@ class Launching:
         """Take the next step that the task's *status* and the time allow; ask the launcher if *status* is None."""
         match server.state:
             case State.REQUESTED | State.PREPARING:
-                if lifecycle.is_overdue(server, self.clock.now()):
+                if self.is_overdue(server, self.clock.now()):
                     self.stopping.fail(
                         server, f"The hub {_MISSED[server.state]} in time. Try again later.", timed_out=True
                     )
@@ -270,7 +271,7 @@ class Launching:
         look = self._advance(server, status) if isinstance(status, TaskRunning) else _Look.NOTHING
         if look is _Look.MOVED_ON:
             return
-        if lifecycle.is_overdue(server, self.clock.now()):
+        if self.is_overdue(server, self.clock.now()):
             why = self._timeout_reason(server, has_answered=look is _Look.ANSWERED)
             self.stopping.fail(server, why, self._end_and_read_log(server), timed_out=True)
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hubless.domain import idleness, names
+from hubless.domain.downtime import Uptimes
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy, Reap
@@ -49,6 +50,7 @@ from hubless.services.resumable_sweep import Step, SweepProgress, run_steps
 from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
 from hubless.services.stopping import Stopping
+from hubless.services.uptime_log import UptimeLog
 
 if TYPE_CHECKING:
     from hubless.services.lessons import Lessons
@@ -63,6 +65,7 @@ _WAITING = {  # states that wait for a message
 # When a message counts as lost, relative to that of a launch: a queue of preparations moves slowly, stops are quick.
 _PATIENCE = {State.PREPARING: 10.0, State.STOPPING: 0.25}
 RETRY_WINDOW = timedelta(minutes=1)  # the time between two sweeps in the cloud
+LONG_SWEEP = timedelta(seconds=5)
 BATCH, PIECE = 500, 50  # expired records that one run removes at most, and that one call removes
 
 
@@ -95,10 +98,23 @@ class SweepReport:
 
 
 @value
+class _Time:
+    """The instants by which one sweep judges."""
+
+    now: datetime
+    sure_at: datetime  # by which servers grow too old and records expire
+    uptimes: Uptimes | None = None
+
+    @property
+    def edges_report(self) -> bool:
+        return self.uptimes is None or self.uptimes.edges_report
+
+
+@value
 class _Snapshot:
     """What the sweep has read before it checks servers one by one."""
 
-    now: datetime
+    time: _Time
     routed: frozenset[tuple[str, str | None, str | None]]  # prefix, launch and address of each route
     is_short_of_messages: bool
     findings: Mapping[str, Finding]  # of servers that were asked for their work, by id
@@ -143,6 +159,7 @@ class Reaping:
     lessons: "Lessons | None" = None  # None where a hub has no schedules
     delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
     budgets: Budgets | None = None  # None: there are none
+    uptime_log: UptimeLog | None = None  # None: no time is downtime
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -151,14 +168,16 @@ class Reaping:
         """
         # Tasks and routes are listed before records: the record of a listed task is live in the later read, unless its
         # launch is over.
+        began, uptimes = self.clock.elapsed(), self.uptime_log.note() if self.uptime_log else None
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
+        time = self._time(uptimes, now)
         present = self.lessons.present() if self.lessons is not None else ()
         self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         steps = [
             *self._server_steps(
-                active, {task.task: task.status for task in tasks}, routes, now, until, present=present
+                active, {task.task: task.status for task in tasks}, routes, time, until, present=present
             ),
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
@@ -173,12 +192,13 @@ class Reaping:
                 Step(Part.ROUTES, route.prefix, partial(self._remove_route, route))
                 for route in self.routing.stale(routes, live)
             ),
-            *self._cleanup_steps(routes, now, until),
+            *self._cleanup_steps(routes, time.sure_at, until),
             Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
             Step(Part.UNUSED, "", self._collect_garbage),
             *self._lesson_steps(present, until),
         ]
         this = self._run_from_resume_point(steps, until)
+        self._note_long_sweep(self.clock.elapsed() - began)
         return SweepReport(
             active=len(active),
             checked=this.taken[Part.SERVERS],
@@ -190,6 +210,18 @@ class Reaping:
             discarded=this.done[Part.UNUSED],
             is_incomplete=bool(this.resume_after),
         )
+
+    def _time(self, uptimes: Uptimes | None, now: datetime) -> "_Time":
+        """Return by which instants to judge; a clock that jumps meanwhile changes none of them."""
+        if self.uptime_log is None or uptimes is None or uptimes.hub.up_at is None:
+            return _Time(now, now)
+        now = uptimes.hub.up_at
+        return _Time(now, self.uptime_log.sure_at(uptimes, now), uptimes)
+
+    def _note_long_sweep(self, took: timedelta) -> None:
+        """Note that the hub was up all along in a sweep that took long: the next note would take it for a downtime."""
+        if self.uptime_log is not None and took > LONG_SWEEP:
+            self.uptime_log.note(took=took)
 
     def _lesson_steps(self, present: Sequence[Lesson], until: datetime | None) -> Iterator[Step]:
         if (lessons := self.lessons) is not None and present:
@@ -228,7 +260,7 @@ class Reaping:
         active: list[Server],
         listed: Mapping[str, TaskStatus],
         routes: list[Route],
-        now: datetime,
+        time: _Time,
         until: datetime | None,
         *,
         present: Sequence[Lesson],
@@ -237,7 +269,7 @@ class Reaping:
         statuses = {**listed, **self._describe_unlisted([s.task for s in active if s.task and s.task not in listed])}
         routed = frozenset((route.prefix, route.launch_id, route.address) for route in routes)
         findings = self._inspect([server for server in active if _runs(statuses.get(server.task or ""))], owners, until)
-        seen = _Snapshot(now, routed, self._is_short_of_messages(active), findings, present)
+        seen = _Snapshot(time, routed, self._is_short_of_messages(active), findings, present)
         for server in active:
             status = statuses.get(server.task or "")
             yield Step(
@@ -297,7 +329,7 @@ class Reaping:
         often, because each message too many takes a slot from servers that wait for capacity.
         """
         first = self.message_is_lost_after * _PATIENCE.get(server.state, 1.0)
-        waited = seen.now - server.entered_at
+        waited = seen.time.now - server.entered_at
         return waited >= first and (seen.is_short_of_messages or _is_retry_due(waited, first))
 
     def _restore_route(self, server: Server, owner: User, seen: "_Snapshot") -> None:
@@ -317,9 +349,10 @@ class Reaping:
             return None
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
-        if finding.is_open and not idleness.is_too_old(server, limits, seen.now):
+        is_open = finding.is_open or not seen.time.edges_report
+        if is_open and not idleness.is_too_old(server, limits, seen.time.sure_at):
             return None
-        lesson = keeper(seen.lessons, owner.groups, seen.now) if owner is not None else None
+        lesson = keeper(seen.lessons, owner.groups, seen.time.now) if owner is not None else None
         verdict = self._verdict(server, limits, finding, seen)
         if verdict is None or lesson is None or owner is None:
             return verdict
@@ -330,8 +363,15 @@ class Reaping:
         return verdict
 
     def _verdict(self, server: Server, limits: IdlePolicy, finding: Finding, seen: "_Snapshot") -> Reap | None:
+        time = seen.time
         verdict = idleness.verdict(
-            server, limits, seen.now, worked_at=finding.worked_at, report_interval=self.report_interval
+            server,
+            limits,
+            time.now,
+            worked_at=finding.worked_at,
+            report_interval=self.report_interval,
+            uptime=time.uptimes.edges if time.uptimes else None,
+            aged_at=time.sure_at,
         )
         return verdict if isinstance(verdict, Reap) else None
 

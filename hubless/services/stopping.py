@@ -5,7 +5,7 @@ Each step is idempotent. The record stays `stopping` until nothing is left, so a
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hubless.domain import histograms, lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
@@ -44,6 +44,7 @@ class Stopping:
     metrics: Metrics
     after_stop: Callable[[User, Server], None] | None = None  # what a login plug-in cleans up
     keep_launches: timedelta | None = None  # how long the usage of a launch is kept; None: for ever
+    is_overdue: Callable[[Server, datetime], bool] = lifecycle.is_overdue
 
     def request(self, server: Server, reason: StopReason | None = None) -> Server:
         """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
@@ -109,7 +110,7 @@ class Stopping:
     def reconcile(self, server: Server, status: TaskStatus | None = None) -> None:
         """Finish the stop of *server* if its task has ended; kill an overdue task. *status* None asks the launcher."""
         if server.task is not None and not isinstance(status or self.launcher.describe(server.task), TaskStopped):
-            if lifecycle.is_overdue(server, self.clock.now()):
+            if self.is_overdue(server, self.clock.now()):
                 self._unroute(server)
                 self.launcher.stop(server.task, force=True)
             return

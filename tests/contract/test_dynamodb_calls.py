@@ -14,6 +14,7 @@ from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.budgets import Budget, Ledger
+from hubless.domain.downtime import Uptimes
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
@@ -364,6 +365,10 @@ USUAL = {
     "usage.add": lambda s: s.usage.add(replace(USAGE, launch_id="l9")),
     "sweeps.resume_point": lambda s: s.sweeps.resume_point(),
     "sweeps.set_resume_point": lambda s: s.sweeps.set_resume_point("", "2 l1"),
+    "sweeps.uptimes": lambda s: s.sweeps.uptimes(),
+    "sweeps.set_uptimes": lambda s: s.sweeps.set_uptimes(
+        Uptimes(), Uptimes().seen(NOW, timedelta(hours=1), edges_report=True)
+    ),
     "desired_edge_state.read": lambda s: s.desired_edge_state.read(),
     "desired_edge_state.write": lambda s: s.desired_edge_state.write(
         INITIAL_STATE, DesiredEdgeState(EdgePower.RUNNING, NOW)

@@ -1,7 +1,13 @@
+from datetime import timedelta
+
 import pytest
 
+from hubless.domain.downtime import Uptimes
 from hubless.domain.errors import StoreConflictError
+from tests.support.builders import NOW
 from tests.support.concurrency import MANY, concurrently
+
+PAUSE, HOUR = timedelta(minutes=2), timedelta(hours=1)
 
 
 def test_the_resume_point_is_the_beginning_at_first(stores):
@@ -33,3 +39,29 @@ def test_of_eight_concurrent_resume_points_one_is_stored(stores):
         return True
 
     assert sorted(concurrently(act)) == [False] * (MANY - 1) + [True]
+
+
+def test_nobody_has_seen_a_new_hub_up(stores):
+    assert stores.sweeps.uptimes() == Uptimes()
+
+
+def test_when_the_hub_was_up_is_the_last_note(stores):
+    first = Uptimes().seen(NOW, PAUSE, edges_report=True)
+    later = first.seen(NOW + HOUR, PAUSE, edges_report=False)
+
+    stores.sweeps.set_uptimes(Uptimes(), first)
+    assert stores.sweeps.uptimes() == first
+    stores.sweeps.set_uptimes(first, later)
+    assert stores.sweeps.uptimes() == later
+    assert stores.sweeps.resume_point() == ""
+
+
+def test_of_two_notes_from_the_same_record_one_is_stored(stores):
+    first, others = (Uptimes().seen(NOW + at, PAUSE, edges_report=True) for at in (timedelta(), HOUR))
+    stores.sweeps.set_uptimes(Uptimes(), first)
+
+    with pytest.raises(StoreConflictError):
+        stores.sweeps.set_uptimes(Uptimes(), others)
+    with pytest.raises(StoreConflictError):
+        stores.sweeps.set_uptimes(others, others)
+    assert stores.sweeps.uptimes() == first

@@ -1,11 +1,13 @@
 """kill -9 of everything, taken ports, broken files: a hub with real processes has bad days and loses nothing."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ from tests.support.free_port import free_port
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"
 OLD, NEW = "correct horse battery", "staple battery horse"
+HOUR = 3_600_000_000  # in microseconds, as the database has instants
 TIMEOUT_SECONDS = 60  # seconds until something that must happen counts as lost
 SERVER = """
 import os
@@ -321,18 +324,40 @@ def test_a_stream_through_the_edge_outlives_the_hubs_processes(hub):
     assert [p.pid for p in hub.of_role("haproxy")] == [proxy.pid]
 
 
-def test_ctrl_c_ends_the_hub_in_order_and_servers_are_found_again(hub):
-    hub.up()
-    launch = hub.start("a")
-    running = hub.servers_running()
+def test_ctrl_c_ends_the_hub_in_order_and_servers_outlive_a_long_downtime():
+    hub = Hub(culling="idle_after = '20s'").up()
+    try:
+        launch = hub.start("a")
+        running = hub.servers_running()
 
-    assert hub.end() == 0
+        assert hub.end() == 0
 
-    assert hub.servers_running() == running
-    assert [p for role in ROLES for p in hub.of_role(role)] == []
-    hub.up()
-    hub.until(hub.is_reached, "a")
-    assert (hub.server("a")["state"]["launch_id"], hub.servers_running()) == (launch, running)
+        assert hub.servers_running() == running
+        assert [p for role in ROLES for p in hub.of_role(role)] == []
+        with contextlib.closing(sqlite3.connect(hub.folder / "data/hub.sqlite", timeout=TIMEOUT_SECONDS)) as database:
+            _wait_an_hour(database)
+            hub.up()
+            hub.until(hub.is_reached, "a")
+            (started, *_), _ = _uptimes(database)
+            hub.until(lambda: _uptimes(database)[0][0] > started + 3_000_000)  # at least one whole sweep
+        assert (hub.server("a")["state"]["launch_id"], hub.servers_running()) == (launch, running)
+        assert hub.is_ready("a")
+    finally:
+        hub.close()
+
+
+def _uptimes(database):
+    """Return when the hub and its edge were up, as the sweeps of the hub have noted it."""
+    return json.loads(database.execute("SELECT uptimes FROM sweep").fetchone()[0])
+
+
+def _wait_an_hour(database):
+    """Make everything that a stopped hub knows an hour older, as if it had been stopped for so long."""
+    earlier = [[at - HOUR for at in one] for one in _uptimes(database)]
+    database.execute("UPDATE sweep SET uptimes = ?", (json.dumps(earlier, separators=(",", ":")),))
+    started = "json_set(facts, '$.started_at', json_extract(facts, '$.started_at') - ?)"
+    database.execute(f"UPDATE servers SET last_activity_at = last_activity_at - ?, facts = {started}", (HOUR, HOUR))
+    database.commit()
 
 
 def test_servers_end_with_the_hub_where_that_is_wanted():

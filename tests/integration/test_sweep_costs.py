@@ -19,7 +19,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "dynamodb.md"
 
 @pytest.fixture
 def hub(places):
-    return CloudHub(*places, lag=0, describe_lag=0)
+    return CloudHub(*places, lag=0, describe_lag=0, longest_pause=timedelta(hours=1))
 
 
 def running(hub, count):

@@ -15,13 +15,21 @@ class StoppedClock:
     """Tells the time that the test sets."""
 
     def __init__(self, now):
-        self._now = now
+        self._now, self._elapsed = now, timedelta()
         self.skew = timedelta()  # the error of the reader's clock
 
     def now(self):
         return self._now + self.skew
 
+    def elapsed(self):
+        return self._elapsed
+
     def advance(self, by: timedelta):
+        self._now += by
+        self._elapsed += by
+
+    def jump(self, by: timedelta):
+        """Set the clock, as NTP or a laptop's sleep does."""
         self._now += by
 
 

@@ -7,7 +7,7 @@ from hubless.adapters.always_on_edge import AlwaysOnEdge
 from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
-from hubless.domain import roles
+from hubless.domain import lifecycle, roles
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import RetryLaterError
 from hubless.domain.idle_policies import IdlePolicies
@@ -37,6 +37,7 @@ from hubless.services.sharing import Sharing
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
+from hubless.services.uptime_log import UptimeLog
 from hubless.services.visits import Visits
 from tests.support.builders import NOW
 from tests.support.fakes import (
@@ -80,6 +81,7 @@ class World:
         auth_state=False,
         managed_groups=False,
         max_sessions=0,
+        longest_pause=None,
     ):
         """Make the services.
 
@@ -87,6 +89,7 @@ class World:
             around: wraps each port that a launch writes to.
             launcher: makes a launcher that goes by the clock.
             machine: makes a machine that goes by the clock.
+            longest_pause: between two sweeps, that is no downtime; None: no time is downtime.
         """
         self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
         self.users, self.servers = self.stores.users, around(self.stores.servers)
@@ -103,6 +106,8 @@ class World:
         self.edge, self.deadlines = InstantEdge(self.routes, self.clock), deadlines or Deadlines()
         offered = {p.name: p for p in profiles or (Profile("default"),)}
         self.routing = Routing(self.routes, self.clock)
+        self.uptime_log = UptimeLog(self.sweeps, self.routing, self.clock, longest_pause) if longest_pause else None
+        is_overdue = self.uptime_log.is_overdue if self.uptime_log else lifecycle.is_overdue
         self.services = ServiceRegistry(services or {}, self.stores.services, roles.DEFAULTS, self.routing)
         self.accounts = Accounts(
             self.users,
@@ -181,6 +186,7 @@ class World:
             self.clock,
             self.deadlines,
             self.metrics,
+            is_overdue=is_overdue,
         )
         self.lock_policy = lock_policy or LockPolicy(10, timedelta(minutes=10))
         self.machine = machine(self.routes, self.clock) if machine else AlwaysOnEdge()
@@ -223,6 +229,7 @@ class World:
             self.edge_autosuspend,
             self.pacing,
             self.launch_times,
+            is_overdue=is_overdue,
         )
         self.inspector = ScriptedInspector()
         self.inspecting = Inspecting(
@@ -258,6 +265,7 @@ class World:
             self.preparing_ahead,
             self.usage,
             active_limit=active_limit,
+            uptime_log=self.uptime_log,
         )
         self.alice = self.accounts.add("alice")
 

@@ -410,6 +410,7 @@ def attempt_counter(key: str) -> Key:
 
 
 SWEEP = Key("SWEEP", "PLACE")  # where the next sweep resumes
+UPTIMES = Key("SWEEP", "UPTIMES")  # when the hub and its edges were up
 
 EDGE_DESIRED_STATE = Key("EDGE", "WISH")  # stored by this name since version 1
 

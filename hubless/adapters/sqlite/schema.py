@@ -595,6 +595,11 @@ CREATE TABLE orphaned_homes (
 ) STRICT, WITHOUT ROWID;
 """
 
+# When the hub was up, as JSON; empty before the first note.
+_UPTIMES = """
+ALTER TABLE sweep ADD COLUMN uptimes TEXT NOT NULL DEFAULT '';
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -634,5 +639,6 @@ STEPS = (
     _ACTIVE_AT,
     _ORPHANED_HOMES,
     _SCHEDULES,
+    _UPTIMES,
 )
 VERSION = len(STEPS)  # of a file with all steps
