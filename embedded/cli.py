@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from embedded import moving, opening, people_commands
+from embedded.announcement_commands import announce, maintenance
 from embedded.audit_report import audit, record
 from embedded.budget_commands import budget
 from embedded.files_commands import files
@@ -49,6 +50,8 @@ for _command in (
     budget,
     files,
     schedule,
+    announce,
+    maintenance,
 ):
     main.add_command(_command)
 

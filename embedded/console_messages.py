@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedded import isolation
+from embedded import announcement_commands, isolation
 from hubless.adapters.network_addresses import network_addresses
 from hubless.bootstrap import machine
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
@@ -84,9 +84,14 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"limits    {machine.resource_limits_in_words(hub.settings)}",
         *(f"starts    {one}" for one in machine.fork_servers_in_words(hub.settings)),
         f"queue     {hub.queue.depth()} messages",
+        *_maintenance(hub),
         *_edges(hub, now),
     ]
     return "\n".join(lines)
+
+
+def _maintenance(hub: "Hub") -> list[str]:
+    return [f"hub       {announcement_commands.in_words(hub)}"] if hub.maintaining.current() else []
 
 
 def _isolation(settings: Settings, facts: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ ADMIN_PAGES = (
     AdminPage("usage", _("Usage"), "/hub/admin/usage", ("read:servers",), everywhere=True),
     AdminPage("budgets", _("Budgets"), "/hub/admin/budgets", ("admin:servers",), everywhere=True),
     AdminPage("schedules", _("Schedules"), "/hub/admin/schedules", ("admin:servers",), everywhere=True),
+    AdminPage("announcements", _("Announcements"), "/hub/admin/announcements", ("admin:users",), everywhere=True),
+    AdminPage("maintenance", _("Maintenance"), "/hub/admin/maintenance", ("admin:servers",), everywhere=True),
     AdminPage("audit", _("Audit"), "/hub/admin/audit", (READ_SCOPE,), everywhere=True),
 )
 

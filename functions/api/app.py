@@ -22,6 +22,7 @@ from functions.api.pages import (
     admin_logins,
     admin_selected,
     admin_user,
+    announcements,
     audit,
     budgets,
     email_addresses,
@@ -31,6 +32,7 @@ from functions.api.pages import (
     home_changes,
     join_links,
     lti,
+    maintenance,
     opening,
     passwords,
     people,
@@ -54,6 +56,7 @@ from functions.api.pages import groups as group_pages
 from functions.api.pages import roles as role_pages
 from functions.api.pages import services as service_pages
 from functions.api.request_metrics import RequestMetrics
+from functions.api.routes import announcements as announcement_routes
 from functions.api.routes import audit as audit_routes
 from functions.api.routes import (
     authorizations,
@@ -101,6 +104,7 @@ API = (
     lti_routes,
     usage_routes,
     schedule_routes,
+    announcement_routes,
     audit_routes,
     documentation,
 )
@@ -142,6 +146,8 @@ PAGES = (
     usage,
     budgets,
     schedules,
+    announcements,
+    maintenance,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)
 _NO_TELEMETRY: TelemetryConfig = {

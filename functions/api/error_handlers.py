@@ -34,6 +34,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.QuotaExceededError: 400,
     errors.BudgetReachedError: 403,
     errors.LedgerFullError: 409,
+    errors.MaintenanceError: 503,
     errors.LtiRefusedError: 403,
     errors.LtiServiceError: 502,
     errors.StoreConflictError: 409,
@@ -135,6 +136,8 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     headers = None
     if isinstance(error, errors.QuotaExceededError) and error.retry:
         status, headers = 429, {"Retry-After": str(seconds_to_wait(error))}
+    if isinstance(error, errors.MaintenanceError):
+        return _under_maintenance(request, error)
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
         return answer(request, status, _("The hub's store does not answer. Try again in a moment."))
@@ -143,7 +146,17 @@ async def _anticipated(request: Request, error: Exception) -> Response:
     return answer(request, status, error.message, headers)
 
 
-def seconds_to_wait(error: errors.QuotaExceededError) -> int:
+def _under_maintenance(request: Request, error: errors.MaintenanceError) -> Response:
+    """Return the answer to a start that maintenance refuses."""
+    headers = {} if error.after is None else {"Retry-After": str(seconds_to_wait(error))}
+    if not _gets_page(request):
+        return answer(request, 503, error.message, headers)
+    path = request.scope.get("raw_path", b"").decode("ascii", "replace").partition("?")[0]
+    again = f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
+    return Renderer(request)("maintenance.html", status_code=503, headers=headers, message=error.message, again=again)
+
+
+def seconds_to_wait(error: errors.QuotaExceededError | errors.MaintenanceError) -> int:
     """Return after how many seconds a refused request may come again."""
     return RETRY_AFTER if error.after is None else max(1, ceil(error.after.total_seconds()))
 

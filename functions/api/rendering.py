@@ -13,15 +13,17 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from functions.api.auth.cookies import THEME_COOKIE, cookies, set_own_page_cookie
-from functions.api.auth.visitors import visitor
+from functions.api.auth.cookies import PUT_AWAY_COOKIE, THEME_COOKIE, cookies, set_own_page_cookie
+from functions.api.auth.visitors import Visitor, visitor
 from functions.api.dependencies import hub_of
 from functions.api.flashes import flash_of, forget_flash
 from functions.api.languages import language_of, note_language
 from functions.api.markdown_text import markdown
+from functions.api.serializers import instant
 from functions.api.themes import FILES, Theme, look_of, theme_of
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
+from hubless.domain.announcements import MAX_PUT_AWAY, Kind
 from hubless.domain.languages import NAMES
 from hubless.settings.sections import HubSettings
 from hubless.settings.theme import TEMPLATES, folder_files
@@ -135,6 +137,8 @@ class Renderer:
             "help_url": settings.help_url,
             "hub_contact": settings.contact,
             "hub_announcement": markdown(_announcement(settings, template)),
+            "hub_announcements": _announcements(self._request, who),
+            "hub_maintenance": _maintenance(self._request),
         }
         with speaking(language):
             html = _html(theme.templates, template, facts | context)
@@ -179,6 +183,24 @@ def _announcement(settings: HubSettings, template: str) -> str:
         "logged_out.html": settings.announcement_logout,
     }
     return own.get(template) or settings.announcement
+
+
+def _announcements(request: Request, who: Visitor) -> list[dict[str, Any]]:
+    """Return what pages announce to the visitor that admins made at run time."""
+    groups = None if who.user is None else who.user.groups
+    shown = hub_of(request).announcements.shown_to(groups, without=put_away(request))
+    return [{"id": one.id, "text": markdown(one.text), "is_warning": one.kind is Kind.WARNING} for one in shown]
+
+
+def _maintenance(request: Request) -> dict[str, Any] | None:
+    found = hub_of(request).maintaining.shown()
+    return None if found is None else {"text": markdown(found.text), "until": instant(found.ends_at)}
+
+
+def put_away(request: Request) -> list[str]:
+    """Return the ids of the announcements that the visitor has put away in this browser, at most `MAX_PUT_AWAY`."""
+    sent = next(iter(cookies(request, PUT_AWAY_COOKIE)), "")
+    return sent.split(".", MAX_PUT_AWAY)[:MAX_PUT_AWAY]
 
 
 def _theme(request: Request) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
+from hubless.domain.announcements import MAX_GROUPS
+from hubless.domain.announcements import MAX_TEXT as MAX_ANNOUNCEMENT
 from hubless.domain.bounds import (
     MAX_IDENTIFIER,
     MAX_ISSUER,
@@ -22,6 +24,7 @@ from hubless.domain.bounds import (
 )
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.mails import MAX_ADDRESS
+from hubless.domain.maintenance import MAX_TEXT as MAX_MAINTENANCE_TEXT
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
 from hubless.domain.schedules import LONGEST_LEAD, MOST_GROUPS
 
@@ -310,3 +313,23 @@ class NewScore(Body):
         if (self.score_given is None) != (self.score_maximum is None):
             raise ValueError("score_given and score_maximum belong together")
         return self
+
+
+class Announcement(Body):
+    """An announcement to make, or what one becomes."""
+
+    text: Annotated[str, Field(max_length=MAX_ANNOUNCEMENT, description="In Markdown")]
+    ends_at: Instant
+    starts_at: Annotated[Instant | None, Field(description="When pages begin to show it; default: now")] = None
+    kind: Literal["info", "warning"] = "info"
+    groups: Annotated[
+        list[Identifier], Field(max_length=MAX_GROUPS, description="Whose members it is for; empty for everybody")
+    ] = []
+
+
+class MaintenanceWish(Body):
+    """What people read of maintenance, and until when it is on."""
+
+    text: Annotated[str, Field(max_length=MAX_MAINTENANCE_TEXT, description="In Markdown")] = ""
+    ends_at: Annotated[Instant | None, Field(description="When it ends by itself")] = None
+    admins_start: Annotated[bool, Field(description="Whether admins' own servers start all the same")] = False

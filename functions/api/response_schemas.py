@@ -236,6 +236,39 @@ class AuditPage(TypedDict):
 
 
 @_closed
+class Announcement(TypedDict):
+    """An announcement that admins made."""
+
+    id: str
+    text: str
+    kind: str
+    starts_at: Instant
+    ends_at: Instant
+    groups: list[str]
+    made_by: str
+    created: Instant
+
+
+@_closed
+class Announcements(TypedDict):
+    """The announcements that have not ended."""
+
+    announcements: list[Announcement]
+
+
+@_closed
+class Maintenance(TypedDict):
+    """Whether maintenance is on, and until when."""
+
+    on: bool
+    text: str
+    since: Instant | None
+    ends_at: Instant | None
+    admins_start: bool
+    by: str
+
+
+@_closed
 class SignUps(TypedDict):
     """The sign-ups that wait, the oldest first."""
 

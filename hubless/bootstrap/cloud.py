@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.budgets import BudgetStore
+    from hubless.ports.bulletin import BulletinStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.email_addresses import EmailAddressStore
@@ -385,6 +386,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.join_links import DynamoJoinLinkStore
 
         return DynamoJoinLinkStore(self._database)
+
+    @cached_property
+    def bulletin_store(self) -> "BulletinStore":
+        from hubless.adapters.dynamodb.bulletin import DynamoBulletinStore
+
+        return DynamoBulletinStore(self._database)
 
     @cached_property
     def people_batches(self) -> "PeopleBatchStore":

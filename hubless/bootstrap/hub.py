@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.authenticator import Authenticator
     from hubless.ports.budgets import BudgetStore
+    from hubless.ports.bulletin import BulletinStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.email_addresses import EmailAddressStore
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.adding_people import AddingPeople
+    from hubless.services.announcements import Announcements, BulletinReader
     from hubless.services.auditing import Auditing
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
     from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
+    from hubless.services.maintaining import Maintaining
     from hubless.services.moving import Moving
     from hubless.services.name_lookups import NameLookups
     from hubless.services.own_data import OwnData
@@ -312,6 +315,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def join_link_store(self) -> "JoinLinkStore": ...
+
+    @property
+    @abstractmethod
+    def bulletin_store(self) -> "BulletinStore": ...
 
     @property
     @abstractmethod
@@ -1097,7 +1104,26 @@ class Hub(ABC):
             servers.starts_per_hour,
             self.meter,
             self.budgets,
+            self.maintaining,
         )
+
+    @cached_property
+    def bulletin_reader(self) -> "BulletinReader":
+        from hubless.services.announcements import BulletinReader
+
+        return BulletinReader(self.bulletin_store, self.clock)
+
+    @cached_property
+    def announcements(self) -> "Announcements":
+        from hubless.services.announcements import Announcements
+
+        return Announcements(self.bulletin_store, self.bulletin_reader, self.groups, self.clock)
+
+    @cached_property
+    def maintaining(self) -> "Maintaining":
+        from hubless.services.maintaining import Maintaining
+
+        return Maintaining(self.bulletin_store, self.bulletin_reader, self.clock)
 
     @cached_property
     def budgets(self) -> "Budgets":
@@ -1297,6 +1323,7 @@ class Hub(ABC):
             self.sign_up_store,
             self.people_batches,
             self.join_link_store,
+            self.bulletin_store,
             self.preparing_ahead,
             self.usage,
             self.message_is_lost_after,

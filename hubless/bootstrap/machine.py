@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hubless.ports.audit import AuditLog
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.budgets import BudgetStore
+    from hubless.ports.bulletin import BulletinStore
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
     from hubless.ports.email_addresses import EmailAddressStore
@@ -255,6 +256,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.join_links import SqliteJoinLinkStore
 
         return SqliteJoinLinkStore(self._database)
+
+    @cached_property
+    def bulletin_store(self) -> "BulletinStore":
+        from hubless.adapters.sqlite.bulletin import SqliteBulletinStore
+
+        return SqliteBulletinStore(self._database)
 
     @cached_property
     def people_batches(self) -> "PeopleBatchStore":

@@ -25,6 +25,7 @@ class HublessError(Exception):
 # A sentence for each kind that pages name: a word alone has no one translation.
 _ANY_MISSING = _("%(kind)s %(name)s does not exist")
 _MISSING = {
+    "Announcement": _("Announcement %(name)s does not exist"),
     "Group": _("Group %(name)s does not exist"),
     "Identity": _("Identity %(name)s does not exist"),
     "Provider": _("Provider %(name)s does not exist"),
@@ -182,6 +183,16 @@ class BudgetReachedError(QuotaExceededError):
     """Raised when a start would exceed a budget; *retry* says whether the end of another server helps."""
 
     code = "budget-reached"
+
+
+class MaintenanceError(HublessError):
+    """Raised when a server cannot start because of maintenance; *after* is how long that lasts, if it is known."""
+
+    code = "maintenance"
+
+    def __init__(self, message: str, *, after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class LedgerFullError(HublessError):

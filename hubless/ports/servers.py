@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hubless.domain.budgets import Claim
 from hubless.domain.lifecycle import Server, State
+from hubless.domain.maintenance import StartCheck
 from hubless.domain.usage import Totals
 
 NONE = Totals()
@@ -61,6 +62,7 @@ class ServerStore(Protocol):
         places_kept: int = 0,
         claims: Sequence[Claim] = (),
         used: Totals = NONE,
+        start: StartCheck | None = None,
     ) -> None:
         """Replace *before* by *after*: the conditional write that is the lock of every transition.
 
@@ -75,12 +77,14 @@ class ServerStore(Protocol):
             places_kept: how many places under that limit are left to others, who asked earlier.
             claims: the conditions for joining ledgers; without one for a ledger the server joins it in any case.
             used: what the launch has used, if the server leaves ledgers.
+            start: what the maintenance refuses or not; None for a write that is no start.
 
         Raises:
             StoreConflictError: when the server does not exist, or its state, launch id or revision is not *before*'s.
             NameTakenError: when another server of the owner has *after*'s new name.
             QuotaExceededError: when the limit is reached; concurrent calls never exceed it.
             LedgerFullError: when a claim does not hold, or a ledger to join does not exist.
+            MaintenanceError: when maintenance refuses the start; concurrent calls never get past it.
         """
         ...
 

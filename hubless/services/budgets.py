@@ -17,6 +17,7 @@ from hubless.domain.errors import (
     StoreUnavailableError,
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.maintenance import StartCheck
 from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
@@ -114,12 +115,21 @@ class Budgets:
                 raise self._refusal(refused, owner)
         return tuple(budgets.claim(some, found[key], now, self.notice) for key, some in of_keys.items())
 
-    def start(self, owner: User, server: Server, asked: Server, *, active_limit: int, places_kept: int = 0) -> Server:
+    def start(
+        self,
+        owner: User,
+        server: Server,
+        asked: Server,
+        *,
+        active_limit: int,
+        places_kept: int = 0,
+        start: StartCheck | None = None,
+    ) -> Server:
         """Write *asked*, the requested start of *server*, within the budgets; return it as it was written.
 
         Raises:
             BudgetReachedError: as `claims` does.
-            QuotaExceededError, StoreConflictError, NameTakenError: as `ServerStore.write` does.
+            QuotaExceededError, StoreConflictError, NameTakenError, MaintenanceError: as `ServerStore.write` does.
             StoreUnavailableError: when others were faster each time.
         """
         of_keys = budgets.keys_of(self.all(), owner, owner.groups)
@@ -127,7 +137,9 @@ class Budgets:
         for _try in range(TRIES):
             claims = self.claims(of_keys, owner, written)
             try:
-                self.servers.write(server, written, active_limit=active_limit, places_kept=places_kept, claims=claims)
+                self.servers.write(
+                    server, written, active_limit=active_limit, places_kept=places_kept, claims=claims, start=start
+                )
             except LedgerFullError:
                 continue  # somebody else has started since the ledger was read
             return written

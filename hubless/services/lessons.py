@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from hubless.domain.audit import Act, Doer, DoerKind
-from hubless.domain.errors import HublessError, QuotaExceededError
+from hubless.domain.errors import HublessError, MaintenanceError, QuotaExceededError
 from hubless.domain.lifecycle import Server
 from hubless.domain.profiles import PROFILE
 from hubless.domain.schedules import CATCH_UP, Lesson, keeper
@@ -84,6 +84,9 @@ class Lessons:
                     continue
                 try:
                     self.spawning().start(owner, "", user_options=options)
+                except MaintenanceError:
+                    logger.info("schedule %s: no server starts, because maintenance is on", schedule.name)
+                    break  # a sweep after the maintenance goes on, if the lesson is still on then
                 except HublessError as refused:  # such as a full hub, or a profile that is not the member's
                     self._refused(lesson, owner, "start", refused)
                     continue

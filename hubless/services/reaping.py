@@ -25,6 +25,7 @@ from hubless.domain.routes import Route, ServerKey
 from hubless.domain.schedules import Lesson, keeper
 from hubless.domain.users import User
 from hubless.domain.values import value
+from hubless.ports.bulletin import BulletinStore
 from hubless.ports.clock import Clock
 from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
@@ -151,6 +152,7 @@ class Reaping:
     sign_ups: SignUpStore
     people_batches: PeopleBatchStore
     join_links: JoinLinkStore
+    bulletin: BulletinStore
     preparing_ahead: PreparingAhead
     usage: UsageLog
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
@@ -421,6 +423,7 @@ class Reaping:
             "sign-ups": self.sign_ups.delete_expired,
             "usage of launches": self.usage.delete_expired,
             "join links": self.join_links.delete_expired,
+            "announcements": self.bulletin.delete_expired,
             "people to add": self.people_batches.delete_expired,
             "audit records": self.delete_old_acts,
         }

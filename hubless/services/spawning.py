@@ -10,6 +10,7 @@ from hubless.domain import histograms, launch_times, lifecycle, names
 from hubless.domain.errors import (
     BudgetReachedError,
     InvalidRequestError,
+    MaintenanceError,
     NameTakenError,
     NotFoundError,
     QuotaExceededError,
@@ -34,6 +35,7 @@ from hubless.ports.servers import ServerStore
 from hubless.ports.waiting import WaitingList
 from hubless.services.budgets import Budgets
 from hubless.services.identifiers import new_id
+from hubless.services.maintaining import Maintaining
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Spawning:
     start_limit: int = 0  # starts of one owner's servers in an hour; 0: no limit
     meter: Meter = Meter()
     budgets: Budgets | None = None  # None: there are none
+    maintaining: Maintaining | None = None  # None: there is no maintenance
 
     def find(self, owner: User, name: str) -> Server:
         """Return the owner's server of that name, to read. The default server exists even before it is stored.
@@ -122,8 +125,11 @@ class Spawning:
             QuotaExceededError: when the owner has too many named servers, or started too often within an hour, or the
                 hub has too many active servers.
             BudgetReachedError: when a budget is used up, or has no room now.
+            MaintenanceError: when maintenance is on, and not for an admin who may start all the same.
             StoreConflictError: when another request for this server was faster.
         """
+        if self.maintaining is not None:
+            self.maintaining.require_no_maintenance(owner)
         line = self._line(owner, waits=waits)
         server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "", line)
         options = server.user_options if user_options is None else user_options
@@ -283,14 +289,18 @@ class Spawning:
     def _write_start(self, owner: User, server: Server, asked: Server, line: "_Line") -> Server:
         """Count the start and write it; return it as it was written. A start that was refused does not count."""
         counted = self._count_start(owner)
+        check = None if self.maintaining is None else self.maintaining.check_of(owner)
+        places: dict[str, Any] = {"active_limit": self.active_limit, "places_kept": line.ahead, "start": check}
         try:
             if self.budgets is not None:
-                asked = self.budgets.start(owner, server, asked, active_limit=self.active_limit, places_kept=line.ahead)
+                asked = self.budgets.start(owner, server, asked, **places)
             else:
-                self.servers.write(server, asked, active_limit=self.active_limit, places_kept=line.ahead)
-        except (QuotaExceededError, StoreConflictError) as refused:  # nothing was written
+                self.servers.write(server, asked, **places)
+        except (QuotaExceededError, StoreConflictError, MaintenanceError) as refused:  # nothing was written
             if counted is not None:
                 self.leases.release(counted)
+            if isinstance(refused, MaintenanceError) and self.maintaining is not None:
+                raise self.maintaining.refusal(refused) from refused
             if isinstance(refused, BudgetReachedError):
                 self._count_refusal(histograms.TOO_MANY_USERS)
                 raise

@@ -41,6 +41,7 @@ from hubless.settings.types import (
     URL,
     USER_NAMES,
     WEBSOCKET_TIMEOUT,
+    ZONE,
     choice,
     count,
     setting,
@@ -95,6 +96,7 @@ class HubSettings:
     languages: tuple[str, ...] = setting(
         list(LANGUAGES), SOME_LANGUAGES, "The languages in which pages are offered, beside `language`"
     )
+    timezone: str = setting("UTC", ZONE, "The time zone of times that admins choose, such as `Europe/Berlin`")
     help_url: str = setting("", URL, "The address of your help for users, which all pages link to")
     contact: str = setting(
         "", TEXT, "Whom users can ask: a sentence or an address, at the end of all pages and on the page of a refusal"

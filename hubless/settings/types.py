@@ -14,6 +14,7 @@ from hubless.domain.errors import InvalidRequestError
 from hubless.domain.languages import NAMES as LANGUAGES
 from hubless.domain.names import check_user_name, normalise_user_name
 from hubless.domain.values import value
+from hubless.domain.wall_times import zone_of
 
 NEVER = timedelta.max  # a limit that no server reaches
 _DURATION = re.compile(r"(?:[0-9]+[smhd])+")
@@ -70,6 +71,14 @@ def _text(given: Any) -> str:
 def _name(given: Any) -> str:
     if not _text(given).strip():
         raise ValueError
+    return _text(given)
+
+
+def _zone(given: Any) -> str:
+    try:
+        zone_of(_text(given))
+    except InvalidRequestError as error:
+        raise ValueError(error.message) from None
     return _text(given)
 
 
@@ -229,6 +238,7 @@ def user_name(given: Any) -> str:
 TEXT = SettingType("a string", _text)
 NAME = SettingType("a non-empty string", _name)
 SECRET = SettingType("a string", _text, secret=True)
+ZONE = SettingType("a time zone such as `Europe/Berlin`", _zone)
 FLAG = SettingType("true or false", _flag)
 TEXTS = SettingType("a list of strings", _texts)
 COMMAND = SettingType("a list of strings: the program and its arguments", _command)

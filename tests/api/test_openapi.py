@@ -27,6 +27,7 @@ NAMES = {
     "secret": ["x"],
     "token_id": ["a0"],
     "session_id": ["a0"],
+    "announcement_id": ["n0"],
 }
 BODIES = st.one_of(
     st.none(),

@@ -12,6 +12,7 @@ import pytest
 
 from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
+from hubless.domain.announcements import Announcement, Kind
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.budgets import Budget, Ledger
 from hubless.domain.downtime import Uptimes
@@ -22,6 +23,7 @@ from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
+from hubless.domain.maintenance import Maintenance
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.people_batches import Batch
 from hubless.domain.routes import EdgeReport, Route, ServerKey
@@ -37,6 +39,7 @@ from hubless.domain.visits import Visit
 from hubless.ports.audit import AuditLog
 from hubless.ports.auth_state import AuthStateStore
 from hubless.ports.budgets import BudgetStore
+from hubless.ports.bulletin import BulletinStore
 from hubless.ports.edges import DesiredEdgeStateStore
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
@@ -114,6 +117,7 @@ PORTS = {
     "pending_logins": PendingLoginStore,
     "people_batches": PeopleBatchStore,
     "join_links": JoinLinkStore,
+    "bulletin": BulletinStore,
     "single_use": SingleUseStore,
     "auth_states": AuthStateStore,
 }
@@ -138,6 +142,8 @@ AN_ACT = AuditRecord("r1", NOW, Act.USER_RENAMED, Doer(DoerKind.USER, "alice", "
 A_FAILURE = AuditRecord("", NOW, Act.LOGIN_FAILED, Doer(address="10.0.0.7"), "bob")
 A_COURSE = a_course()
 A_SCHEDULE = Schedule("lab", frozenset({0}), time(9), time(10), UTC, ("staff",))
+AN_ANNOUNCEMENT = Announcement("n-1", "Exams", Kind.INFO, NOW, LATER, "ada", NOW)
+A_MAINTENANCE = Maintenance("m-1", "New disks", NOW, "ada")
 A_JOIN_LINK = JoinLink("j-1", "hash", "ada", NOW, LATER, 30, used=1)
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
@@ -177,6 +183,7 @@ def hub(in_moto):
     made.people_batches.add(A_BATCH)
     made.join_links.add(A_JOIN_LINK, NOW, most=9)
     made.schedules.add(A_SCHEDULE)
+    made.bulletin.add(AN_ANNOUNCEMENT, NOW, most=9)
     made.launch_rate_limiter.acquire()
     made.waiting.ask(ALICE.id, NOW)
     yield made, Contents().keep()
@@ -415,6 +422,12 @@ USUAL = {
     "people_batches.change": lambda s: s.people_batches.change(A_BATCH, replace(A_BATCH, revision=1)),
     "people_batches.remove": lambda s: s.people_batches.remove(A_BATCH.id),
     "people_batches.delete_expired": lambda s: s.people_batches.delete_expired(NOW, 500),
+    "bulletin.read": lambda s: s.bulletin.read(NOW),
+    "bulletin.add": lambda s: s.bulletin.add(replace(AN_ANNOUNCEMENT, id="new"), NOW, most=9),
+    "bulletin.replace": lambda s: s.bulletin.replace(AN_ANNOUNCEMENT, replace(AN_ANNOUNCEMENT, revision=2)),
+    "bulletin.remove": lambda s: s.bulletin.remove(AN_ANNOUNCEMENT.id),
+    "bulletin.set_maintenance": lambda s: s.bulletin.set_maintenance(None, A_MAINTENANCE),
+    "bulletin.delete_expired": lambda s: s.bulletin.delete_expired(NOW, 100),
     "waiting.ask": lambda s: s.waiting.ask(BOB.id, NOW),
     "waiting.find": lambda s: s.waiting.find(ALICE.id, NOW),
     "waiting.ahead": lambda s: s.waiting.ahead(None, NOW),

@@ -69,7 +69,7 @@ NOTE_FOCUS = """() => {
     const now = document.activeElement;
     if (now === document.body) return;
     window.focused.add(now);
-    if (now === window.before && !["date", "time"].includes(now.type)) window.stuck.push(now.outerHTML); // have parts
+    if (now === window.before && !/^(date|time)/.test(now.type)) window.stuck.push(now.outerHTML); // they have parts
   });
 }"""
 FAULTS = """async () => {

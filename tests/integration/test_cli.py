@@ -448,6 +448,38 @@ def test_schedules_are_added_listed_paused_and_removed(shell: Shell) -> None:
     assert "schedule-removed" in shell.run("audit", "--json").output
 
 
+def test_announcements_are_made_listed_and_removed(shell: Shell) -> None:
+    shell.settings.write_text('[hub]\ntimezone = "Asia/Kolkata"\n')
+    shell.run("user", "add", "ada")
+    until = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T05:30"
+
+    told = shell.run("announce", "Exams\nBring a pen", "--until", until, "--warning")
+
+    assert f"warning  {datetime.now(UTC):%Y-%m-%d}" in told.output
+    assert told.output.endswith(f"{until[:10]} 00:00 UTC  for everybody  Exams\n")
+    assert shell.run("announce", "--list").output == told.output
+    assert "There is no group 'physics'" in shell.run("announce", "x", "--until", until, "--group", "physics").output
+    assert "no date with a time" in shell.run("announce", "x", "--until", "soon").output
+    for wrong in (["x"], ["--list", "--remove", "n1"], []):
+        assert "Give TEXT with --until WHEN" in shell.run("announce", *wrong).output
+    identifier = told.output.split()[0]
+    assert shell.run("announce", "--remove", identifier).output == f"Removed the announcement {identifier}.\n"
+    assert "does not exist" in shell.run("announce", "--remove", identifier).output
+
+
+def test_maintenance_is_turned_on_and_off(shell: Shell) -> None:
+    shell.run("user", "add", "ada")
+    until = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T06:00"
+
+    told = shell.run("maintenance", "on", "--until", until, "--text", "Disks", "--admins-start")
+
+    assert told.output == f"Maintenance is on until {until[:10]} 06:00 UTC: nobody starts a server, except admins.\n"
+    assert "until somebody turns it off: nobody starts a server.\n" in shell.run("maintenance", "on").output
+    assert "must be in the future" in shell.run("maintenance", "on", "--until", "2001-01-01T00:00").output
+    assert shell.run("maintenance", "off").output == "Maintenance is off.\n"
+    assert shell.run("maintenance", "off").output == "Maintenance is off.\n"
+
+
 def test_budgets_are_set_listed_and_removed(shell: Shell) -> None:
     shell.settings.write_text('[hub]\ncurrency = "$"\n[[budgets]]\nname = "all"\nservers = 40\n')
     shell.run("user", "add", "ada")

@@ -20,6 +20,7 @@ import pytest
 from hubless.adapters.dynamodb.audit import DynamoAuditLog
 from hubless.adapters.dynamodb.auth_state import DynamoAuthStateStore
 from hubless.adapters.dynamodb.budgets import DynamoBudgetStore
+from hubless.adapters.dynamodb.bulletin import DynamoBulletinStore
 from hubless.adapters.dynamodb.clients import DynamoClientStore
 from hubless.adapters.dynamodb.database import Database
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
@@ -93,6 +94,7 @@ def stores_of(database, close=lambda: None):
         leases=DynamoLeaseStore(database),
         external_identities=DynamoIdentityStore(database),
         pending_logins=DynamoPendingLoginStore(database),
+        bulletin=DynamoBulletinStore(database),
         join_links=DynamoJoinLinkStore(database),
         people_batches=DynamoPeopleBatchStore(database),
         single_use=DynamoSingleUseStore(database),

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from hubless.adapters.sqlite.audit import SqliteAuditLog
 from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.budgets import SqliteBudgetStore
+from hubless.adapters.sqlite.bulletin import SqliteBulletinStore
 from hubless.adapters.sqlite.desired_state import SqliteDesiredEdgeStateStore
 from hubless.adapters.sqlite.email_addresses import SqliteEmailAddressStore
 from hubless.adapters.sqlite.external_identities import SqliteIdentityStore
@@ -66,6 +67,7 @@ def stores_of(database):
         leases=SqliteLeaseStore(database),
         external_identities=SqliteIdentityStore(database),
         pending_logins=SqlitePendingLoginStore(database),
+        bulletin=SqliteBulletinStore(database),
         join_links=SqliteJoinLinkStore(database),
         people_batches=SqlitePeopleBatchStore(database),
         single_use=SqliteSingleUseStore(database),

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from hubless.domain.announcements import Announcement, Kind
 from hubless.domain.audit import Act, AuditQuery, AuditRecord, Doer, DoerKind
 from hubless.domain.budgets import Budget, Ledger
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
@@ -22,6 +23,7 @@ from hubless.domain.imported_secrets import prefix_of
 from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import StartStep, State
+from hubless.domain.maintenance import Maintenance
 from hubless.domain.metering import Metering
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.routes import EdgeReport, Route, ServerKey
@@ -77,6 +79,8 @@ A_SCHEDULE = Schedule(
     ("class",),
     lead=timedelta(minutes=9),
 )
+AN_ANNOUNCEMENT = Announcement("n-1", "*Exams*", Kind.WARNING, NOW, LATER, "ada", NOW, ("class",), 1)
+A_MAINTENANCE = Maintenance("m-1", "New disks", NOW, "ada", LATER, admins_start=True)
 READER = Service(
     name="reader",
     url="http://10.0.0.3:80",
@@ -147,6 +151,8 @@ def fill_beside(stores):
     stores.schedules.add(A_SCHEDULE)
     stores.join_links.add(A_JOIN_LINK, NOW, most=9)
     stores.join_links.use(A_JOIN_LINK.sha256, NOW)
+    stores.bulletin.add(AN_ANNOUNCEMENT, NOW, most=9)
+    stores.bulletin.set_maintenance(None, A_MAINTENANCE)
     stores.histograms.add([SPAWN_DURATION.counted(timedelta(seconds=3), "success", "")])
     stores.launch_times.add("lab", LaunchTime(NOW, timedelta(seconds=40)))
     stores.import_marks.put("old hub", {"user:alice": "digest"})
@@ -164,6 +170,7 @@ def read_beside(stores):
             "sign_ups": stores.sign_ups.all(NOW),
             "join_codes": stores.join_codes.uses(sha256("join")),
             "join_links": stores.join_links.all(NOW),
+            "bulletin": stores.bulletin.read(NOW),
             "histograms": stores.histograms.all(),
             "launch_times": stores.launch_times.of("lab"),
             "ledgers": stores.ledgers.get_many(["group#class"]),
@@ -235,6 +242,9 @@ def end(stores):
     stores.groups.delete("g-class")
     stores.services.delete(stores.services.find("reader"))
     stores.join_links.end(A_JOIN_LINK.sha256)
+    stores.bulletin.remove(AN_ANNOUNCEMENT.id)
+    maintenance = stores.bulletin.read(NOW).maintenance
+    stores.bulletin.set_maintenance(maintenance, None)
 
 
 PLAIN = {

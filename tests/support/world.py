@@ -17,6 +17,7 @@ from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.profiles import Profile
 from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
+from hubless.services.announcements import BulletinReader
 from hubless.services.auth_states import AuthStates
 from hubless.services.authorizations import Authorizations
 from hubless.services.credentials import Credentials
@@ -27,6 +28,7 @@ from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
 from hubless.services.logins import Logins
+from hubless.services.maintaining import Maintaining
 from hubless.services.pacing import Pacing
 from hubless.services.password_policy import PasswordPolicy
 from hubless.services.preparing import Preparing, PreparingAhead
@@ -161,6 +163,9 @@ class World:
         )
         self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
+        self.maintaining = Maintaining(
+            self.stores.bulletin, BulletinReader(self.stores.bulletin, self.clock), self.clock
+        )
         self.spawning = Spawning(
             self.servers,
             self.queue,
@@ -174,6 +179,7 @@ class World:
             named_limit,
             active_limit,
             start_limit,
+            maintaining=self.maintaining,
         )
         self.stopping = Stopping(
             self.servers,
@@ -262,6 +268,7 @@ class World:
             self.stores.sign_ups,
             self.stores.people_batches,
             self.stores.join_links,
+            self.stores.bulletin,
             self.preparing_ahead,
             self.usage,
             active_limit=active_limit,

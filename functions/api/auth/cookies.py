@@ -27,6 +27,7 @@ LANGUAGE_COOKIE = "jupyterhub-hub-language"  # what its reader chose on a page
 OPENING_COOKIE = "jupyterhub-hub-opening"  # a consent to log in at one server, given on a page of ours
 THEME_COOKIE = "jupyterhub-hub-theme"
 SEEN_COOKIE = "jupyterhub-hub-seen"  # newly received shares that the reader has seen
+PUT_AWAY_COOKIE = "jupyterhub-hub-put-away"  # ids of announcements that its reader has put away
 FLASH_COOKIE = "jupyterhub-hub-flash"  # what the next page says about a form
 ONCE_COOKIE = "jupyterhub-hub-once"  # a secret that the next page shows, sealed
 

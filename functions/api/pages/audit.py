@@ -76,6 +76,11 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.LMS_ADDED: _("registered an LMS"),
         Act.LMS_LINK_MADE: _("let an LMS register itself"),
         Act.LMS_REMOVED: _("removed an LMS"),
+        Act.ANNOUNCEMENT_MADE: _("made an announcement"),
+        Act.ANNOUNCEMENT_CHANGED: _("changed an announcement"),
+        Act.ANNOUNCEMENT_REMOVED: _("removed an announcement"),
+        Act.MAINTENANCE_ON: _("turned maintenance on"),
+        Act.MAINTENANCE_OFF: _("turned maintenance off"),
         Act.SETTINGS_CHANGED: _("started with other settings"),
         Act.DATA_DOWNLOADED: _("downloaded the data of an account"),
         Act.BUDGET_SET: _("set a budget"),
@@ -105,6 +110,7 @@ LABELS: Mapping[str, Message] = MappingProxyType(
         "admin": _("As an admin"),
         "why": _("Reason"),
         "paused": _("Paused"),
+        "until": _("Until"),
     }
 )
 """Details that the page shows; the file has all."""

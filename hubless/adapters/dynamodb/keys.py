@@ -136,6 +136,20 @@ def join_link(sha256: str) -> Key:
     return Key(JOIN_LINKS, f"LINK#{sha256}")
 
 
+BULLETIN = "BULLETIN"  # the partition of what all pages tell, which one query reads
+MAINTENANCE = Key(BULLETIN, "MAINTENANCE")
+
+
+def announcement(announcement_id: str) -> Key:
+    """Return the key of an announcement."""
+    return Key(BULLETIN, f"ANNOUNCEMENT#{announcement_id}")
+
+
+def maintenance_copy(number: int) -> Key:
+    """Return the key of a copy of the maintenance, which starts check."""
+    return Key(f"MAINTENANCE#{number}", "COPY")
+
+
 HISTOGRAMS = "HISTOGRAMS"  # the partition of all counts, which one query reads
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from hubless.adapters.dynamodb import keys, ledgers, removals, server_activity, user_records
+from hubless.adapters.dynamodb import bulletin, keys, ledgers, removals, server_activity, user_records
 from hubless.adapters.dynamodb.active_servers import ActiveServers
 from hubless.adapters.dynamodb.database import (
     ConditionFailedError,
@@ -38,6 +38,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
+from hubless.domain.maintenance import StartCheck
 from hubless.domain.usage import Totals
 from hubless.ports.servers import NONE
 
@@ -134,8 +135,9 @@ class DynamoServerStore:
         places_kept: int = 0,
         claims: Sequence[Claim] = (),
         used: Totals = NONE,
+        start: StartCheck | None = None,
     ) -> None:
-        moves = ledgers.steps_of_move(before, after, claims, used)
+        moves = [*ledgers.steps_of_move(before, after, claims, used), *bulletin.steps_of_start(start)]
         self._database.retry(lambda: self._write(before, after, active_limit, places_kept, moves))
 
     def recount_active(self, active_limit: int, now: datetime) -> None:

@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 10  # of the items that this code writes
+VERSION = 11  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -287,6 +287,31 @@ class JoinLinkItem(Item):
     group = UnicodeAttribute()
     needs_approval = BooleanAttribute()
     used = NumberAttribute()
+
+
+class AnnouncementItem(Item):
+    """An announcement."""
+
+    id = UnicodeAttribute()
+    text = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    starts_at = Instant()
+    ends_at = Instant()
+    made_by = UnicodeAttribute()
+    made_at = Instant()
+    groups = JSONAttribute()
+    revision = NumberAttribute()
+
+
+class MaintenanceItem(Item):
+    """The maintenance, or one of its copies."""
+
+    id = UnicodeAttribute()
+    text = UnicodeAttribute()
+    began_at = Instant()
+    by = UnicodeAttribute()
+    ends_at = Instant(null=True)
+    admins_start = BooleanAttribute()
 
 
 class FactorsItem(Item):

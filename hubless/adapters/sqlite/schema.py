@@ -600,6 +600,24 @@ _UPTIMES = """
 ALTER TABLE sweep ADD COLUMN uptimes TEXT NOT NULL DEFAULT '';
 """
 
+# What admins announce at run time, and the maintenance: one row while it is on.
+_BULLETIN = """
+CREATE TABLE announcements (
+    id TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    made_by TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    groups TEXT NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE maintenance (
+    facts TEXT NOT NULL
+) STRICT;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -640,5 +658,6 @@ STEPS = (
     _ORPHANED_HOMES,
     _SCHEDULES,
     _UPTIMES,
+    _BULLETIN,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from hubless.adapters.sqlite.bulletin import require_no_maintenance
 from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
 from hubless.adapters.sqlite.usage import metering_as_json, metering_of_json
@@ -18,6 +19,7 @@ from hubless.domain.errors import (
 )
 from hubless.domain.lifecycle import ACTIVE, Server, StartStep, State
 from hubless.domain.limits import LimitReached, Resource
+from hubless.domain.maintenance import StartCheck
 from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.domain.usage import Totals
 from hubless.ports.servers import NONE
@@ -77,6 +79,7 @@ class SqliteServerStore:
         places_kept: int = 0,
         claims: Sequence[Claim] = (),
         used: Totals = NONE,
+        start: StartCheck | None = None,
     ) -> None:
         starts = after.state in ACTIVE and before.state not in ACTIVE
         with self._database.transaction():
@@ -86,6 +89,8 @@ class SqliteServerStore:
                 raise NameTakenError("Server", after.name) from taken
             if not written:
                 raise StoreConflictError(f"Server {before.id} is no longer {before.state}: another step was faster")
+            if start is not None:
+                require_no_maintenance(self._database, start)  # under the write lock; the error undoes the update
             # Counted under the write lock, this server included; the error undoes the update.
             if active_limit and starts and self.count(ACTIVE) + places_kept > active_limit:
                 raise QuotaExceededError(

@@ -75,6 +75,8 @@ def frame(user=None, **changes):
         "flash": None,
         "answers_form": False,
         "hub_announcement": "",
+        "hub_announcements": [],
+        "hub_maintenance": None,
         "look": NO_LOOK,
         "help_url": "/services/help/" if user else "",
         "hub_contact": "it@example.org" if user else "",
@@ -735,6 +737,41 @@ join_links = {
     "days": "7",
     "places": "30",
     "needs_approval": False,
+}
+announcement_form = {
+    "text": "",
+    "kind": "info",
+    "starts": "",
+    "ends": "2026-11-30T18:00",
+    "zone": "Europe/Berlin",
+    "groups": "",
+}
+an_announcement = {
+    "text": Markup("<p>The exams are on <em>Friday</em>.</p>"),
+    "is_warning": False,
+    "groups": [],
+    "starts": "",
+    "ends": WAS,
+    "made_by": "ada",
+    "edit_url": "/hub/admin/announcements/n1",
+    "remove_url": "/hub/admin/announcements/n1/remove",
+}
+announcements = {"announcements": [], "filled": announcement_form, "max_text": 2000, "error": None}
+maintenance_admin = {
+    "is_on": False,
+    "by": "",
+    "began": "",
+    "active": 0,
+    "filled": {"text": "", "ends": "", "zone": "UTC", "admins_start": "1"},
+    "max_text": 1000,
+    "error": None,
+}
+TOLD = {
+    "hub_announcements": [
+        {"id": "n1", "text": Markup("<p>The disk is <strong>nearly full</strong>.</p>"), "is_warning": True},
+        {"id": "n2", "text": an_announcement["text"], "is_warning": False},
+    ],
+    "hub_maintenance": {"text": Markup("<p>New disks.</p>"), "until": WAS},
 }
 people_print = {
     "rows": [added(name) | {"code": qr_code(SECRET_LINK)} for name in ("anna.mueller", "bert")],
@@ -1623,6 +1660,43 @@ PAGES = {
         | join_links
         | {"links": [join_link, join_link | {"code": "xy12-cd34-ef56", "group": ""}], "needs_approval": True}
         | {"error": "A join link has 1 to 1000 places."},
+    ),
+    "announcements": ("announcements.html", frame(ROOT) | announcements),
+    "announcements_refused": (
+        "announcements.html",
+        frame(ROOT)
+        | announcements
+        | {
+            "announcements": [
+                an_announcement,
+                an_announcement | {"is_warning": True, "groups": LONG_NAMES, "starts": WAS},
+            ],
+            "filled": announcement_form | {"text": "Exams", "kind": "warning", "groups": "physics"},
+            "error": "The end must come after the start.",
+        },
+    ),
+    "announcement": (
+        "announcement.html",
+        frame(ROOT)
+        | {"action": "/hub/admin/announcements/n1", "revision": 2, "filled": announcement_form}
+        | {"max_text": 2000, "error": None},
+    ),
+    "maintenance_admin": ("maintenance_admin.html", frame(ROOT) | maintenance_admin),
+    "maintenance_admin_on": (
+        "maintenance_admin.html",
+        frame(ROOT, **TOLD)
+        | maintenance_admin
+        | {"is_on": True, "by": "ada", "began": WAS, "active": 12, "error": "The end must be in the future."},
+    ),
+    "maintenance": (
+        "maintenance.html",
+        frame(ALICE, **TOLD)
+        | {"message": "Nobody can start a server now: the hub is under maintenance.", "again": "/hub/spawn"},
+    ),
+    "maintenance_after_a_form": (
+        "maintenance.html",
+        frame(ALICE, hub_maintenance={"text": "", "until": None})
+        | {"message": "Nobody can start a server now: the hub is under maintenance.", "again": ""},
     ),
     "join_link": (
         "join_link.html",

@@ -38,6 +38,7 @@ FRAGMENTS = {
     "account_shares.html",
     "factor_forms.html",
     "login_passkey.html",
+    "announcement_fields.html",
     "people_fields.html",
     "profile_option.html",
 }

@@ -351,3 +351,12 @@ def test_a_server_of_the_lesson_stops_at_its_end_however_busy():
     assert (later.at, later.ends_it) == (world.clock.now() + 2 * HOUR, True)
     long = replace(soon, ends=time(15))
     assert keeping(world).next_stop(alice, server, [LAB, long]) is None  # the lesson after it lasts too long
+
+
+def test_in_maintenance_no_class_starts_and_a_later_sweep_catches_up(school):
+    school.clock.advance(30 * MINUTE)
+    school.maintaining.turn_on("ada", ends_at=school.clock.now() + 20 * MINUTE)
+    assert school.run() == 0
+    assert school.active() == []
+    school.clock.advance(20 * MINUTE)
+    assert school.run() == 3

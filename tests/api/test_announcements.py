@@ -1,0 +1,262 @@
+"""Announcements that admins make at run time: their pages, their API, and who reads them."""
+
+import html
+from datetime import timedelta
+
+import pytest
+
+from hubless.domain.announcements import Kind
+from hubless.domain.audit import AuditQuery
+from hubless.domain.errors import StoreUnavailableError
+from hubless.services.announcements import Wish
+from tests.api.hub import SETTINGS, An, build_hub
+
+PAGE = "/hub/admin/announcements"
+BERLIN = SETTINGS + '\n[hub]\ntimezone = "Europe/Berlin"\n'
+SOON = {"text": "Exams on *Friday*", "ends_at": "2099-01-01T10:00:00Z"}
+
+
+@pytest.fixture
+def hub(tmp_path):
+    made = build_hub(tmp_path / "hub", BERLIN)
+    made.user("root", admin=True)
+    return made
+
+
+@pytest.fixture
+def root(hub):
+    return hub.browser("root")
+
+
+def tomorrow(hub):
+    return (hub.hub.clock.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+
+
+def announce(hub, text="Exams on *Friday*", **facts):
+    return hub.hub.announcements.make("root", Wish(text, hub.hub.clock.now() + timedelta(days=1), **facts))
+
+
+def put_away(browser, announcement, page="/hub/home"):
+    fields = {"_xsrf": browser.xsrf, "id": announcement.id}
+    return browser.post("/hub/announcements/put-away", data=fields, headers={"Referer": f"http://hub.test{page}"})
+
+
+def test_an_admin_announces_something_and_everybody_reads_it(hub, root):
+    sent = root.submit(PAGE, text="Exams on *Friday*", ends=tomorrow(hub), zone="UTC")
+
+    assert (sent.status_code, sent.headers["location"]) == (303, PAGE)
+    page = root.get(PAGE).text
+    assert "The announcement is made." in page
+    assert "Made by root" in page
+    assert "For everybody" in page
+    for reader in (hub.browser(), hub.browser("alice")):
+        path = "/hub/home" if reader.cookies.get("jupyterhub-session-id") else "/hub/login"
+        assert "Exams on <em>Friday</em>" in reader.get(path).text
+
+
+def test_times_are_by_the_clock_of_the_zone_in_the_form(hub, root):
+    root.submit(PAGE, text="Exams", starts="2026-07-05T08:00", ends=tomorrow(hub), zone="Asia/Kolkata")
+
+    (made,) = hub.hub.announcements.all()
+
+    assert made.starts_at.isoformat() == "2026-07-05T02:30:00+00:00"
+    assert (made.ends_at + timedelta(hours=5.5)).strftime("%Y-%m-%dT%H:%M") == tomorrow(hub)
+    page = root.get(f"{PAGE}/{made.id}").text
+    assert 'value="2026-07-05T04:30"' in page  # by the clock of the hub
+
+
+def test_a_form_offers_the_zone_of_the_hub(root):
+    assert 'value="Europe/Berlin"' in root.get(PAGE).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"ends": "soon"}, "soon is no date with a time"),
+        ({"ends": "2001-01-01T00:00"}, "The end must be in the future"),
+        ({"zone": "Mars"}, "Mars is no time zone"),
+        ({"text": " "}, "Write what people shall read"),
+        ({"groups": "nobody"}, "There is no group 'nobody'"),
+    ],
+)
+def test_a_form_that_is_refused_keeps_what_was_typed(hub, root, fields, words):
+    filled = {"text": "<b>Exams</b>", "ends": tomorrow(hub), "zone": "UTC", "kind": "warning"} | fields
+
+    refused = root.submit(PAGE, **filled)
+
+    assert refused.status_code == 400
+    assert words in html.unescape(refused.text)
+    assert html.escape(filled["text"]).strip() in refused.text
+    assert 'value="warning" checked' in refused.text
+    assert hub.hub.announcements.all() == ()
+
+
+def test_members_of_its_groups_read_an_announcement_and_nobody_else(hub):
+    hub.user("alice", groups=("physics",))
+    announce(hub, groups=("physics",))
+
+    assert "Friday" in hub.browser("alice").get("/hub/home").text
+    assert "Friday" not in hub.browser("bob").get("/hub/home").text
+    assert "Friday" not in hub.browser().get("/hub/login").text
+
+
+def test_an_announcement_has_no_markup_but_markdown(hub):
+    announce(hub, "<script>alert(1)</script> [x](javascript:alert(1)) ![p](https://example.org/p.png)")
+    page = hub.browser("alice").get("/hub/home").text
+    assert "&lt;script&gt;alert(1)" in page
+    assert 'href="javascript:' not in page
+    assert '<img src="https://example.org' not in page
+
+
+def test_an_info_that_was_put_away_does_not_come_back(hub):
+    info, other = announce(hub, "First"), announce(hub, "Second")
+    browser = hub.browser("alice")
+    assert "First" in browser.get("/hub/home").text
+
+    answer = put_away(browser, info, "/hub/token")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/token")
+    page = browser.get("/hub/home").text
+    assert "First" not in page
+    assert "Second" in page
+    put_away(browser, other)
+    assert "Put away" not in browser.get("/hub/home").text
+    assert "First" in hub.browser("bob").get("/hub/home").text
+
+
+def test_who_is_not_logged_in_puts_an_info_away_too(hub):
+    info, browser = announce(hub), hub.browser()
+    browser.get("/hub/login")
+    assert put_away(browser, info, "/hub/login").headers["location"] == "/hub/login"
+    assert "Friday" not in browser.get("/hub/login").text
+
+
+def test_a_warning_stays(hub):
+    warning = announce(hub, kind=Kind.WARNING)
+    browser = hub.browser("alice")
+    assert "Put away" not in browser.get("/hub/home").text
+    put_away(browser, warning)
+    assert "Friday" in browser.get("/hub/home").text
+
+
+def test_a_browser_keeps_only_ids_of_announcements_that_are_there(hub):
+    info, browser = announce(hub), hub.browser("alice")
+    browser.cookies.set("jupyterhub-hub-put-away", ".".join(["x" * 30] * 200), domain="hub.test", path="/hub/")
+    put_away(browser, info)
+    kept = [one.value for one in browser.cookies.jar if one.name == "jupyterhub-hub-put-away" and info.id in one.value]
+    assert kept == [info.id]
+
+
+def test_another_page_puts_nothing_away_and_leads_nowhere_else(hub):
+    info, browser = announce(hub), hub.browser("alice")
+    assert browser.post("/hub/announcements/put-away", data={"id": info.id}).status_code == 403
+    fields = {"_xsrf": browser.xsrf, "id": info.id}
+    sent = browser.post("/hub/announcements/put-away", data=fields, headers={"Referer": "https://evil.example/hub/"})
+    assert sent.headers["location"] == "/hub/home"
+
+
+def test_an_announcement_changes_and_a_form_that_is_out_of_date_does_not(hub, root):
+    made = announce(hub)
+    page = root.get(f"{PAGE}/{made.id}").text
+    assert 'name="revision" value="0"' in page
+    fields = {"text": "Moved", "ends": tomorrow(hub), "zone": "UTC", "kind": "warning", "revision": "0"}
+
+    assert root.submit(f"{PAGE}/{made.id}", **fields).status_code == 303
+    stale = root.submit(f"{PAGE}/{made.id}", **fields | {"text": "Stale"})
+
+    assert stale.status_code == 409
+    assert "Stale" in stale.text
+    (changed,) = hub.hub.announcements.all()
+    assert (changed.text, changed.kind.value, changed.revision) == ("Moved", "warning", 1)
+
+
+def test_an_announcement_that_was_removed_is_gone(hub, root):
+    made = announce(hub)
+    assert root.submit(f"{PAGE}/{made.id}/remove").headers["location"] == PAGE
+    assert "Friday" not in root.get("/hub/home").text
+    for gone in (root.get(f"{PAGE}/{made.id}"), root.submit(f"{PAGE}/{made.id}/remove")):
+        assert gone.status_code == 404
+        assert "has ended, or was removed" in gone.text
+
+
+def test_only_who_may_manage_users_announces(hub):
+    teacher = hub.browser("teacher")
+    assert teacher.get(PAGE).status_code == 403
+    assert teacher.submit(PAGE, text="x", ends=tomorrow(hub), zone="UTC").status_code == 403
+    api = hub.as_user("teacher")
+    assert api.get("/announcements").status_code == api.post("/announcements", SOON).status_code == 403
+    assert hub.hub.announcements.all() == ()
+
+
+def test_who_announces_what_is_recorded(hub, root):
+    root.submit(PAGE, text="Exams", ends=tomorrow(hub), zone="UTC")
+    (made,) = hub.hub.announcements.all()
+    root.submit(f"{PAGE}/{made.id}/remove")
+    now = hub.hub.clock.now()
+    records = hub.hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
+    acts = [(one.act.value, one.by.name) for one in records if one.act.value.startswith("announcement")]
+    assert acts == [("announcement-removed", "root"), ("announcement-made", "root")]
+
+
+def test_pages_go_on_when_the_store_has_no_announcements_to_tell(hub, monkeypatch):
+    def fails(now):
+        raise StoreUnavailableError("no answer")
+
+    browser = hub.browser("alice")
+    monkeypatch.setattr(hub.hub.bulletin_reader, "_store", type("Away", (), {"read": staticmethod(fails)}))
+    hub.hub.bulletin_reader.forget()
+    assert browser.get("/hub/home").status_code == 200
+
+
+# --- the API ---
+
+
+@pytest.fixture
+def api(hub):
+    return hub.as_token(An.ADMIN_TOKEN)
+
+
+def test_a_program_makes_changes_lists_and_removes_announcements(hub, api):
+    hub.user("alice", groups=("physics",))
+    answer = api.post("/announcements", SOON | {"ends_at": f"{tomorrow(hub)}:00Z", "groups": ["physics"]})
+    assert answer.status_code == 201
+    made = answer.json()
+    assert made | {"id": "", "created": "", "starts_at": "", "ends_at": ""} == {
+        "id": "",
+        "text": "Exams on *Friday*",
+        "kind": "info",
+        "starts_at": "",
+        "ends_at": "",
+        "groups": ["physics"],
+        "made_by": "admin",
+        "created": "",
+    }
+    assert made["ends_at"].startswith(tomorrow(hub))
+
+    changed = api.put(f"/announcements/{made['id']}", {"text": "Moved", "ends_at": made["ends_at"], "kind": "warning"})
+    assert (changed.status_code, changed.json()["groups"], changed.json()["created"]) == (200, [], made["created"])
+    assert api.get("/announcements").json() == {"announcements": [changed.json()]}
+    assert api.delete(f"/announcements/{made['id']}").status_code == 204
+    assert api.get("/announcements").json() == {"announcements": []}
+    assert api.delete(f"/announcements/{made['id']}").status_code == 404
+    assert api.put(f"/announcements/{made['id']}", SOON).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"text": "x"},
+        SOON | {"text": "x" * 2_001},
+        SOON | {"ends_at": "soon"},
+        SOON,  # more than a year away
+        SOON | {"kind": "danger"},
+        SOON | {"groups": ["g"] * 21},
+        SOON | {"more": 1},
+    ],
+)
+def test_a_body_that_is_not_allowed_announces_nothing(hub, api, body):
+    refused = api.post("/announcements", body)
+    assert refused.status_code == 400
+    assert refused.json()["message"]
+    assert hub.hub.announcements.all() == ()
