@@ -16,6 +16,7 @@ from embedded.audit_report import audit, record
 from embedded.budget_commands import budget
 from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
+from embedded.join_link_commands import join_link
 from embedded.schedule_commands import schedule
 from embedded.settings_import.command import import_settings
 from embedded.usage_report import usage
@@ -52,6 +53,7 @@ for _command in (
     schedule,
     announce,
     maintenance,
+    join_link,
 ):
     main.add_command(_command)
 

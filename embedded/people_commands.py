@@ -149,8 +149,6 @@ def _add(hub: "Hub", wishes: "Wishes", links_file: Path | None) -> None:
         preview, batch_id, content = hub.adding_people.add_now(wishes)
         base = address_for_others(hub)
         links = [(one, hub.adding_people.link_of(batch_id, one)) for one in content.people]
-        linked = {one.name for one, path in links if path}
-        hub.auditing.people_added(operator(), content.people, linked)
         with_links = [(one, base.url + path) for one, path in links if path]
         hub.auditing.people_added(operator(), content.people, {one.name for one, _link in with_links})
         if file is not None:

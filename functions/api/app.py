@@ -73,6 +73,7 @@ from functions.api.routes import (
 )
 from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
+from functions.api.routes import join_links as join_link_routes
 from functions.api.routes import lti as lti_routes
 from functions.api.routes import people as people_routes
 from functions.api.routes import schedules as schedule_routes
@@ -99,6 +100,7 @@ API = (
     factor_routes,
     people_routes,
     sign_ups,
+    join_link_routes,
     authorizations,
     oauth,
     lti_routes,

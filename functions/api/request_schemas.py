@@ -23,6 +23,7 @@ from hubless.domain.bounds import (
     MAX_TYPED_NAME,
 )
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.join_links import MOST_PLACES
 from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.maintenance import MAX_TEXT as MAX_MAINTENANCE_TEXT
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
@@ -113,6 +114,15 @@ class ScheduleBody(Body):
     start_before: Annotated[int, Field(ge=0, le=LONGEST_LEAD // timedelta(minutes=1))] = 0  # minutes
     stop: bool = True
     paused: bool = False
+
+
+class NewJoinLink(Body):
+    """POST /join-links."""
+
+    group: Annotated[str, Field(max_length=MAX_IDENTIFIER)] = ""
+    places: Annotated[int, Field(ge=1, le=MOST_PLACES)] = 30
+    days: Annotated[int, Field(ge=1, le=365)] = 7
+    needs_approval: bool = False
 
 
 class NewUser(Body):

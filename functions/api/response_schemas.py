@@ -306,6 +306,29 @@ class People(TypedDict):
 
 
 @_closed
+class JoinLink(TypedDict):
+    """A code with which people sign up until it expires, and the address that has it."""
+
+    id: str
+    code: str
+    url: str
+    group: str
+    places: int
+    used: int
+    needs_approval: bool
+    made_by: str
+    created: Instant
+    expires_at: Instant
+
+
+@_closed
+class JoinLinks(TypedDict):
+    """The join links that have not ended, the newest first."""
+
+    join_links: list[JoinLink]
+
+
+@_closed
 class SignUpState(TypedDict):
     """What has become of a sign-up: whether its account is made."""
 

@@ -21,7 +21,7 @@ from hubless.domain.errors import (
     NotFoundError,
     StoreConflictError,
 )
-from hubless.domain.pasted_people import TOO_LONG, Column, PastedPerson, Table
+from hubless.domain.pasted_people import MAX_PEOPLE, TOO_LONG, Column, PastedPerson, Table
 from hubless.domain.people_batches import AddedPerson, Batch, Links, Stage, link_secret
 from hubless.domain.people_checks import CheckedPerson, KnownFacts, Outcome, checked, wanted_name
 from hubless.domain.translatable import gettext as _
@@ -46,6 +46,7 @@ MOST_PASSWORDS: Final = 100  # at once: hashing is slow on purpose
 LONGEST_LINK: Final = timedelta(days=30)
 _MAX_SEALED: Final = 350_000  # characters: an item of DynamoDB has at most 400 kB
 _NOT_YOURS = _("Only an admin can give this name: the hub's settings give it a role or a group.")
+_NO_SUCH_USER = _("No such user, or not within your reach")
 GONE = _("What you pasted is not here any more: it is kept for an hour. Paste it again.")
 
 
@@ -98,6 +99,7 @@ class Content:
     is_limited: bool = False  # whether somebody makes the links who is no admin
     rest: str = field(default="", repr=False)  # lines of people who could not be added
     rest_columns: tuple[Column, ...] = ()
+    only_links: bool = False  # whether *people* were here before, and get links; *rest* has names that nobody has
 
 
 @value
@@ -195,11 +197,54 @@ class AddingPeople:
             InvalidRequestError: when it is too large, or cannot be read.
         """
         self.preview(wishes, actor)
+        return self._begun(Content(wishes), actor)
+
+    def begin_links(self, users: Iterable[User], unknown: Iterable[str], actor: Actor) -> Batch:
+        """Store a batch that makes links for users who are here already, once `add` is called.
+
+        Args:
+            users: for whom.
+            unknown: names that were chosen and that nobody has, or nobody in the actor's reach.
+            actor: who asks.
+
+        Raises:
+            InvalidRequestError: when nobody has a password here, or they are too many.
+        """
+        if not self.has_passwords:
+            raise InvalidRequestError(_("Nobody has a password of their own here"))
+        people = tuple(AddedPerson(user.id, user.name, is_new=False) for user in users)
+        if len(people) > MAX_PEOPLE:
+            raise InvalidRequestError(
+                _("The hub makes links for at most %(most)s users at once. Narrow the filter first.", most=MAX_PEOPLE)
+            )
+        names_of_nobody = "\n".join(unknown)
+        content = Content(Wishes("", links=Links.ALL), people=people, rest=names_of_nobody, only_links=True)
+        return self._begun(content, actor)
+
+    def _begun(self, content: Content, actor: Actor) -> Batch:
         assert actor.user is not None  # noqa: S101 pages have people
-        expires_at = self.clock.now() + LIFETIME
-        made = Batch(new_secret(), actor.user.id, expires_at, self._sealed(Content(wishes)))
+        made = Batch(new_secret(), actor.user.id, self.clock.now() + LIFETIME, self._sealed(content))
         self.batches.add(made)
         return made
+
+    def refusals_of_links(self, content: Content, actor: Actor) -> list[tuple[AddedPerson, str]]:
+        """Return each person of a batch of links, under the present name, with why *actor* may make none, or ""."""
+        users = self.accounts.users.get_many(one.user_id for one in content.people)
+        found = []
+        for one in content.people:
+            user = users.get(one.user_id)
+            why = _NO_SUCH_USER if user is None else self._refusal_of_link(user, actor)
+            found.append((one if user is None else replace(one, name=user.name), why))
+        return found
+
+    def _refusal_of_link(self, user: User, actor: Actor) -> str:
+        if not actor.scopes.covers_user("admin:users", user.name, user.groups):
+            return _NO_SUCH_USER
+        try:
+            self.privileges.require_may_act_as(actor, user)
+        except HublessError as refused:
+            return refused.message
+        return ""
 
     def open(self, batch_id: str, actor: Actor) -> tuple[Batch, Content]:
         """Return a batch of this actor, with its content.
@@ -243,7 +288,8 @@ class AddingPeople:
         if content.stage is Stage.ADDING and content.begun_at is not None and now - content.begun_at < PATIENCE:
             return False
         if content.stage is Stage.DRAFT:
-            content = self._planned(content.wishes, actor)
+            planned = self._links_planned if content.only_links else self._planned
+            content = planned(content, actor)
         try:
             batch = self._save(batch, replace(content, begun_at=now))
         except StoreConflictError:
@@ -270,7 +316,7 @@ class AddingPeople:
         preview, batch_id = self.preview(wishes, actor), new_secret()
         if not preview.good:
             return preview, batch_id, Content(wishes, Stage.DONE)
-        return preview, batch_id, self._carried_out(batch_id, self._planned(wishes, actor))
+        return preview, batch_id, self._carried_out(batch_id, self._planned(Content(wishes), actor))
 
     def link_of(self, batch_id: str, person: AddedPerson) -> str:
         """Return the path of the person's one-time link, or "" if there is none."""
@@ -278,7 +324,8 @@ class AddingPeople:
             return ""
         return link_path(link_secret(self.key(), batch_id, person.user_id))
 
-    def _planned(self, wishes: Wishes, actor: Actor | None) -> Content:
+    def _planned(self, draft: Content, actor: Actor | None) -> Content:
+        wishes = draft.wishes
         preview, now = self.preview(wishes, actor), self.clock.now()
         if not preview.good:
             raise InvalidRequestError(_("Nobody here can be added. Mend the lines first."))
@@ -299,6 +346,18 @@ class AddingPeople:
             is_limited=actor is not None and not actor.is_admin,
             rest=preview.lines(preview.bad) if preview.bad else "",
             rest_columns=preview.columns,
+        )
+
+    def _links_planned(self, content: Content, actor: Actor) -> Content:
+        found = self.refusals_of_links(content, actor)
+        if all(why for _one, why in found):
+            raise InvalidRequestError(_("You may make a link for none of these users."))
+        return replace(
+            content,
+            stage=Stage.ADDING,
+            people=tuple(replace(one, gets_link=not why) for one, why in found),
+            links_until=self.clock.now() + min(content.wishes.lifetime, LONGEST_LINK),
+            is_limited=not actor.is_admin,
         )
 
     def _planned_person(self, one: CheckedPerson, user: User | None, wishes: Wishes) -> AddedPerson | None:
@@ -332,7 +391,10 @@ class AddingPeople:
 
         for _done in in_order(give, [one for one in there if one.gets_link], self.at_once):
             pass
-        logger.info("%s of %s people are added", sum(1 for one in there if one.is_new), len(planned))
+        if content.only_links:
+            logger.info("%s users have new one-time links", sum(1 for one in there if one.gets_link))
+        else:
+            logger.info("%s of %s people are added", sum(1 for one in there if one.is_new), len(planned))
         people = tuple(replace(one, password_hash="", is_lost=one.user_id not in users) for one in planned)
         return replace(content, stage=Stage.DONE, people=people, wishes=replace(content.wishes, text=""))
 
@@ -394,6 +456,7 @@ def _content(facts: Mapping[str, Any]) -> Content:
         facts["is_limited"],
         facts["rest"],
         _columns(facts["rest_columns"]),
+        facts.get("only_links", False),
     )
 
 

@@ -35,15 +35,25 @@ class JoinLinks:
     clock: Clock
     manages_groups: bool
 
-    def make(self, actor: Actor, *, group: str, lifetime: timedelta, places: int, needs_approval: bool) -> JoinLink:
+    def make(
+        self,
+        actor: Actor | None,
+        *,
+        group: str,
+        lifetime: timedelta,
+        places: int,
+        needs_approval: bool,
+        made_by: str = "",
+    ) -> JoinLink:
         """Make a link.
 
         Args:
-            actor: who makes it.
+            actor: who makes it; None for an operator at a shell, who may do everything.
             group: that people join who sign up with it; "" for none. The first of them makes it if there is none.
             lifetime: how long it is valid.
             places: how many may sign up with it.
             needs_approval: whether an admin must approve them.
+            made_by: the name of an operator's account.
 
         Raises:
             InvalidRequestError: when something is not allowed, or there are too many links.
@@ -58,7 +68,7 @@ class JoinLinks:
         made = JoinLink(
             link_id,
             tokens.sha256(join_code(self.key(), link_id)),
-            actor.name,
+            made_by if actor is None else actor.name,
             now,
             now + min(lifetime, LONGEST),
             places,
@@ -67,7 +77,7 @@ class JoinLinks:
         )
         if not self.store.add(made, now, most=MOST):
             raise InvalidRequestError(_("There are %(most)s join links already. End some first.", most=MOST))
-        logger.info("%s has made a join link for %s places", actor.name, places)
+        logger.info("%s has made a join link for %s places", made.made_by or "An operator", places)
         return made
 
     def all(self) -> list[JoinLink]:
@@ -83,6 +93,22 @@ class JoinLinks:
         found = next((one for one in self.all() if one.id == link_id), None)
         if found is None:
             raise NotFoundError("Join link", link_id)
+        return found
+
+    def of_group(self, group: str) -> list[JoinLink]:
+        """Return the links with which people join this group, the newest first."""
+        return [one for one in self.all() if one.group == group]
+
+    def named(self, code_or_id: str) -> JoinLink:
+        """Return the link that has this code, as somebody typed it, or this id; also one whose places are taken.
+
+        Raises:
+            NotFoundError: when there is none, or it has ended.
+        """
+        typed = typed_code(code_or_id[:MAX_SECRET_LENGTH])
+        found = next((one for one in self.all() if one.id == code_or_id or self.code_of(one) == typed), None)
+        if found is None:
+            raise NotFoundError("Join link", code_or_id)
         return found
 
     def code_of(self, link: JoinLink) -> str:
@@ -109,9 +135,11 @@ class JoinLinks:
         """
         self.store.end(self.get(link_id).sha256)
 
-    def _check_group(self, actor: Actor, group: str) -> None:
+    def _check_group(self, actor: Actor | None, group: str) -> None:
         if self.manages_groups:
             raise InvalidRequestError(_("Groups follow logins on this hub: leave groups out."))
+        if actor is None:
+            return
         needed = "groups" if self.groups.find(group) else "admin:groups"
         if not actor.scopes.covers_group(needed, group):
             raise InvalidRequestError(_("You may not add people to the group %(group)s.", group=names.shown(group)))

@@ -1,6 +1,7 @@
 """The whole application over real SQLite, asked in process; nothing is started and no port is opened."""
 
 import pytest
+from argon2 import profiles
 
 from tests.api.hub import OPENED, An, build_hub
 
@@ -34,3 +35,9 @@ def alice(hub):
 def bob(hub):
     hub.user("bob")
     return hub.as_user("bob")
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch):
+    """Hash passwords in no time: how long it takes is tested elsewhere."""
+    monkeypatch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)

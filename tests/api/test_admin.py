@@ -9,9 +9,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from functions.api.pages import admin_selected
+from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
+from hubless.domain.tokens import sha256
 from hubless.domain.usage import Usage
+from hubless.services import adding_people
 from tests.api.hub import SETTINGS, An, build_hub
 from tests.support.builders import NOW, a_server
 
@@ -215,25 +218,110 @@ def test_servers_of_many_start_and_what_runs_is_no_failure(hub, root, people):
     assert sorted(states.values()) == [State.READY, State.REQUESTED, State.REQUESTED]
 
 
-def test_links_of_many_are_shown_once(tmp_path, monkeypatch):
-    monkeypatch.setitem(admin_selected.BATCHES, "links", 2)
-    hub = build_hub(tmp_path, '[login]\nadmins = ["boss"]\n')
-    hub.hub.accounts.add_many(["ada", "bob", "zoe"])
-    hub.hub.accounts.set_password("boss", An.PASSWORD)
-    boss = hub.browser("boss")
-    pages = through(boss, post(boss, act="links", name=["ada", "bob", "zoe"]))
-    found = re.findall(r"<li>(\w+): <code>http://hub.test(/hub/set-password\?key=\w+)</code>", "".join(pages))
-    assert [name for name, _ in found] == ["ada", "bob", "zoe"]
-    for name, path in found:
-        assert name in hub.browser().get(path).text
-    assert "set-password" not in boss.get("/hub/admin/selected?act=links&at=end&name=ada").text
-    *_, refused = through(boss, post(boss, act="links", name=["boss", "nobody"]))
-    assert "<strong>nobody</strong>" in refused
+@pytest.fixture
+def school(tmp_path):
+    """A hub with passwords, and a helper who may make links for the class 10b alone."""
+    helpers = '[[roles]]\nname = "helpers"\nscopes = ["admin-ui", "list:users", "admin:users!group=10b"]\n'
+    hub = build_hub(tmp_path, f'[login]\nadmins = ["boss"]\n{helpers}users = ["helper"]\n[groups.10b]\n')
+    hub.hub.accounts.add_many(["ada", "bob", "helper", "zoe"])
+    hub.hub.groups.add_users(hub.hub.groups.find("10b").id, ["ada", "bob"])
+    for name in ("boss", "helper"):
+        hub.user(name)
+        hub.hub.accounts.set_password(name, An.PASSWORD)
+    return hub
+
+
+def ask_for_links(browser, **fields):
+    """Return the address of the page that asks before links are made."""
+    answer = post(browser, act="links", **fields)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def links_of(page):
+    return re.findall(r'<th scope="row">(\w+)</th>.*?<code>http://hub.test(/hub/set-password\?key=\w+)</code>', page)
+
+
+def test_links_of_many_are_asked_for_and_then_shown(school):
+    boss = school.browser("boss")
+    place = ask_for_links(boss, name=["ada", "bob", "nobody"])
+    asked = boss.get(place).text
+    assert "Make 2 links" in asked
+    assert "<strong>nobody</strong>: No such user" in asked
+    assert boss.submit(place, days="14").headers["location"] == place
+    shown = boss.get(place).text
+    assert "2 links are made" in shown
+    found = dict(links_of(shown))
+    assert [*found] == ["ada", "bob"]
+    link = school.hub.passwords.find_link(sha256(found["ada"].partition("=")[2]), NOW)
+    assert link.expires_at - school.hub.clock.now() > timedelta(days=13)
+    assert "ada" in school.browser().get(found["ada"]).text
+    assert boss.get(f"{place}/links.csv").text.count("/hub/set-password?key=") == 2
+    assert boss.get(f"{place}/print").text.count("<svg") >= 2
+
+
+def test_a_form_for_links_that_comes_twice_makes_them_once(school):
+    boss = school.browser("boss")
+    place = ask_for_links(boss, name=["ada"])
+    boss.submit(place, days="1")
+    first = links_of(boss.get(place).text)
+    boss.submit(place, days="30")
+    assert links_of(boss.get(place).text) == first
+    assert "ada" in school.browser().get(first[0][1]).text
+    boss.submit(f"{place}/forget")
+    assert "hidden. They stay valid" in boss.get("/hub/admin").text
+    assert "ada" in school.browser().get(first[0][1]).text
+
+
+def test_links_of_all_that_match_leave_out_whom_one_may_not_help(school):
+    helper = school.browser("helper")
+    place = ask_for_links(helper, whom="all")
+    asked = helper.get(place).text
+    assert "Make 2 links" in asked
+    for name in ("boss", "helper", "zoe"):
+        assert f"<strong>{name}</strong>: " in asked
+    helper.submit(place)
+    assert [name for name, _ in links_of(helper.get(place).text)] == ["ada", "bob"]
+    assert school.hub.passwords.get(school.user("zoe").id) is None
+
+
+def test_links_follow_the_rights_at_the_moment_they_are_made(school):
+    helper = school.browser("helper")
+    place = ask_for_links(helper, name=["ada"])
+    school.hub.groups.remove_users(school.hub.groups.find("10b").id, ["ada"])
+    refused = helper.submit(place)
+    assert refused.status_code == 400
+    assert "link for none of these users" in refused.text
+    assert school.browser("boss").get(place).status_code == 404
+
+
+def test_links_that_broke_off_are_made_by_the_next_try(school, monkeypatch):
+    boss = school.browser("boss")
+    place = ask_for_links(boss, name=["ada", "bob"])
+    with monkeypatch.context() as broken:
+        broken.setattr(type(school.hub.passwords), "add_link", unavailable)
+        assert boss.submit(place).status_code == 503
+    assert "Not all links are made yet" in boss.get(place).text
+    boss.submit(place)
+    assert [name for name, _ in links_of(boss.get(place).text)] == ["ada", "bob"]
+
+
+def unavailable(*_):
+    raise StoreUnavailableError
 
 
 def test_nobody_gets_a_link_where_there_are_no_passwords(hub, root, people):
-    *_, last = through(root, post(root, act="links", name=["user-01"]))
-    assert "<strong>user-01</strong>: Nobody has a password" in last
+    refused = post(root, act="links", name=["user-01"])
+    assert refused.status_code == 400
+    assert "Nobody has a password" in refused.text
+
+
+def test_links_are_for_so_many_users_at_once(school, monkeypatch):
+    monkeypatch.setattr(adding_people, "MAX_PEOPLE", 2)
+    monkeypatch.setattr(admin_selected, "MAX_PEOPLE", 2)
+    refused = post(school.browser("boss"), act="links", whom="all")
+    assert refused.status_code == 400
+    assert "at most 2 users at once" in refused.text
 
 
 def test_all_that_match_are_saved_as_csv(hub, root, people):

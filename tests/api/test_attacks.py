@@ -210,7 +210,7 @@ def test_nothing_that_people_write_runs_in_anybodys_page(hub, hostile):
 
 def test_what_forms_are_given_comes_back_as_text(hub, hostile):
     sent = [
-        ("/hub/admin/users", {"usernames": EVIL}),
+        ("/hub/admin/people", {"people": EVIL, "groups": EVIL}),
         ("/hub/home/new-server", {"server_name": EVIL}),
         ("/hub/token", {"scopes": EVIL}),
         ("/hub/token", {"note": EVIL, "expires_in": EVIL}),
@@ -487,7 +487,7 @@ def test_no_page_takes_a_token_for_the_person(hub, alice):
                 to_login = answer.headers.get("location", "").startswith("/hub/login")
                 if to_login or (method == "POST" and answer.status_code == 403):
                     asked.add(f"{method} {path}")
-    assert asked >= {"GET /hub/home", "POST /hub/token", "POST /hub/accept-share", "POST /hub/admin/users"}
+    assert asked >= {"GET /hub/home", "POST /hub/token", "POST /hub/accept-share", "POST /hub/admin/people"}
     assert asked >= {"GET /hub/spawn", "POST /hub/spawn", "POST /hub/stop/alice", "POST /hub/home/new-server"}
     assert len(hub.hub.tokens.of(hub.user("alice"))) == 2
     assert hub.hub.servers.of_owners([hub.user("alice").id]) == []

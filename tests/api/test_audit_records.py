@@ -175,7 +175,7 @@ def test_what_admins_do_on_pages_is_recorded(tmp_path):
     root = hub.browser()
     root.get("/hub/login")
     root.submit("/hub/login", username="root", password=LONG)
-    root.submit("/hub/admin/users", usernames="ann\nben")
+    root.submit(root.submit("/hub/admin/people", people="ann\nben", links="none").headers["location"], do="add")
     root.submit("/hub/admin/users/ann/admin", admin="1")
     root.submit("/hub/admin/users/ann/admin", admin="0")
     root.submit("/hub/admin/users/ben/password-link")

@@ -5,68 +5,29 @@ import re
 from datetime import timedelta
 
 import pytest
-from argon2 import profiles
 
 from hubless.domain.audit import AuditQuery
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.join_links import join_code, typed_code
 from tests.api.hub import SETTINGS, build_hub
+from tests.api.school import SCHOOL, WORDS, a_school, log_in
 
-OWN = """
-[hub]
-name = "School"
-
-[login]
-kind = "password"
-admins = ["boss"]
-
-[[roles]]
-name = "helpers"
-scopes = ["admin-ui", "admin:users", "groups!group=physics", "groups!group=lab"]
-users = ["helper"]
-
-[[roles]]
-name = "lab"
-scopes = ["servers"]
-groups = ["lab"]
-
-[groups.physics]
-[groups.lab]
-"""
+OWN = SCHOOL.replace('"groups!group=physics"', '"groups!group=physics", "groups!group=lab"')
 OPEN = OWN.replace('kind = "password"', 'kind = "password"\nsign_up = true')
-WORDS = "a kettle of violets"
 PAGE = "/hub/admin/join-links"
 
 
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch):
-    """Hash passwords in no time: how long it takes is tested elsewhere."""
-    monkeypatch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
 @pytest.fixture
 def hub(tmp_path):
-    return a_hub(tmp_path)
-
-
-def a_hub(folder, settings=OWN):
-    made = build_hub(folder, settings)
-    for name in ("boss", "helper"):
-        made.user(name, admin=name == "boss")
-        made.hub.accounts.set_password(name, WORDS)
-    return made
+    return a_school(tmp_path, OWN)
 
 
 @pytest.fixture
 def boss(hub):
     return log_in(hub, "boss")
-
-
-def log_in(hub, name):
-    browser = hub.browser()
-    browser.get("/hub/login")
-    assert browser.submit("/hub/login", username=name, password=WORDS).status_code == 302
-    return browser
 
 
 def make(browser, **fields):
@@ -101,7 +62,7 @@ def exists(hub, name="ada"):
 
 @pytest.mark.parametrize("settings", [OWN, OPEN])
 def test_who_opens_the_link_signs_up_and_joins_the_group(tmp_path, settings):
-    hub = a_hub(tmp_path, settings)
+    hub = a_school(tmp_path, settings)
     page = make(log_in(hub, "boss"))
     assert "<svg" in page.text
     guest, answer = sign_up(hub, page)
@@ -197,8 +158,6 @@ def test_a_helper_makes_links_for_what_a_helper_may(hub, group, words):
 
 def test_links_are_for_admins_and_for_hubs_with_passwords(tmp_path, hub, boss):
     make(boss)
-    hub.hub.accounts.add("tom")
-    hub.hub.accounts.set_password("tom", WORDS)
     assert log_in(hub, "tom").get(PAGE).status_code == 403
     assert hub.browser().get(PAGE).status_code == 302
     shared = build_hub(tmp_path / "shared", SETTINGS)
@@ -240,3 +199,52 @@ def test_the_hub_stores_no_code(hub, boss):
     assert link.sha256.encode() in content
     assert code.encode() not in content
     assert typed_code(code) == code
+
+
+def test_programs_make_list_and_end_links(hub):
+    program = hub.as_user("boss")
+    answer = program.post("/join-links", {"group": "physics", "places": 2, "days": 1, "needs_approval": True})
+    assert answer.status_code == 201
+    made = answer.json()
+    assert made["url"] == f"http://hub.test/hub/sign-up?code={made['code']}"
+    assert (made["group"], made["places"], made["used"], made["made_by"]) == ("physics", 2, 0, "boss")
+    assert hub.browser().get(made["url"].removeprefix("http://hub.test")).status_code == 200
+    assert program.get("/join-links").json() == {"join_links": [made]}
+    assert program.delete(f"/join-links/{made['id']}").status_code == 204
+    assert program.delete(f"/join-links/{made['id']}").status_code == 404
+    assert program.get("/join-links").json() == {"join_links": []}
+    assert [act for act in recorded(hub) if "join-link" in act] == ["join-link-ended", "join-link-made"]
+
+
+def recorded(hub):
+    now = hub.hub.clock.now()
+    query = AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1))
+    return [one.act.value for one in hub.hub.audit_log.page(query, limit=9).records]
+
+
+@pytest.mark.parametrize("body", [{"places": 0}, {"places": 1001}, {"days": 366}, {"group": "x" * 256}, {"seats": 3}])
+def test_programs_are_told_what_is_wrong_with_a_link(hub, body):
+    answer = hub.as_user("boss").post("/join-links", body)
+    assert (answer.status_code, *body) == (400, *(key for key in body if key in answer.json()["message"]))
+
+
+def test_programs_may_do_no_more_with_links_than_people(tmp_path, hub):
+    helper = hub.as_user("helper")
+    assert helper.post("/join-links", {"group": "physics"}).status_code == 201
+    assert helper.post("/join-links", {"group": "lab"}).status_code == 403
+    for call in (hub.as_user("tom").get, hub.as_user("tom").post):
+        assert call("/join-links").status_code == 403
+    shared = build_hub(tmp_path / "shared", SETTINGS)
+    shared.user("root", admin=True)
+    assert shared.as_user("root").get("/join-links").status_code == 404
+
+
+def test_the_page_of_a_group_shows_its_links_and_leads_to_its_members(hub, boss):
+    code = code_of(make(boss))
+    hub.hub.groups.add_users(hub.hub.groups.find("physics").id, ["tom"])
+    page = boss.get("/hub/admin/groups/physics").text
+    place = re.search(rf'join link <a href="([^"]+)">{code}</a>', page)[1]
+    assert code in boss.get(place).text
+    assert "0 of 2 places taken" in page
+    assert boss.get(re.search(r'href="(/hub/admin/users/tom)"', page)[1]).status_code == 200
+    assert code not in boss.get("/hub/admin/groups/lab").text

@@ -8,71 +8,31 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from argon2 import profiles
 
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.pasted_people import MAX_PASTE
 from hubless.domain.tokens import OwnerKind
 from hubless.services.identity import Actor
 from tests.api.hub import SETTINGS, build_hub
+from tests.api.school import SCHOOL, WORDS, a_school, log_in
 
-OWN = """
-[hub]
-name = "School"
-
-[login]
-kind = "password"
-admins = ["boss"]
-
-[[roles]]
-name = "helpers"
-scopes = ["admin-ui", "admin:users", "list:users", "groups!group=physics"]
-users = ["helper"]
-
-[[roles]]
-name = "lab"
-scopes = ["servers"]
-groups = ["lab"]
-
-[groups.physics]
-[groups.lab]
-"""
-WORDS = "a kettle of violets"
 CLASS = """Name;Vorname;E-Mail;Klasse
 Müller;Anna;anna@school.example;10b
 Schmidt;Bert;bert@school.example;10b"""
 PAGE = "/hub/admin/people"
 
 
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch):
-    """Hash passwords in no time: how long it takes is tested elsewhere."""
-    monkeypatch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
 @pytest.fixture
 def hub(tmp_path):
-    return a_hub(tmp_path, OWN)
-
-
-def a_hub(folder, settings):
-    made = build_hub(folder, settings)
-    for name in ("boss", "helper", "tom"):
-        made.user(name, admin=name == "boss")
-        made.hub.accounts.set_password(name, WORDS)
-    return made
+    return a_school(tmp_path)
 
 
 @pytest.fixture
 def boss(hub):
     return log_in(hub, "boss")
-
-
-def log_in(hub, name, password=WORDS, **more):
-    browser = hub.browser(**more)
-    browser.get("/hub/login")
-    assert browser.submit("/hub/login", username=name, password=password).status_code == 302
-    return browser
 
 
 def paste(browser, text=CLASS, **more):
@@ -315,7 +275,7 @@ def test_the_links_come_as_a_file_and_on_paper(hub, boss):
     ],
 )
 def test_links_carry_the_address_that_others_can_reach(tmp_path, more, asked_at, base, is_only_here):
-    hub = a_hub(tmp_path, OWN.replace('"School"', f'"School"\n{more}'))
+    hub = a_school(tmp_path, SCHOOL.replace('"School"', f'"School"\n{more}'))
     hub.hub.network_addresses = lambda: ["192.0.2.7"]
     boss = log_in(hub, "boss", address=asked_at)
     page = add(boss, paste(boss, "anna"))
@@ -434,7 +394,7 @@ def test_a_helper_gives_only_what_a_helper_may(hub):
 
 
 def test_a_name_that_settings_reserve_is_an_admins_to_give(tmp_path):
-    hub = a_hub(tmp_path, OWN.replace('users = ["helper"]', 'users = ["helper", "chief"]'))
+    hub = a_school(tmp_path, SCHOOL.replace('users = ["helper"]', 'users = ["helper", "chief"]'))
     preview = (helper := log_in(hub, "helper")).get(paste(helper, "chief\nanna"))
     assert len(faults(preview)) == 1
     assert "Only an admin can give this name" in faults(preview)[0]

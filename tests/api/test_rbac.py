@@ -171,8 +171,7 @@ def test_a_filtered_admins_pages_show_and_change_what_is_within(world, assistant
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/hub/admin/users", {"usernames": "made-by-nobody"}),
-        ("/hub/admin/users", {"usernames": "x", "admin": "1"}),
+        ("/hub/admin/people", {"people": "made-by-nobody"}),
         *(
             (f"/hub/admin/users/{name}/{what}", {"admin": "1"})
             for name in ("outside", "boss")
@@ -226,7 +225,8 @@ def test_an_admin_is_not_removed_on_the_page_by_who_is_none(world):
     anna = world.browser("anna")
     for what in ("delete", "admin", "password-link"):
         assert anna.submit(f"/hub/admin/users/boss/{what}", admin="0").status_code == 403
-    assert anna.submit("/hub/admin/users", usernames="teacher").status_code == 403
+    place = anna.submit("/hub/admin/people", people="teacher").headers["location"]
+    assert anna.submit(place, do="add", people="teacher").status_code == 400
     assert world.hub.users.find("teacher") is None
     assert world.user("boss").admin
 

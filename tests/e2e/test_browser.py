@@ -107,8 +107,12 @@ def maria(hub, chromium):
     page.wait_for_url("**/hub/home")
     assert page.goto(link).status == 404  # it opened once
     page.goto(f"{hub.url}/hub/admin")
-    page.fill("[name=usernames]", "maria\nnoah")
-    page.get_by_role("button", name="Add users").click()
+    page.get_by_role("link", name="Add people").click()
+    page.get_by_label("People", exact=True).fill("maria\nnoah")
+    page.get_by_role("button", name="Look at the lines").click()
+    page.get_by_role("button", name="Add 2 people").click()
+    expect(page.get_by_role("heading", name="2 people are added")).to_be_visible()
+    page.goto(f"{hub.url}/hub/admin")
     shot(page, "admin")
     for name in ("maria", "noah"):
         page.goto(f"{hub.url}/hub/admin?name_filter={name}")

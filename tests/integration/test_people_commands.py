@@ -1,6 +1,7 @@
 """`hubless user import`, and `hubless user add` for several users, on a store of their own."""
 
 import csv
+import json
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ class Shell:
 
     def run(self, *words: str, typed: str | bytes | None = None) -> Result:
         where = ["--data", str(self.folder / "data"), "--settings", str(self.settings)]
-        return CliRunner().invoke(main, ["user", *words, *where], input=typed)
+        return CliRunner().invoke(main, [*words, *where], input=typed)
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Return the groups of each user, by name."""
@@ -46,7 +47,7 @@ def shell(tmp_path: Path) -> Shell:
 
 
 def test_a_file_is_imported_and_its_links_are_printed(shell: Shell) -> None:
-    answer = shell.run("import", shell.write(CLASS, "cp1252"), "--group", "physics")
+    answer = shell.run("user", "import", shell.write(CLASS, "cp1252"), "--group", "physics")
 
     assert answer.exit_code == 1
     name, link = answer.stdout.strip().split("\t")
@@ -61,14 +62,14 @@ def test_a_file_is_imported_and_its_links_are_printed(shell: Shell) -> None:
 def test_links_go_to_a_new_private_file(shell: Shell) -> None:
     file = shell.folder / "links.csv"
 
-    answer = shell.run("import", "-", "--links", str(file), typed="anna\nbert")
+    answer = shell.run("user", "import", "-", "--links", str(file), typed="anna\nbert")
 
     assert answer.exit_code == 0
     assert answer.stdout == ""
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
     assert [row["username"] for row in rows] == ["anna", "bert"]
-    again = shell.run("import", "-", "--links", str(file), typed="carl")
+    again = shell.run("user", "import", "-", "--links", str(file), typed="carl")
     assert again.exit_code == 1
     assert "exists. Name a new one" in again.stderr
     assert set(shell.groups()) == {"anna", "bert"}
@@ -82,14 +83,14 @@ def test_no_file_of_links_stays_when_nobody_was_added(shell: Shell, monkeypatch:
 
     monkeypatch.setattr("hubless.adapters.sqlite.passwords.SqlitePasswordStore.add_link", fail)
 
-    assert shell.run("import", "-", "--links", str(file), typed="anna").exit_code == 1
+    assert shell.run("user", "import", "-", "--links", str(file), typed="anna").exit_code == 1
     assert not file.exists()
-    unwritable = shell.run("import", "-", "--links", str(shell.folder / "no" / "file"), typed="anna")
+    unwritable = shell.run("user", "import", "-", "--links", str(shell.folder / "no" / "file"), typed="anna")
     assert "cannot be written" in unwritable.stderr
 
 
 def test_who_was_added_is_recorded(shell: Shell) -> None:
-    shell.run("import", "-", "--group", "physics", typed="anna")
+    shell.run("user", "import", "-", "--group", "physics", typed="anna")
     hub = machine.build(parse(shell.settings.read_text(), shell.folder / "data", {}))
     now = hub.clock.now()
     found = hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
@@ -100,7 +101,7 @@ def test_who_was_added_is_recorded(shell: Shell) -> None:
 
 
 def test_a_dry_run_adds_nobody(shell: Shell) -> None:
-    answer = shell.run("import", shell.write(CLASS), "--dry-run")
+    answer = shell.run("user", "import", shell.write(CLASS), "--dry-run")
 
     assert answer.exit_code == 1
     assert "anna.mueller: would be added, in 10b" in answer.stderr
@@ -110,41 +111,41 @@ def test_a_dry_run_adds_nobody(shell: Shell) -> None:
 def test_columns_without_titles_are_to_be_named(shell: Shell) -> None:
     file = shell.write("Müller\tAnna\t10b\nSchmidt\tBert\t10b")
 
-    asked = shell.run("import", file)
+    asked = shell.run("user", "import", file)
 
     assert asked.exit_code == 1
     assert "say so with --columns last,first,-" in asked.stderr
-    assert "must name 3 columns" in shell.run("import", file, "--columns", "last,first").stderr
-    assert "'x' is none of" in shell.run("import", file, "--columns", "last,first,x").output
+    assert "must name 3 columns" in shell.run("user", "import", file, "--columns", "last,first").stderr
+    assert "'x' is none of" in shell.run("user", "import", file, "--columns", "last,first,x").output
     assert shell.groups() == {}
-    assert shell.run("import", file, "--columns", "last, first, group", "--no-links").exit_code == 0
+    assert shell.run("user", "import", file, "--columns", "last, first, group", "--no-links").exit_code == 0
     assert shell.groups() == {"anna.mueller": ("10b",), "bert.schmidt": ("10b",)}
 
 
 def test_who_is_here_gets_a_link_only_if_asked(shell: Shell) -> None:
-    shell.run("add", "anna")
-    without = shell.run("import", "-", typed="Anna")
+    shell.run("user", "add", "anna")
+    without = shell.run("user", "import", "-", typed="Anna")
     assert (without.stdout, without.exit_code) == ("", 0)
     assert "anna: is here already" in without.stderr
-    assert shell.run("import", "-", "--all-links", typed="Anna").stdout.startswith("anna\thttp://")
-    assert shell.run("import", "-", "--no-links", "--all-links", typed="Anna").exit_code == 2
+    assert shell.run("user", "import", "-", "--all-links", typed="Anna").stdout.startswith("anna\thttp://")
+    assert shell.run("user", "import", "-", "--no-links", "--all-links", typed="Anna").exit_code == 2
 
 
 def test_several_users_are_added_with_a_group_and_links(shell: Shell) -> None:
-    answer = shell.run("add", " ANNA ", "bert", "--group", "physics", "--links")
+    answer = shell.run("user", "add", " ANNA ", "bert", "--group", "physics", "--links")
 
     assert answer.exit_code == 0
     assert [line.split("\t")[0] for line in answer.stdout.splitlines()] == ["anna", "bert"]
     assert shell.groups() == {"anna": ("physics",), "bert": ("physics",)}
-    assert shell.run("add", "carl", "dora").stdout == ""
-    assert shell.run("add", "emil", "a/b").exit_code == 1
+    assert shell.run("user", "add", "carl", "dora").stdout == ""
+    assert shell.run("user", "add", "emil", "a/b").exit_code == 1
     assert set(shell.groups()) == {"anna", "bert", "carl", "dora", "emil"}
-    assert shell.run("add", "x", "y", "--password-stdin", typed="p").exit_code == 2
+    assert shell.run("user", "add", "x", "y", "--password-stdin", typed="p").exit_code == 2
 
 
 def test_a_name_is_taken_as_people_type_it(shell: Shell) -> None:
-    assert shell.run("add", " Anna ").exit_code == 0
-    assert "Send anna this link" in shell.run("passwd", "ANNA ").output
+    assert shell.run("user", "add", " Anna ").exit_code == 0
+    assert "Send anna this link" in shell.run("user", "passwd", "ANNA ").output
     assert set(shell.groups()) == {"anna"}
 
 
@@ -153,7 +154,7 @@ def test_links_carry_the_address_of_the_hub_that_runs(shell: Shell, monkeypatch:
     monkeypatch.setattr(people_commands.data_folder, "running_hub", lambda _: running)
     monkeypatch.setattr("hubless.bootstrap.machine.MachineHub.network_addresses", lambda _: ["192.0.2.7"])
 
-    answer = shell.run("add", "anna", "--links")
+    answer = shell.run("user", "add", "anna", "--links")
 
     assert answer.stdout.startswith("anna\thttp://192.0.2.7:9000/hub/set-password?key=")
     assert "alone" not in answer.stderr
@@ -161,6 +162,27 @@ def test_links_carry_the_address_of_the_hub_that_runs(shell: Shell, monkeypatch:
 
 def test_the_public_address_stands_in_links(shell: Shell) -> None:
     shell.settings.write_text('[hub]\npublic_url = "https://hub.example.org"\n')
-    answer = shell.run("add", "anna", "--links")
+    answer = shell.run("user", "add", "anna", "--links")
     assert answer.stdout.startswith("anna\thttps://hub.example.org/hub/set-password?key=")
     assert "alone" not in answer.stderr
+
+
+def test_join_links_are_made_listed_and_ended(shell: Shell) -> None:
+    shell.run("user", "add", "anna")
+    made = shell.run("join-link", "add", "--group", "physics", "--places", "2", "--days", "1", "--approval")
+    code, link = made.stdout.strip().split("\t")
+    assert link == f"http://127.0.0.1:8000/hub/sign-up?code={code}"
+    assert "open on this computer alone" in made.stderr
+    (one,) = json.loads(shell.run("join-link", "list", "--json").stdout)
+    assert (one["code"], one["group"], one["places"], one["needs_approval"]) == (code, "physics", 2, True)
+    assert f"{code}  0 of 2 places" in shell.run("join-link", "list").stdout
+    assert shell.run("join-link", "add", "--places", "1001").exit_code == 1
+    assert "has ended" in shell.run("join-link", "remove", code.upper().replace("-", " ")).stdout
+    assert shell.run("join-link", "remove", code).exit_code == 1
+    assert shell.run("join-link", "list").stdout == ""
+
+
+def test_a_hub_without_passwords_has_no_join_links(shell: Shell) -> None:
+    shell.settings.write_text('[login]\nkind = "shared-password"\npassword = "a long password"\n')
+    shell.run("user", "add", "anna")
+    assert "Nobody signs up" in shell.run("join-link", "add").stderr

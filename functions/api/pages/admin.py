@@ -33,11 +33,9 @@ from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names
 from hubless.domain.audit import Act
-from hubless.domain.bounds import MAX_BODY, MAX_NAMES
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import State
 from hubless.domain.translatable import Message
-from hubless.domain.translatable import gettext as _
 from hubless.domain.user_table import Reach, TablePage
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -232,30 +230,6 @@ async def show_users(admin: Admin) -> Response:
     """Show users and servers."""
     admin.require("admin-ui")
     return admin.page()
-
-
-@router.post("/admin/users")
-@has_long_store_calls
-async def add_users(form: OwnForm, admin: Admin) -> Response:
-    """Add the users in the form, one on each line."""
-    admin.require("admin:users")
-    lines = [line for line in form.text("usernames", longest=MAX_BODY).splitlines() if line.strip()]
-    if len(lines) > MAX_NAMES:
-        return admin.page(error=_("Add at most %(max_names)s users at once", max_names=MAX_NAMES), status=400)
-    wanted = [names.typed_user_name(line) for line in lines]
-    make_admin = form.text("admin") == "1"
-    if make_admin or any(map(admin.accounts.is_reserved_name, wanted)):
-        admin.require_admin()
-    try:
-        added = admin.accounts.add_many(wanted, admin=make_admin)
-    except HublessError as refused:
-        return admin.page(error=refused.message, status=400)
-    if added:
-        record(admin.request, Act.USER_ADDED, *(user.name for user in added), admin="yes" if make_admin else "")
-    known = len(wanted) - len(added)
-    if known:
-        return admin.done(_("%(added)s added, %(known)s were there already", added=len(added), known=known))
-    return admin.done(_("%(added)s added", added=len(added)))
 
 
 @router.post("/admin/sign-ups/{name:segment}/approve")

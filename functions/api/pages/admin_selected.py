@@ -20,6 +20,7 @@ from functions.api.auth.visitors import LoginRequired, OwnForm, user_of
 from functions.api.languages import language_of
 from functions.api.pages.admin import Admin
 from functions.api.pages.admin_filter import FILTERS, PAGE
+from functions.api.pages.people import PAGE as PEOPLE
 from functions.api.routers import page_router
 from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import in_store_pool
@@ -28,10 +29,13 @@ from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import ACTIVE, PENDING_START, State
+from hubless.domain.pasted_people import MAX_PEOPLE
+from hubless.domain.people_batches import Batch
 from hubless.domain.stop_reasons import asked_by
 from hubless.domain.translatable import Message, ngettext
 from hubless.domain.translatable import gettext as _
 from hubless.domain.user_table import Row, Sort, TablePage
+from hubless.domain.users import User
 from hubless.domain.values import value
 
 router = page_router()
@@ -40,7 +44,7 @@ MOST_CHOSEN = 100  # names of one form: as many as a page of the table has
 MOST_CHARACTERS = 6_000  # of these names: they stand in the address of the page that asks, or goes on
 MOST_EXPORTED = 50_000  # rows of one file
 # A batch ends well before a request to a function does (29 seconds); deleting waits until servers have stopped.
-BATCHES = {"start": 100, "stop": 100, "add": 100, "remove": 100, "links": 20, "delete": 20}
+BATCHES = {"start": 100, "stop": 100, "add": 100, "remove": 100, "delete": 20}
 ASKS = frozenset({"delete"})
 TITLES = {
     "start": _("Start servers"),
@@ -51,7 +55,7 @@ TITLES = {
     "delete": _("Delete users"),
     "export": _("Save as CSV"),
 }
-_MOST_TOLD = 2_000  # characters of failures and links that one answer leaves for the page after it
+_MOST_TOLD = 2_000  # characters of failures that one answer leaves for the page after it
 _STATE = ("act", "to_group", "whom", "back", "total", "done", "failed", "at", "after", "stays")
 
 
@@ -110,27 +114,26 @@ class _Selected:
         """Do one batch, and go on to the page that says how far this is, or back to the table if nothing is to tell."""
         admin = self.admin
         rows, unknown, following = await in_store_pool(_next_rows, {"selected": self}, user_of(admin.who).id)
-        links = list[tuple[str, str]]()
         failed = [(name, self._in_words(_("No such user, or not within your reach"))) for name in unknown]
         if self.act == "delete":
-            failed += filter(None, await asyncio.gather(*(self._tried(row, links) for row in rows)))
+            failed += filter(None, await asyncio.gather(*map(self._tried, rows)))
         else:
             for row in rows:
-                refused = await self._tried(row, links)
+                refused = await self._tried(row)
                 failed += [refused] if refused else []
                 await asyncio.sleep(0)  # others' requests go on meanwhile
         done = len(rows) + len(unknown)
         after = self.with_fields(
             **following, done=self.number("done") + done, failed=self.number("failed") + len(failed)
         )
-        is_quiet = not links and not after.number("failed") and "stays" not in self.fields
+        is_quiet = not after.number("failed") and "stays" not in self.fields
         if after.is_finished and is_quiet:
             return admin.done(self._said(after.number("done")), self.back)
         response = RedirectResponse(after.address, 303)
-        show_once(admin.request, response, user_of(admin.who), SELECTED, _texts(failed, links))
+        show_once(admin.request, response, user_of(admin.who), SELECTED, _texts(failed))
         return response
 
-    async def _tried(self, row: Row, links: list[tuple[str, str]]) -> tuple[str, str] | None:
+    async def _tried(self, row: Row) -> tuple[str, str] | None:
         """Do it to one user; return the name and the reason if it is refused."""
         try:
             match self.act:
@@ -138,8 +141,6 @@ class _Selected:
                     await self._start(row)
                 case "stop":
                     self._stop(row)
-                case "links":
-                    links.append((row.user.name, self._link(row)))
                 case "delete":
                     await self._delete(row)
                 case _:
@@ -176,16 +177,6 @@ class _Selected:
         for server in running:
             admin.hub.stopping.request_until_done(server, asked_by(admin.who.name, user.name))
             record_of_server(admin.request, Act.SERVER_STOPPED, user, server.name)
-
-    def _link(self, row: Row) -> str:
-        admin = self.admin
-        user = admin.subject(row.user.name, "admin:users")
-        if admin.settings.login.kind != "password":
-            raise HTTPException(400, _("Nobody has a password of their own here"))
-        admin.privileges.require_may_act_as(admin.who, user)
-        link = admin.accounts.password_link(user.name, limited=not admin.who.is_admin)
-        record(admin.request, Act.PASSWORD_LINK_MADE, user.name)
-        return link
 
     async def _delete(self, row: Row) -> None:
         admin = self.admin
@@ -246,9 +237,6 @@ class _Selected:
             failed=self.number("failed"),
             is_finished=self.is_finished,
             failures=[one[1:].partition("\n")[::2] for one in told if one[:1] == "-"],
-            links=[
-                (one[1:].partition("\n")[0], admin.link_base + one.partition("\n")[2]) for one in told if one[:1] == "+"
-            ],
             left_out=next((int(one[1:]) for one in told if one[:1] == "#"), 0),
             action=f"{SELECTED}?sure=1",
             fields=self.pairs,
@@ -262,6 +250,11 @@ class _Selected:
         text = await in_store_pool(_csv, {"selected": self}, user_of(self.admin.who).id)
         headers = {"Content-Disposition": 'attachment; filename="users.csv"', "Cache-Control": "no-store"}
         return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def linked(self) -> Response:
+        """Begin a batch of links, whose page asks until when they are valid, and then shows them."""
+        begun = await in_store_pool(_links_begun, {"selected": self}, user_of(self.admin.who).id)
+        return RedirectResponse(f"{PEOPLE}/{begun.id}", 303)
 
     def rows(self, number: int) -> tuple[list[Row], list[str], dict[str, str]]:
         """Return the next users, names that nobody in reach has, and the fields from which the next batch begins."""
@@ -284,13 +277,23 @@ class _Selected:
         return self.admin.users.table(query.wanted, Sort.NAME, limit=limit, cursor=cursor)
 
 
+async def _links_begun(selected: _Selected) -> Batch:
+    users, unknown, at = list[User](), list[str](), selected
+    while not at.is_finished and len(users) <= MAX_PEOPLE:
+        rows, strangers, following = at.rows(500)
+        users += (row.user for row in rows)
+        unknown += strangers
+        at = at.with_fields(**following)
+    return selected.admin.hub.adding_people.begin_links(users, unknown, selected.admin.who)
+
+
 async def _next_rows(selected: _Selected) -> tuple[list[Row], list[str], dict[str, str]]:
     return selected.rows(BATCHES[selected.act])
 
 
-def _texts(failed: Sequence[tuple[str, str]], links: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def _texts(failed: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return what the next page shows once, as far as a cookie holds it; it says how many failures it leaves out."""
-    found, size = [f"+{name}\n{link}" for name, link in links], 0
+    found, size = list[str](), 0
     for number, (name, why) in enumerate(failed):
         size += len(name) + len(why)
         if size > _MOST_TOLD:
@@ -378,6 +381,8 @@ async def do_to_selected(form: OwnForm, admin: Admin) -> Response:
         selected = _selected(admin, form.fields)
         if selected.act == "export":
             return await selected.exported()
+        if selected.act == "links":
+            return await selected.linked()
     except InvalidRequestError as refused:
         asked = {name: form.text(name) for name in FILTERS}
         return admin.page(error=refused.message, status=400, asked=asked)

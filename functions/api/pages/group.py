@@ -18,10 +18,12 @@ from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
 from functions.api.pages import schedules
 from functions.api.pages.groups import PAGE, SEARCH, counted, group_url, offered_to, searched, sees_roles
+from functions.api.pages.join_links import PAGE as JOIN_LINKS
 from functions.api.pages.views import scope_view
 from functions.api.rendering import Render
 from functions.api.request_schemas import require_small
 from functions.api.routers import page_router
+from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
 from hubless.domain.audit import Act
@@ -40,6 +42,7 @@ from hubless.services.identity import Actor
 
 router = page_router()
 _ROWS: Final = 99  # members of a page; with one more, which says whether there are others, they are one read
+_SOMEBODY: Final = "/"  # no user has this name: it stands for each of the members
 _MAX_TYPED = 4 * MAX_PROPERTIES  # characters of properties with their spaces
 
 
@@ -89,6 +92,7 @@ class _GroupPage:
             follows_logins=editing.follows_logins,
             course=self._course(),
             sees_members=sees_members,
+            has_user_pages=self._shows_user_pages(),
             may_change=self._may("groups"),
             may_change_members=self._may("groups") and not editing.follows_logins,
             may_delete=self._may("delete:groups") and not editing.follows_logins,
@@ -192,6 +196,10 @@ class _GroupPage:
     def _may(self, scope: str) -> bool:
         return self.who.scopes.covers_group(scope, self.group.name)
 
+    def _shows_user_pages(self) -> bool:
+        scopes = self.who.scopes
+        return scopes.has_everywhere("admin-ui") and scopes.covers_user("list:users", _SOMEBODY, [self.group.name])
+
     def _member_views(self) -> dict[str, Any]:
         """Return one page of members. A group of one page is sorted by name, a larger one by when users were added."""
         if not self._may("read:groups"):
@@ -230,10 +238,27 @@ class _GroupPage:
                 for choice in option.choices
                 if name in choice.access.groups
             ],
+            "join_links": self._join_links(),
             "join_codes": sorted(code.name for code in self.hub.settings.join_codes.values() if code.group == name),
             "shared_servers": shared,
             "limits": self._limits(),
         }
+
+    def _join_links(self) -> list[dict[str, Any]]:
+        """Return the join links of the group, for who may end them."""
+        if not (self.hub.has_passwords and self.who.scopes.has_everywhere("admin:users")):
+            return []
+        links = self.hub.join_links
+        return [
+            {
+                "code": links.code_of(one),
+                "url": f"{JOIN_LINKS}/{one.id}",
+                "used": one.used,
+                "places": one.places,
+                "until": instant(one.expires_at),
+            }
+            for one in links.of_group(self.group.name)
+        ]
 
     def _limits(self) -> list[dict[str, Any]]:
         """Return the limits of budgets that name the group; of what is each member's own, the use is not known here."""

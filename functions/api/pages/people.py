@@ -1,5 +1,6 @@
 """The page on which admins add people: a paste or a file, a preview of each line, and the links. No JavaScript."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -87,12 +88,24 @@ class _People:
         """Return a batch of this person.
 
         Raises:
-            HTTPException: 404.
+            HTTPException: 404; 403 when the person may not add users any more.
         """
         try:
-            return self.adding.open(batch_id, self.who)
+            batch, content = self.adding.open(batch_id, self.who)
         except NotFoundError:
             raise HTTPException(404, GONE) from None
+        if not content.only_links:
+            self.require()
+        return batch, content
+
+    def require(self) -> None:
+        """Refuse a person who may not add users.
+
+        Raises:
+            HTTPException: 403.
+        """
+        if not self.who.scopes.has_everywhere("admin:users"):
+            raise HTTPException(403, "This page is for admins")
 
     def show(self, batch: Batch, content: Content, *, error: str | None = None, status: int = 200) -> Response:
         """Return the preview of a batch, or what came of it."""
@@ -100,6 +113,8 @@ class _People:
             return self.added(batch, content)
         if content.stage is Stage.ADDING:
             return self._adding(batch, content)
+        if content.only_links:
+            return self._ask_for_links(batch, content, error=error, status=status)
         try:
             preview = self.adding.preview(content.wishes, self.who)
         except HublessError as refused:  # settings have changed since
@@ -120,18 +135,33 @@ class _People:
             **self._offers(),
         )
 
+    def _ask_for_links(self, batch: Batch, content: Content, *, error: str | None, status: int) -> Response:
+        found = self.adding.refusals_of_links(content, self.who)
+        return self.render(
+            "people_links.html",
+            status_code=status,
+            error=error,
+            action=f"{PAGE}/{batch.id}",
+            names=[one.name for one, why in found if not why],
+            refused=[(one.name, why) for one, why in found if why],
+            unknown=content.rest.splitlines(),
+            days=content.wishes.lifetime.days,
+            days_offered=DAYS,
+        )
+
     def _adding(self, batch: Batch, content: Content) -> Response:
         here = f"{PAGE}/{batch.id}"
         if content.begun_at is not None and self.clock.now() - content.begun_at >= PATIENCE:
             return self.render(
                 "confirm.html",
-                title=_("Not all of them are added yet"),
+                title=_("Not all links are made yet") if content.only_links else _("Not all of them are added yet"),
                 words=_("Something went wrong in the midst. Nobody is added twice if you go on."),
                 action=here,
                 button=_("Go on"),
             )
         words = _("This takes a few seconds.")
-        return self.render("told.html", title=_("People are being added"), words=words, url=here, link=_("Look again"))
+        title = _("Links are being made") if content.only_links else _("People are being added")
+        return self.render("told.html", title=title, words=words, url=here, link=_("Look again"))
 
     def added(self, batch: Batch, content: Content) -> Response:
         """Return the page with the links, which it shows as long as the batch is stored."""
@@ -143,12 +173,14 @@ class _People:
             place=f"{PAGE}/{batch.id}",
             rows=rows,
             number_new=sum(1 for one in content.people if one.is_new and not one.is_lost),
+            only_links=content.only_links,
+            number_of_links=len(with_links),
             has_links=bool(with_links),
             all_links="\n".join(f"{row['name']}\t{row['link']}" for row in with_links),
             until=instant(content.links_until),
             is_only_here=base.is_only_here,
             address=base.url,
-            rest=content.rest,
+            rest="" if content.only_links else content.rest,
             rest_columns=[one.value for one in content.rest_columns],
             groups=", ".join(content.wishes.groups),
             links=content.wishes.links.value,
@@ -211,15 +243,20 @@ def _box(preview: Preview) -> str:
 
 def _wishes(form: Form, text: str) -> Wishes:
     """Return what a form asks for; a field that it does not have, or that no button of ours sends, has its default."""
-    links, days = form.text("links"), form.text("days")
+    links = form.text("links")
     return Wishes(
         text,
         _chosen_columns(form),
         tuple(filter(None, map(str.strip, form.text("groups", longest=_LONGEST_GROUPS).split(",")))),
         Links(links) if links in set(Links) else Links.NEW,
-        timedelta(days=int(days) if days in map(str, DAYS) else 7),
+        _lifetime(form),
         form.text("admin") == "1",
     )
+
+
+def _lifetime(form: Form) -> timedelta:
+    days = form.text("days")
+    return timedelta(days=int(days) if days in map(str, DAYS) else 7)
 
 
 def _chosen_columns(form: Form) -> tuple[Column, ...]:
@@ -235,7 +272,7 @@ async def _people(
     settings: dependencies.Settings,
     clock: dependencies.Clock,
 ) -> _People:
-    if not who.scopes.has_everywhere("admin:users"):
+    if not who.scopes.has("admin:users"):
         raise HTTPException(403, "This page is for admins")
     return _People(request, who, render, adding, settings, clock)
 
@@ -247,6 +284,7 @@ People = Annotated[_People, Depends(_people)]
 @has_long_store_calls
 async def show_form(request: Request, people: People) -> Response:
     """Show the box for people, with what was in it before if somebody comes back from a preview."""
+    people.require()
     batch_id = request.query_params.get("from", "")
     if not batch_id:
         return people.form()
@@ -257,6 +295,7 @@ async def show_form(request: Request, people: People) -> Response:
 @router.post("/admin/people")
 async def begin(form: OwnForm, people: People) -> Response:
     """Store what was pasted or sent as a file, and go to its preview. Nobody is added yet."""
+    people.require()
     text = form.text("people", longest=MAX_PASTE).strip("\r\n")
     sent = await form.file("file")
     wishes = _wishes(form, text)
@@ -284,9 +323,12 @@ async def add(batch_id: str, form: OwnForm, people: People) -> Response:
     batch, content = people.open(batch_id)
     here = RedirectResponse(f"{PAGE}/{batch_id}", 303)
     try:
-        if content.stage is Stage.DRAFT and await in_new_password_pool(_changed, people, batch, content, form):
+        if content.stage is Stage.DRAFT and content.only_links:
+            content = replace(content, wishes=replace(content.wishes, lifetime=_lifetime(form)))
+        elif content.stage is Stage.DRAFT and await in_new_password_pool(_changed, people, batch, content, form):
             flash(people.request, here, _("These lines were read once more. Nobody is added yet."))
-        elif await in_new_password_pool(people.adding.add, batch, content, people.who):
+            return here
+        if await in_new_password_pool(people.adding.add, batch, content, people.who):
             people.record_added(*people.open(batch_id))
     except HublessError as refused:
         batch, content = people.open(batch_id)
@@ -354,7 +396,8 @@ async def forget(batch_id: str, _form: OwnForm, people: People) -> Response:
     people.adding.forget(batch)
     response = RedirectResponse("/hub/admin", 303)
     number = sum(1 for one in content.people if one.is_new and not one.is_lost)
-    flash(people.request, response, ngettext("%(count)s person was added.", "%(count)s people were added.", number))
+    added = ngettext("%(count)s person was added.", "%(count)s people were added.", number)
+    flash(people.request, response, _("The links are hidden. They stay valid.") if content.only_links else added)
     return response
 
 

@@ -11,12 +11,10 @@ async function goOn() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.getElementById("progress").replaceWith(page.getElementById("progress"));
   history.replaceState(null, "", answer.url);
-  for (const kind of ["links", "refused"]) {
-    const news = page.querySelectorAll(`#${kind} li`);
-    const list = document.getElementById(kind);
-    if (news.length) list.hidden = false;
-    list.querySelector("ul").append(...news);
-  }
+  const news = page.querySelectorAll("#refused li");
+  const list = document.getElementById("refused");
+  if (news.length) list.hidden = false;
+  list.querySelector("ul").append(...news);
   prepare();
 }
 

@@ -633,7 +633,6 @@ admin_selected = {
     "failed": 0,
     "is_finished": False,
     "failures": [],
-    "links": [],
     "left_out": 0,
     "action": "/hub/admin/selected?sure=1",
     "fields": [("act", "stop"), ("whom", "all"), ("after", "=bob")],
@@ -706,6 +705,8 @@ people_added = people | {
         added("dora", is_lost=True, link=""),
     ],
     "number_new": 2,
+    "only_links": False,
+    "number_of_links": 1,
     "has_links": True,
     "all_links": f"anna.mueller\t{SECRET_LINK}",
     "until": WAS,
@@ -714,6 +715,16 @@ people_added = people | {
     "rest": "",
     "rest_columns": [],
 }
+people_links = {
+    "error": None,
+    "action": "/hub/admin/people/0123456789abcdef0123456789abcdef",
+    "names": [f"user-{number:02}" for number in range(30)],
+    "refused": [("boss", "boss may do more than you (admin:users): only an admin may do this")],
+    "unknown": ["nobody"],
+    "days": 7,
+    "days_offered": (1, 3, 7, 14, 30),
+}
+NO_LINKS = {"error": "You may make a link for none of these users.", "names": []}
 join_link = {
     "code": "ab12-cd34-ef56",
     "url": "https://jupyter.school.example/hub/sign-up?code=ab12-cd34-ef56",
@@ -842,6 +853,7 @@ group = {
     "profiles": [],
     "choices": [],
     "join_codes": [],
+    "join_links": [],
     "shared_servers": 0,
     "limits": [],
     "schedules": [],
@@ -851,6 +863,7 @@ group = {
     "follows_logins": False,
     "course": None,
     "sees_members": True,
+    "has_user_pages": True,
     "may_change": True,
     "may_change_members": True,
     "may_delete": True,
@@ -876,6 +889,9 @@ GIVES = {
     "profiles": ["Large"],
     "choices": [{"profile": "Small", "choice": "64 GB"}],
     "join_codes": ["physics-2026"],
+    "join_links": [
+        {"code": "ab12-cd34-ef56", "url": "/hub/admin/join-links/j1", "used": 12, "places": 30, "until": WAS}
+    ],
     "shared_servers": 2,
     "limits": [
         {"budget": "physics", "is_each": True, "is_monthly": True, "at_once": True, "used": "0", "limit": "2 servers"},
@@ -1733,6 +1749,12 @@ PAGES = {
         "people_added.html",
         frame(ROOT) | people_added | {"has_links": False, "rows": [added("carl", link="")], "number_new": 1},
     ),
+    "people_added_links": (
+        "people_added.html",
+        frame(ROOT) | people_added | {"only_links": True, "rows": [added("anna.mueller", full_name="", is_new=False)]},
+    ),
+    "people_links": ("people_links.html", frame(ROOT) | people_links),
+    "people_links_refused": ("people_links.html", frame(ROOT) | people_links | NO_LINKS),
     "people_print": ("people_print.html", frame(ROOT) | people_print),
     "people_print_here": ("people_print.html", frame(ROOT) | people_print | {"is_only_here": True}),
     "admin_user": ("admin_user.html", frame(ROOT) | admin_user),
@@ -1758,8 +1780,7 @@ PAGES = {
         "admin_selected.html",
         frame(ROOT)
         | admin_selected
-        | {"is_finished": True, "done": 250, "failed": 2, "left_out": 1, "failures": [("bob", "It is stopping")]}
-        | {"links": [("ada", "https://hub.example/hub/set-password?key=0123456789abcdef")]},
+        | {"is_finished": True, "done": 250, "failed": 2, "left_out": 1, "failures": [("bob", "It is stopping")]},
     ),
     "admin_logins": ("admin_logins.html", frame(ROOT) | admin_logins),
     "admin_logins_refused": (
