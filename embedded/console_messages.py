@@ -83,6 +83,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"isolation {_isolation(hub.settings, facts)}",
         f"limits    {machine.resource_limits_in_words(hub.settings)}",
         *(f"starts    {one}" for one in machine.fork_servers_in_words(hub.settings)),
+        *(f"turns     {one}" for one in machine.turns_in_words(hub.settings)),
         f"queue     {hub.queue.depth()} messages",
         *_maintenance(hub),
         *_edges(hub, now),

@@ -100,15 +100,16 @@ class Worker:
 
     def _step(self) -> None:
         if self._changed() or self._pending or self._queued:
-            self._receive()
             self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
+            self._receive()
         if time.monotonic() - self._reconciled_at >= RECONCILE_RUNNING_SECONDS:
             spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
             self._reconciled_at = time.monotonic()
         self._hub.metrics.flush_when_due()
 
     def _receive(self) -> None:
-        for received in self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now()):
+        held = self._hub.turns.held
+        for received in self._hub.queue.receive(BATCH, VISIBLE_AFTER, self._hub.clock.now(), held=held):
             self._pool.submit(self._handle, received)
         # The store does not change when a message becomes visible again, so the next step must look.
         self._queued = self._hub.queue.depth()

@@ -18,7 +18,7 @@ from hubless.domain import lifecycle, names
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.languages import ENGLISH
 from hubless.domain.leases import Lease
-from hubless.domain.lifecycle import INACTIVE, WAITING_TO_LAUNCH, Server, State
+from hubless.domain.lifecycle import INACTIVE, Server, State
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -159,10 +159,11 @@ async def events(
 
 
 def _step(hub: Hub, server: Server) -> dict[str, Any]:
-    ahead = hub.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
-    percent, message = lifecycle.progress(server, ahead)
-    event = {"progress": percent, "message": message}
-    return event | {"position": ahead} if ahead else event
+    found = hub.spawning.progress(server)
+    event: dict[str, Any] = {"progress": found.percent, "message": found.sentence}
+    if found.is_held:
+        event["held"] = True
+    return event | {"position": found.ahead} if found.ahead else event
 
 
 def _ready(hub: Hub, owner: User, server: Server) -> dict[str, Any]:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hubless.ports.join_links import JoinLinkStore
     from hubless.ports.launch_rate_limiter import LaunchRateLimiter
     from hubless.ports.launch_times import LaunchTimeStore
+    from hubless.ports.launch_turns import LaunchTurns
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
@@ -371,6 +372,11 @@ class Hub(ABC):
     @property
     @abstractmethod
     def launch_rate_limiter(self) -> "LaunchRateLimiter": ...
+
+    @property
+    def turns(self) -> "LaunchTurns | None":
+        """Return whose turn it is to launch; None, as by default, where the launcher has room for all."""
+        return None
 
     @property
     def preparation_rate_limiter(self) -> "LaunchRateLimiter":
@@ -1105,6 +1111,7 @@ class Hub(ABC):
             self.meter,
             self.budgets,
             self.maintaining,
+            self.turns,
         )
 
     @cached_property
@@ -1210,6 +1217,7 @@ class Hub(ABC):
             self.launch_times,
             self._before_start,
             self.uptime_log.is_overdue,
+            self.turns,
         )
 
     def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":

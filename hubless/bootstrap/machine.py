@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hubless.adapters.processes.fork_servers import ForkServers
     from hubless.adapters.processes.isolation import Isolation
     from hubless.adapters.processes.launcher import ProcessLauncher
+    from hubless.adapters.processes.machine_turns import MachineTurns
     from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
@@ -342,6 +343,16 @@ class MachineHub(Hub):
         return NoRateLimit()
 
     @cached_property
+    def turns(self) -> "MachineTurns":
+        from hubless.adapters.processes.machine_turns import MachineTurns
+        from hubless.adapters.processes.room_reader import read_room
+
+        servers = self.settings.servers
+        return MachineTurns(
+            self.servers, read_room, self.clock, longest=servers.start_timeout, most=servers.starts_at_once
+        )
+
+    @cached_property
     def launcher(self) -> "ProcessLauncher":
         from hubless.adapters.processes.launcher import ProcessLauncher
 
@@ -476,6 +487,18 @@ def fork_servers_in_words(settings: Settings) -> list[str]:
     if not settings.servers.fork_servers:
         return ["servers load their packages themselves: fork_servers is off"]
     return states(settings.launches.parent / "fork-servers")
+
+
+def turns_in_words(settings: Settings) -> list[str]:
+    """Return how many servers may start at once on this machine, for an operator."""
+    from hubless.adapters.processes.machine_turns import in_words
+    from hubless.adapters.processes.room_reader import read_room
+
+    room = read_room()
+    most = settings.servers.starts_at_once
+    many = f"{most} servers" if most else f"as many servers as {room.processors} processors bear"
+    first = "no server starts now" if room.lacks_memory() else f"{many} start at once"
+    return [f"{first}; {in_words(room)}"]
 
 
 def find_resource_limits(settings: Settings) -> str:

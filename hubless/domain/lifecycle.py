@@ -266,15 +266,23 @@ def sentence_of(state: State) -> Message:
     return _PROGRESS[state][1]
 
 
-def progress(server: Server, ahead: int = 0) -> tuple[int, str]:
-    """Return the progress of a start in per cent, and a sentence for people; *ahead* is its queue position."""
+def progress(server: Server, ahead: int = 0, obstacle: Message | None = None) -> tuple[int, str]:
+    """Return the progress of a start in per cent, and a sentence for people.
+
+    Args:
+        server: that starts.
+        ahead: its queue position.
+        obstacle: why nobody in the queue is launched now.
+    """
     percent, sentence = _PROGRESS.get(server.state, (0, _("Server is not starting")))
+    if obstacle is not None:
+        sentence = obstacle
     if server.state is State.STARTING and has_reported(server):
         percent, sentence = 80, OPENING
     if not ahead:
         return percent, sentence
     place = ngettext("%(count)s server is ahead of this one", "%(count)s servers are ahead of this one", ahead)
-    if server.state is State.PREPARING:
+    if server.state is State.PREPARING or sentence is obstacle:
         return percent, _("%(sentence)s: %(place)s", sentence=sentence, place=place)
     return percent, place
 

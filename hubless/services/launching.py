@@ -32,6 +32,7 @@ from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.launch_times import LaunchTimeStore
+from hubless.ports.launch_turns import LaunchTurns
 from hubless.ports.launcher import (
     Launch,
     Launcher,
@@ -95,6 +96,7 @@ class Launching:
     before_start: Callable[[User, Server], Mapping[str, str]] = lambda _owner, _server: {}
     """Returns variables that a login plug-in gives to a server; the hub's own are stronger."""
     is_overdue: Callable[[Server, datetime], bool] = lifecycle.is_overdue
+    turns: LaunchTurns | None = None  # None where the launcher has room for all
 
     def on_message(self, message: Message) -> None:
         """Handle *message*; ignore it if its launch is over or has passed that step.
@@ -145,6 +147,8 @@ class Launching:
         pending = self.servers.in_states(PENDING)
         for server in pending:
             self.reconcile_safely(server)
+        if self.turns is not None:
+            self.turns.see(pending)
         return len(pending)
 
     def reconcile_running(self) -> None:
@@ -179,7 +183,7 @@ class Launching:
             case State.REQUESTED | State.PREPARING:
                 if self.is_overdue(server, self.clock.now()):
                     self.stopping.fail(
-                        server, f"The hub {_MISSED[server.state]} in time. Try again later.", timed_out=True
+                        server, f"The hub {self._missed(server)} in time. Try again later.", timed_out=True
                     )
             case State.LAUNCHING | State.STARTING:
                 self._reconcile_start(server, status or self._poll(server))
@@ -189,6 +193,11 @@ class Launching:
                 self.stopping.reconcile(server, status)
             case State.STOPPED | State.FAILED:
                 pass
+
+    def _missed(self, server: Server) -> str:
+        if self.turns is not None and self.turns.obstacle() is not None:
+            return "had too little free memory to start the server"
+        return _MISSED[server.state]
 
     def _poll(self, server: Server) -> TaskStatus:
         began = self.clock.now()
@@ -212,6 +221,8 @@ class Launching:
             server = self.preparing.enqueue(server, wanted)
             if server.state is State.PREPARING:
                 server = self.preparing.prepare(server, wanted)
+            if self.turns is not None:
+                self.turns.take(server)
             self.launch_rate_limiter.acquire()
             launch = self.credentials.issue(server, owner, chosen)
             task = self.launcher.launch(self._with_variables(launch, owner, server))
@@ -274,6 +285,7 @@ class Launching:
         if self.is_overdue(server, self.clock.now()):
             why = self._timeout_reason(server, has_answered=look is _Look.ANSWERED)
             self.stopping.fail(server, why, self._end_and_read_log(server), timed_out=True)
+            self._end_turn(server, self.clock.now())
 
     def _advance(self, server: Server, status: TaskRunning) -> _Look:
         """Store the address, check readiness, add the route, make it ready; say what came of it."""
@@ -328,12 +340,18 @@ class Launching:
 
     def _note_time(self, server: Server, now: datetime) -> None:
         """Remember how long the launch took. The server is ready, whatever comes of it."""
+        self._end_turn(server, now)
         if (began := launched_at(server)) is None:
             return
         try:
             self.launch_times.add(server.profile, LaunchTime(now, now - began))
         except StoreUnavailableError as error:
             logger.warning("server %s is ready, but its time is not remembered: %s", server.id, error)
+
+    def _end_turn(self, server: Server, now: datetime) -> None:
+        began = launched_at(server)
+        if self.turns is not None and began is not None:
+            self.turns.ended(server, now - began)
 
     def _warn_of(self, version: str) -> None:
         """Log JupyterHub's warning of a server with another *version*: once a day and version, in all processes."""

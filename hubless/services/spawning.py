@@ -17,7 +17,7 @@ from hubless.domain.errors import (
     StoreConflictError,
 )
 from hubless.domain.leases import Lease, NoLease
-from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, Deadlines, Server
+from hubless.domain.lifecycle import ACTIVE, INACTIVE, PENDING, WAITING_TO_LAUNCH, Deadlines, Server, State
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile, check_options, choose
 from hubless.domain.tariffs import Meter
@@ -28,6 +28,7 @@ from hubless.domain.values import value
 from hubless.domain.waiting import Waiting
 from hubless.ports.clock import Clock
 from hubless.ports.launch_times import LaunchTimeStore
+from hubless.ports.launch_turns import LaunchTurns
 from hubless.ports.leases import LeaseStore
 from hubless.ports.metrics import Metrics
 from hubless.ports.queue import Queue
@@ -61,6 +62,7 @@ class Spawning:
     meter: Meter = Meter()
     budgets: Budgets | None = None  # None: there are none
     maintaining: Maintaining | None = None  # None: there is no maintenance
+    turns: LaunchTurns | None = None  # None where the launcher has room for all
 
     def find(self, owner: User, name: str) -> Server:
         """Return the owner's server of that name, to read. The default server exists even before it is stored.
@@ -225,7 +227,17 @@ class Spawning:
 
     def position(self, server: Server) -> int:
         """Return how many servers will be launched, or set up, before this one; above 100 it is approximate."""
+        if self.turns is not None:
+            return self.turns.position(server)
         return self.servers.queue_position(server, self.clock.now())
+
+    def progress(self, server: Server) -> "StartProgress":
+        """Return how far a start has come."""
+        if server.state not in WAITING_TO_LAUNCH:
+            return StartProgress(*lifecycle.progress(server))
+        ahead = self.position(server)
+        obstacle = self.turns.obstacle() if self.turns is not None and server.state is State.REQUESTED else None
+        return StartProgress(*lifecycle.progress(server, ahead, obstacle), ahead, obstacle is not None)
 
     def usual_time(self, server: Server) -> timedelta | None:
         """Return how long the latest launches of the server's profile took as a rule; None if too few are known."""
@@ -357,6 +369,23 @@ class Spawning:
         """Return what *owner* chooses; options that the profile does not have mean nothing to the hub."""
         check_options(options)
         return choose(self.profiles, options, owner).profile
+
+
+@value
+class StartProgress:
+    """How far a start has come: in per cent, and in a sentence for people.
+
+    Args:
+        percent: from 0 to 100.
+        sentence: what happens now.
+        ahead: how many are launched before.
+        is_held: whether nobody is launched now, and the sentence says why.
+    """
+
+    percent: int
+    sentence: str
+    ahead: int = 0
+    is_held: bool = False
 
 
 @value

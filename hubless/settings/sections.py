@@ -199,6 +199,11 @@ class ServersSettings:
     starts_per_hour: int = setting(
         100, count(0, 500), "Starts of one user's servers within an hour, whoever asks for them; 0 for no limit"
     )
+    starts_at_once: int = setting(
+        0,
+        count(0),
+        "Servers that start at the same time, on one machine; 0 for as many as the machine bears. Others wait in line",
+    )
     progress_streams: int = setting(
         3,
         count(1, 100),

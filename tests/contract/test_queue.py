@@ -182,6 +182,18 @@ def test_times_are_exact(local):
     assert len(local.claim()) == 1
 
 
+def test_launches_whose_turn_it_is_not_wait_on_unclaimed(local):
+    for message in (ONE, TWO, Message(MessageKind.LAUNCH, "s2", "l2")):
+        local.queue.send(message)
+
+    def claim(held):
+        return [got.message for got in local.queue.receive(10, 60 * SECOND, local.now, held=held)]
+
+    assert claim({"l1", "l2"}) == [TWO]  # a stop does not wait
+    assert claim({"l2"}) == [ONE]
+    assert claim(()) == [Message(MessageKind.LAUNCH, "s2", "l2")]
+
+
 def test_receipts_of_a_lost_claim_do_nothing(local):
     local.queue.send(ONE)
     (lost,) = local.claim()

@@ -27,7 +27,7 @@ from functions.api.start_steps import steps_view
 from hubless.domain import launch_times, lifecycle, names, profiles
 from hubless.domain.audit import Act
 from hubless.domain.errors import InvalidRequestError, OptionRefusedError, QuotaExceededError, StoreConflictError
-from hubless.domain.lifecycle import PENDING_START, WAITING_TO_LAUNCH, Server, State
+from hubless.domain.lifecycle import PENDING_START, Server, State
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -223,8 +223,7 @@ class _SpawnPages:
 
     def progress(self, user: User, server: Server) -> Response:
         """Return the page that shows a start's progress."""
-        ahead = self.spawning.position(server) if server.state in WAITING_TO_LAUNCH else 0
-        percent, message = lifecycle.progress(server, ahead)
+        found = self.spawning.progress(server)
         usually = self.spawning.usual_time(server)
         token = urlencode({"_xsrf": visitor(self.request).xsrf})
         target = self.redirects.next or names.server_prefix(user.name, server.name)
@@ -232,8 +231,8 @@ class _SpawnPages:
             "spawn_pending.html",
             server_name=server.name,
             for_user=self.not_running.other(user),
-            progress=percent,
-            place=message if ahead else "",
+            progress=found.percent,
+            place=found.sentence if found.ahead or found.is_held else "",
             asked_at=instant(server.requested_at),
             usually=None if usually is None else launch_times.about(usually),
             **steps_view(server, self.spawning.clock.now(), usually),

@@ -117,6 +117,11 @@ def metrics_text(hub: Hub) -> Response:
             "The number of servers in each state but the inactive ones",
             {(("state", state.value),): hub.servers.count([state]) for state in sorted(ACTIVE)},
         ),
+        *gauge(
+            "hubless_starts_held",
+            "Whether no server starts because the machine is short of memory",
+            {(): int(hub.turns is not None and hub.turns.obstacle() is not None)},
+        ),
     ]
     return PlainTextResponse("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
 

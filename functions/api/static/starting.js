@@ -20,7 +20,7 @@ function count() {
 setInterval(count, 1000);
 count();
 
-function show({ steps, current, seconds, is_late, position, message }) {
+function show({ steps, current, seconds, is_late, position, held, message }) {
   began = performance.now() - 1000 * seconds;
   const asked = list.querySelectorAll("li:has(time)").length; // the first entry: when it was asked for
   steps.forEach(([said, took], number) => {
@@ -33,7 +33,7 @@ function show({ steps, current, seconds, is_late, position, message }) {
   });
   while (list.children.length > asked + steps.length) list.lastElementChild.remove();
   put(find("[role=status]"), steps[current][0]);
-  put(find(".place"), position ? message : "");
+  put(find(".place"), position || held ? message : "");
   if (is_late) put(find(".usually"), find(".usually").dataset.late);
   count();
 }

@@ -1,5 +1,7 @@
 """The queue in SQLite, like SQS: delivers at least once, and hides claimed messages."""
 
+import json
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from hubless.adapters.sqlite.database import Database, to_number
@@ -19,10 +21,17 @@ class SqliteQueue:
             (message.kind.value, message.server_id, message.launch_id, message.text),
         )
 
-    def receive(self, limit: int, visible_after: timedelta, now: datetime) -> list[Received]:
-        """Claim up to *limit* messages, oldest first. A message that is not deleted in time is delivered again."""
+    def receive(
+        self, limit: int, visible_after: timedelta, now: datetime, *, held: Collection[str] = ()
+    ) -> list[Received]:
+        """Claim up to *limit* messages, oldest first. A message that is not deleted in time is delivered again.
+
+        Messages to launch wait on, without a claim, where their launch is among those *held*.
+        """
         rows = self._database.read(
-            "SELECT id, attempts FROM queue WHERE visible_at <= ? ORDER BY id LIMIT ?", (to_number(now), limit)
+            "SELECT id, attempts FROM queue WHERE visible_at <= ?"
+            " AND NOT (kind = ? AND launch_id IN (SELECT value FROM json_each(?))) ORDER BY id LIMIT ?",
+            (to_number(now), MessageKind.LAUNCH.value, json.dumps(sorted(held)), limit),
         )
         until = now + visible_after
         return [got for row_id, tries in rows if (got := self._claim(row_id, tries, until)) is not None]

@@ -1558,6 +1558,10 @@ PAGES = {
         | spawn_pending
         | {"for_user": "alice", "server_name": "dask", "current": 0, "place": "12 servers are ahead of this one"},
     ),
+    "spawn_pending_held": (
+        "spawn_pending.html",
+        frame(ALICE) | spawn_pending | {"current": 0, "place": "Waiting for free memory on the hub's machine"},
+    ),
     "spawn_pending_late": ("spawn_pending.html", frame(ALICE) | spawn_pending | {"is_late": True, "asked_at": None}),
     "full": ("full.html", frame(ALICE) | full),
     "full_next": ("full.html", frame(ALICE) | full | {"ahead": 0}),

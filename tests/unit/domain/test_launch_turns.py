@@ -1,0 +1,151 @@
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubless.domain.launch_turns import (
+    MEMORY_OF_START,
+    MIB,
+    MOST,
+    Pace,
+    Room,
+    first_pace,
+    line,
+    next_turns,
+)
+from hubless.domain.lifecycle import State
+from tests.support.builders import NOW, a_server
+
+MINUTE = timedelta(minutes=1)
+PLENTY = Room(2, memory=24_000 * MIB, free=20_000 * MIB)
+OWNERS = st.lists(st.sampled_from("abcd"), max_size=20)
+
+
+def seconds(number):
+    return timedelta(seconds=number)
+
+
+def waiting(owners, profile="lab", first=0):
+    """Return servers of these *owners*, in the order in which they were requested."""
+    return [
+        a_server(f"{n}", owner, state=State.REQUESTED, entered_at=NOW + seconds(first + n), profile=profile)
+        for n, owner in enumerate(owners)
+    ]
+
+
+def starting(owners, profile="lab"):
+    return [a_server(f"on{n}", owner, state=State.STARTING, profile=profile) for n, owner in enumerate(owners)]
+
+
+# --- whose turn it is ---
+
+
+@given(OWNERS, OWNERS)
+def test_everybody_comes_once_and_nobodys_many_servers_go_first(owners, busy):
+    servers, on = waiting(owners), starting(busy)
+    in_line = line(reversed(servers), on)
+    assert Counter(in_line) == Counter(servers)
+    before = Counter(server.owner_id for server in on)
+    ranks = []
+    for server in in_line:
+        ranks.append(before[server.owner_id])
+        before[server.owner_id] += 1
+    assert ranks == sorted(ranks)
+    for rank in set(ranks):  # first come, first served
+        alike = [server.entered_at for server, its in zip(in_line, ranks, strict=True) if its == rank]
+        assert alike == sorted(alike)
+
+
+@given(st.permutations("abcdefgh"))
+def test_with_one_server_each_the_line_is_the_order_of_requests(owners):
+    assert line(waiting(owners), []) == waiting(owners)
+
+
+def test_who_asks_for_twenty_servers_waits_for_others_after_the_first():
+    many, late = waiting("a" * 20), waiting("bcd", first=100)
+    assert line([*many, *late], [])[:5] == [many[0], *late, many[1]]
+    assert line([*many, *late], starting("a"))[:4] == [*late, many[0]]
+
+
+# --- how many start ---
+
+
+@given(OWNERS, OWNERS, st.integers(1, 64), st.floats(1, 500), st.integers(0, 5))
+def test_turns_are_the_head_of_the_line_and_fill_the_machine(owners, busy, processors, at_once, most):
+    room = Room(processors, memory=10**12, free=10**12)
+    servers, on = waiting(owners), starting(busy)
+    turns = next_turns(servers, on, {"lab": Pace(at_once)}, room, most=most)
+    assert turns == servers[: len(turns)]
+    limit = most or max(1, int(at_once + 1e-6))
+    assert len(turns) == min(len(servers), max(0, limit - len(on)))
+
+
+@given(st.integers(0, 8000), st.integers(0, 8), st.integers(1, 20))
+def test_no_turn_takes_memory_that_must_stay_free(free, on, many):
+    room = Room(64, memory=8000 * MIB, free=free * MIB)
+    turns = next_turns(waiting("abcdefghij"[:many]), starting("x" * on), {}, room)
+    assert not turns or room.free - (on + len(turns)) * MEMORY_OF_START >= room.kept
+    if len(turns) < min(many, 10):
+        assert room.free - (on + len(turns) + 1) * MEMORY_OF_START < room.kept
+
+
+def test_a_machine_in_which_programs_wait_for_memory_starts_nothing():
+    assert next_turns(waiting("ab"), [], {}, PLENTY)
+    assert not next_turns(waiting("ab"), [], {}, Room(2, PLENTY.memory, PLENTY.free, stalled=0.2))
+    assert next_turns(waiting("ab"), [], {}, Room(2))  # nobody tells of memory
+
+
+def test_a_small_machine_keeps_little_and_a_large_one_not_too_much():
+    assert Room(1, memory=512 * MIB).kept == 64 * MIB
+    assert Room(1, memory=8000 * MIB).kept == 400 * MIB
+    assert Room(1, memory=512_000 * MIB).kept == 1024 * MIB
+
+
+def test_slow_and_quick_starts_share_the_machine():
+    paces = {"slow": Pace(2), "quick": Pace(8)}
+    quick = waiting("bcdefghij", "quick")
+    assert len(next_turns(quick, [], paces, PLENTY)) == 8
+    assert len(next_turns(quick, starting("a", "slow"), paces, PLENTY)) == 4
+    assert next_turns(waiting("b", "slow"), starting("acde", "quick"), paces, PLENTY) != []
+    assert next_turns(waiting("b", "slow"), starting("acdef", "quick"), paces, PLENTY) == []
+
+
+# --- the pace ---
+
+
+@given(st.lists(st.tuples(st.floats(0, 1000), st.integers(1, 100)), max_size=60), st.integers(1, 64))
+def test_the_pace_stays_within_its_bounds(starts, processors):
+    pace = first_pace(processors)
+    for took, others in starts:
+        pace = pace.after(seconds(took), starting=others, processors=processors, longest=MINUTE)
+        assert processors <= pace.at_once <= MOST * processors
+
+
+def settled(alone, work, processors, longest=MINUTE):
+    """Return the pace on a machine where a start takes *alone* seconds, *work* of them of a processor."""
+    pace = first_pace(processors)
+    for _ in range(300):
+        at_once = int(pace.at_once)
+        took = max(alone, at_once * work / processors)
+        pace = pace.after(seconds(took), starting=at_once, processors=processors, longest=longest)
+    return int(pace.at_once)
+
+
+def test_forked_servers_start_more_at_once_than_those_that_load_packages():
+    forked, fresh = settled(0.65, 0.3, 2), settled(3.9, 2.7, 2)
+    assert fresh < forked
+    for at_once, alone, work in ((forked, 0.65, 0.3), (fresh, 3.9, 2.7)):
+        assert at_once * work / 2 >= alone  # the processors are busy
+        assert at_once * work / 2 <= 4 * alone  # and nobody waits long in a start
+
+
+def test_starts_stay_far_from_the_time_that_they_may_take():
+    assert settled(10, 10, 2, longest=MINUTE) * 10 / 2 <= 20
+
+
+def test_a_start_that_ran_out_of_time_slows_the_others_down():
+    pace = Pace(10, seconds(1))
+    assert pace.after(MINUTE, starting=10, processors=2, longest=MINUTE).at_once < pace.at_once
+    assert pace.after(seconds(1), starting=10, processors=2, longest=MINUTE).at_once > pace.at_once
+    assert pace.after(seconds(1), starting=1, processors=2, longest=MINUTE).at_once == pace.at_once  # nobody tried more
