@@ -284,6 +284,7 @@ RECORDERS = {
     "open_session",
 }
 NOT_RECORDED = {
+    "pages.announcements put_one_away": "a reader's own browser remembers it",
     "routes.hub check_routes": "the hub does it by itself all the time",
     "routes.hub replace_proxy": "refuses",
     "routes.hub shutdown": "does nothing",
