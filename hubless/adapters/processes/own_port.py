@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from hubless.adapters.processes import listeners
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.domain.lifecycle import Server
 from hubless.ports.readiness import Answer, Readiness
@@ -29,7 +30,7 @@ class OwnPortReadiness:
             return None
         port = int((server.address or "").rpartition(":")[2])
         folder = LaunchFolder(self._servers / (server.task or "none"))
-        if any(_listens(pid, port) for pid in (folder.pid(), folder.server()) if pid is not None):
+        if _listens([pid for pid in (folder.server(), folder.pid()) if pid is not None], port):
             return answer
         logger.warning(
             "server %s: a process that is not its own listens on port %d, so it is not ready", server.id, port
@@ -37,14 +38,24 @@ class OwnPortReadiness:
         return None
 
 
-def _listens(pid: int, port: int) -> bool:
-    """Say whether the process or a descendant listens on *port*."""
+def _listens(pids: list[int], port: int) -> bool:
+    """Say whether one of the processes, or a descendant, listens on *port*."""
+    try:
+        sockets = listeners.sockets_on(port)
+    except OSError:
+        return any(port in _ports_of(member) for pid in pids for member in _family(pid))
+    if any(listeners.has_one_of(pid, sockets) for pid in pids):
+        return True  # as a rule: the list of descendants is read from every process of the machine
+    return bool(sockets) and any(listeners.has_one_of(member.pid, sockets) for pid in pids for member in _family(pid))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return the process and its descendants; none if it has ended."""
     try:
         process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return False
-    return any(port in _ports_of(member) for member in family)
+        return []
 
 
 def _ports_of(process: psutil.Process) -> set[int]:
