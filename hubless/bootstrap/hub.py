@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from hubless.services.group_editing import GroupEditing
     from hubless.services.group_following import GroupFollowing
     from hubless.services.home_keeping import HomeKeeping
+    from hubless.services.home_limiting import HomeLimiting
     from hubless.services.identity import Identities
     from hubless.services.imported_secret_checks import ImportedSecretChecks
     from hubless.services.inspecting import Inspecting
@@ -1341,6 +1342,7 @@ class Hub(ABC):
             self.auditing.delete_old,
             self.budgets,
             self.uptime_log,
+            self.home_limiting.next_stop,
         )
 
     @cached_property
@@ -1366,6 +1368,12 @@ class Hub(ABC):
         )
 
     @cached_property
+    def home_limiting(self) -> "HomeLimiting":
+        from hubless.services.home_limiting import HomeLimiting
+
+        return HomeLimiting(self.settings.home_limits, self.home_usage)
+
+    @cached_property
     def keeping(self) -> "Keeping":
         from hubless.services.keeping import Keeping
 
@@ -1377,6 +1385,7 @@ class Hub(ABC):
             culling.keep_running,
             culling.keep_running_times,
             self.idle_policies.report_interval(self.longest_report_interval),
+            self.home_limiting.next_stop,
         )
 
     @cached_property

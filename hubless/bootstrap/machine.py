@@ -420,7 +420,7 @@ class MachineHub(Hub):
         from hubless.services.home_measuring import HomeMeasuring
 
         homes = LocalHomes(self.settings.launches, self.settings.homes)
-        return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock)
+        return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock, self.settings.home_limits)
 
     @cached_property
     def home_keeping(self) -> "HomeKeeping":

@@ -19,6 +19,7 @@ class StopCause(StrEnum):
     AGE = "age"
     HUB = "hub"  # the hub was shut down
     BUDGET = "budget"
+    FILES = "files"  # the owner's home is larger than its limit
 
 
 @value
@@ -36,7 +37,7 @@ class StopReason:
     limit: timedelta | None = None
 
     @property
-    def sentence(self) -> Message:  # noqa: PLR0911 one for each cause
+    def sentence(self) -> Message:  # noqa: C901, PLR0911 one for each cause
         """Return the reason for the server's owner."""
         limit = durations.in_words(self.limit or timedelta())
         match self.cause:
@@ -54,6 +55,8 @@ class StopReason:
                 return _("Stopped when the hub was shut down")
             case StopCause.BUDGET:
                 return _("Stopped because the budget %(name)s is used up", name=self.by)
+            case StopCause.FILES:
+                return _("Stopped after %(limit)s, because your files take more room than they may", limit=limit)
 
     @property
     def expectation(self) -> Message:
@@ -61,6 +64,12 @@ class StopReason:
         limit = durations.in_words(self.limit or timedelta())
         if self.cause is StopCause.AGE:
             return _("No server may run longer than %(limit)s.", limit=limit)
+        if self.cause is StopCause.FILES:
+            return _(
+                "Your files take more room than they may, so a server runs for %(limit)s. It runs on when you have"
+                " removed enough.",
+                limit=limit,
+            )
         return _("A server that nobody uses for %(limit)s is stopped.", limit=limit)
 
 

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
+from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.values import value
@@ -16,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(minutes=10)
 """The age at which the measurement of a home in use is taken again."""
+AGAIN_WHEN_OVER = timedelta(minutes=1)
+"""The same while the home stops servers: its owner removes files, and waits for the hub to see it."""
 PAGE = 100  # users at once
 
 
@@ -28,6 +32,7 @@ class HomeMeasuring:
     usage: HomeUsageStore
     homes: Homes
     clock: Clock
+    limits: HomeLimits = field(default_factory=HomeLimits)
 
     def steps(self, *, everybody: bool = False) -> Iterator[None]:
         """Measure the homes that are due, in small steps; the caller pauses between them and may stop at each.
@@ -51,16 +56,18 @@ class HomeMeasuring:
         known = self.usage.get_many(tasks)
         for owner_id, task in tasks.items():
             if self._is_due(known.get(owner_id), (seen or {}).get(owner_id)):
-                yield from self._walk(owner_id, task)
+                yield from self._walk(owner_id, task, known.get(owner_id))
 
     def _is_due(self, known: HomeUsage | None, seen: datetime | None) -> bool:
         if known is None:
             return True
         # A clock that was set back must not stop the measuring until it has caught up.
-        is_old = not timedelta() <= self.clock.now() - known.measured_at < AGAIN_AFTER
+        hurries = known.over_since is not None and self.limits.overrun is not None
+        again_after = AGAIN_WHEN_OVER if hurries else AGAIN_AFTER
+        is_old = not timedelta() <= self.clock.now() - known.measured_at < again_after
         return is_old and (seen is None or seen > known.measured_at - AGAIN_AFTER)
 
-    def _walk(self, owner_id: str, task: str | None) -> Iterator[None]:
+    def _walk(self, owner_id: str, task: str | None, before: HomeUsage | None) -> Iterator[None]:
         """Measure one home. One that cannot be measured does not keep the hub from the others."""
         found = HomeSize()
         try:
@@ -73,4 +80,11 @@ class HomeMeasuring:
         except Exception:
             logger.exception("cannot measure the home of user %s; the hub goes on with the next home", owner_id)
             found = HomeSize(found.size, is_whole=False)
-        self.usage.put(HomeUsage(owner_id, found.size, found.is_whole, self.clock.now()))
+        usage = HomeUsage(owner_id, found.size, found.is_whole, self.clock.now())
+        self.usage.put(replace(usage, over_since=self._over_since(usage, before)))
+
+    def _over_since(self, usage: HomeUsage, before: HomeUsage | None) -> datetime | None:
+        owner = self.users.get(usage.owner_id)
+        if owner is None or not usage.exceeds(self.limits.of(owner)):
+            return None
+        return usage.measured_at if before is None or before.over_since is None else before.over_since

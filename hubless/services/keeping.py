@@ -1,7 +1,7 @@
 """Keeping a server running: its owner says once, or as often as settings allow, that it is not to be culled as idle."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -30,6 +30,7 @@ class Keeping:
         extension: how much later an idle server is stopped; None if nobody may put it off.
         most: how often in one launch.
         report_interval: activity may be seen that much later.
+        files_stop: when a server is stopped because of its owner's files.
     """
 
     servers: ServerStore
@@ -38,6 +39,7 @@ class Keeping:
     extension: timedelta | None
     most: int
     report_interval: timedelta
+    files_stop: Callable[[User, Server], NextStop | None] = lambda _owner, _server: None
 
     def next_stop(
         self, owner: User, server: Server, schedules: Collection[Schedule] = ()
@@ -57,11 +59,14 @@ class Keeping:
                 old = idleness.next_stop(server, replace(policy, idle_after=None))
                 found = [kept] if old is None else [kept, old]
         ended = None if server.name else stopped_at(schedules, owner.groups, server, now)
-        return min([*found, *([ended] if ended is not None else [])], key=lambda one: one.at, default=None)
+        others = [stop for stop in (ended, self.files_stop(owner, server)) if stop is not None]
+        return min([*found, *others], key=lambda one: one.at, default=None)
 
     def is_offered(self, owner: User, server: Server) -> bool:
         """Say whether `keep` puts off the next stop of *server*."""
-        return server.times_kept < self.most and self._kept(owner, server) is not None
+        if server.times_kept >= self.most or self._kept(owner, server) is None:
+            return False
+        return self.files_stop(owner, server) is None  # which nothing but fewer files puts off
 
     def keep(self, owner: User, server: Server) -> Server:
         """Put off the stop for idleness of a ready *server*, and return it as it is then.

@@ -16,7 +16,7 @@ from hubless.domain import idleness, names
 from hubless.domain.downtime import Uptimes
 from hubless.domain.errors import StoreConflictError, StoreUnavailableError
 from hubless.domain.idle_policies import IdlePolicies
-from hubless.domain.idleness import IdlePolicy, Reap
+from hubless.domain.idleness import IdlePolicy, NextStop, Reap
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.messages import Message, MessageKind
@@ -162,6 +162,7 @@ class Reaping:
     delete_old_acts: Callable[[datetime, int], int] = lambda _now, _limit: 0  # audit records that were kept long enough
     budgets: Budgets | None = None  # None: there are none
     uptime_log: UptimeLog | None = None  # None: no time is downtime
+    files_stop: Callable[[User, Server], NextStop | None] = lambda _owner, _server: None  # because of too many files
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -349,6 +350,8 @@ class Reaping:
         """Return why to stop *server*; for idleness only if it was asked for its work, or has no owner any more."""
         if server.state is not State.READY:
             return None
+        if owner is not None and (stop := self.files_stop(owner, server)) is not None and stop.at <= seen.time.sure_at:
+            return Reap("has an owner whose files take more room than they may", stop.reason)
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         is_open = finding.is_open or not seen.time.edges_report

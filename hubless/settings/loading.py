@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.budgets import Budget
+from hubless.domain.home_limits import HomeLimits
 from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.login_proxies import LoginProxy
@@ -177,6 +178,13 @@ class Settings:
         by_user = {name: IdlePolicy(own.idle_after, own.max_age) for name, own in self.culling.users.items()}
         profiles = {profile.name: profile for profile in self.profiles}
         return IdlePolicies(IdlePolicy(self.culling.idle_after, self.culling.max_age), by_user, profiles)
+
+    @property
+    def home_limits(self) -> HomeLimits:
+        """Return the limits of homes of every level."""
+        servers = self.servers
+        groups = {name: one.home_limit for name, one in self.groups.items() if one.home_limit is not None}
+        return HomeLimits(servers.home_limit, groups, servers.home_limits, servers.home_overrun)
 
     @property
     def origins(self) -> Origins:

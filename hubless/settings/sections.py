@@ -31,6 +31,7 @@ from hubless.settings.types import (
     PORT,
     SECRET,
     SIZE,
+    SIZE_TABLE,
     SOME_LANGUAGES,
     SOME_SIZE,
     TABLE,
@@ -228,7 +229,13 @@ class ServersSettings:
     home_limit: int | None = setting(
         "",
         SIZE,
-        "Size of a user's files above which the hub tells the user to remove some, on one machine; nothing is refused",
+        "Size of a user's files above which the hub tells the user to remove some, on one machine",
+    )
+    home_limits: Mapping[str, int | None] = setting(
+        {}, SIZE_TABLE, 'The same of individual users, as in `home_limits = { alice = "50G" }`'
+    )
+    home_overrun: timedelta | None = setting(
+        "", LIMIT, "How long a server runs while its owner's files are beyond their limit; empty for no difference"
     )
     api_page_limit: int = setting(50, count(1), "Entries of an API page if the request names no number")
     api_page_max_limit: int = setting(200, count(1), "Maximum number of entries of an API page")
@@ -359,6 +366,9 @@ class GroupSettings:
 
     users: tuple[str, ...] = setting([], USER_NAMES, "The group's users")
     properties: Mapping[str, Any] = setting({}, TABLE, "Any values, for the groups API")
+    home_limit: int | None = setting(
+        "", SIZE, "`servers.home_limit` of the group's members; of several groups the largest counts"
+    )
 
 
 @value

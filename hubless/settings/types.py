@@ -143,6 +143,10 @@ def _size(given: Any) -> int | None:
     return int(size)
 
 
+def _size_table(given: Any) -> dict[str, int | None]:
+    return {key: _size(value) for key, value in _table(given).items()}
+
+
 def _some_size(given: Any) -> int:
     if (size := _size(given)) is None:
         raise ValueError
@@ -251,6 +255,7 @@ LIMIT = SettingType(
     _limit,
 )
 SIZE = SettingType('a size such as "512M" or "2G", or "" for no limit', _size)
+SIZE_TABLE = SettingType('a table of sizes such as "512M" or "2G", or "" for no limit', _size_table)
 SOME_SIZE = SettingType('a size such as "512M" or "2G"', _some_size)
 PATHS = SettingType("a list of absolute paths, without `/` itself", _paths)
 UID_RANGE = SettingType("a list of two user ids, the first and the last: from 1000, at least four ids", _uid_range)

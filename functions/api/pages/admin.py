@@ -114,8 +114,10 @@ class _Admin:
     @property
     def row_views(self) -> RowViews:
         """Return what makes the views of rows."""
-        limit = self.settings.servers.home_limit
-        return RowViews(self.who, self.hub.origins, self.hub.roles, self.spawning.profiles, limit)
+        limits = self.settings.home_limits
+        return RowViews(
+            self.who, self.hub.origins, self.hub.roles, self.spawning.profiles, limits, self.hub.clock.now()
+        )
 
     def _table(self, query: TableQuery) -> TablePage:
         return self.users.table(

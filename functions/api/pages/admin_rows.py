@@ -1,6 +1,7 @@
 """The rows of the table of users, as one person may see them."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from functions.api.pages.failures import failure_view
@@ -8,6 +9,7 @@ from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.views import url_part
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names, roles
+from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, Server, State
 from hubless.domain.origins import Origins
@@ -18,6 +20,7 @@ from hubless.domain.values import value
 from hubless.services.identity import Actor
 
 LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the table lists
+_FRESH = timedelta(days=1)  # the age of a size that the table shows without its age
 _NO_TASK = {"requested": "spawn", "preparing": "spawn", "launching": "spawn", "starting": "spawn"}
 _PHASES = _NO_TASK | {"stopping": "stop", "ready": "ready"}  # the API's words: hubless.js compares the two
 
@@ -30,7 +33,8 @@ class RowViews:
     origins: Origins
     roles: Mapping[str, Role]
     profiles: Mapping[str, Profile]
-    home_limit: int | None  # bytes
+    home_limits: HomeLimits
+    now: datetime
 
     def views(self, rows: Iterable[Row], homes: Mapping[str, HomeUsage]) -> list[dict[str, Any]]:
         """Return a view of each row, with the size of its user's home."""
@@ -53,11 +57,16 @@ class RowViews:
             "started": running[0]["started"] if running else None,
             "failures": [one["failure"] for one in servers if one["failure"]],
             "files": size_in_words(home) if sees_activity else "",
-            "files_are_over": sees_activity and home is not None and home.exceeds(self.home_limit),
+            "files_are_over": sees_activity and home is not None and home.exceeds(self.home_limits.of(user)),
+            "files_measured": self._measured(home) if sees_activity else None,
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "sees_activity": sees_activity,
             "created": instant(user.created_at) if covers("read:users", name, groups) else None,
         }
+
+    def _measured(self, home: HomeUsage | None) -> str | None:
+        """Return when a home was measured, if that is so long ago that a reader should know."""
+        return instant(home.measured_at) if home is not None and self.now - home.measured_at > _FRESH else None
 
     def _roles(self, row: Row) -> list[str]:
         of_groups = (one for group in row.user.groups for one in roles.of_group(group, self.roles))

@@ -85,7 +85,7 @@ class _UserPage:
     def _account(self) -> dict[str, Any]:
         admin, user = self.admin, self.user
         home = admin.hub.home_usage.get_many([user.id]).get(user.id)
-        limit, sees_activity = admin.settings.servers.home_limit, self.may("read:users:activity")
+        limit, sees_activity = admin.settings.home_limits.of(user), self.may("read:users:activity")
         sees_roles, held = self.may("read:roles:users"), admin.hub.roles
         inherited = {one for group in user.groups for one in roles.of_group(group, held)}
         return {
@@ -96,6 +96,7 @@ class _UserPage:
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "files": size_in_words(home) if sees_activity else "",
             "files_limit": size(limit) if limit and sees_activity else "",
+            "files_measured": instant(home.measured_at) if home is not None and sees_activity else None,
             "folder": self._folder if admin.who.is_admin and admin.settings.chosen_isolation != "accounts" else "",
         }
 

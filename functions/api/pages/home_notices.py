@@ -5,6 +5,9 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from functions.api import dependencies
+from functions.api.serializers import instant
+from hubless.domain import durations
+from hubless.domain.home_limits import is_nearly_full
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.limits import size
 from hubless.domain.translatable import gettext as _
@@ -38,11 +41,15 @@ class _HomeNotice:
         usage = self.home_usage.get_many([user.id]).get(user.id)
         if usage is None:
             return None
-        limit = self.settings.servers.home_limit
+        limits = self.settings.home_limits
+        limit = limits.of(user)
         return {
             "size": size_in_words(usage),
             "limit": "" if limit is None else size(limit),
             "is_over": usage.exceeds(limit),
+            "is_nearly_full": is_nearly_full(usage, limit),
+            "overrun": None if limits.overrun is None else durations.in_words(limits.overrun),
+            "measured": instant(usage.measured_at),
         }
 
 

@@ -618,6 +618,11 @@ CREATE TABLE maintenance (
 ) STRICT;
 """
 
+# Since when a home has been larger than its limit.
+_OVERRUNS = """
+ALTER TABLE home_usage ADD COLUMN over_since INTEGER;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -659,5 +664,6 @@ STEPS = (
     _SCHEDULES,
     _UPTIMES,
     _BULLETIN,
+    _OVERRUNS,
 )
 VERSION = len(STEPS)  # of a file with all steps

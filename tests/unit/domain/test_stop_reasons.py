@@ -37,6 +37,10 @@ def test_a_duration_in_words_has_two_units_at_most(duration, words):
             StopReason(StopCause.AGE, limit=timedelta(hours=8)),
             "Stopped after 8 hours, the longest time that a server may run",
         ),
+        (
+            StopReason(StopCause.FILES, limit=timedelta(minutes=30)),
+            "Stopped after 30 minutes, because your files take more room than they may",
+        ),
         (StopReason(StopCause.HUB), "Stopped when the hub was shut down"),
     ],
 )

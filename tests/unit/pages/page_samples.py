@@ -303,6 +303,14 @@ def offered(options, profiles=OFFERED):
     return profile_views(profiles, options, OWNER, held=frozenset(Resource), currency="$")
 
 
+HOME_SIZE = {
+    "size": "1.5 GiB",
+    "limit": "",
+    "is_over": False,
+    "is_nearly_full": False,
+    "overrun": None,
+    "measured": WAS,
+}
 spawn = {
     "for_user": None,
     "server_name": "",
@@ -312,9 +320,9 @@ spawn = {
     "action": "/hub/spawn/alice",
     "error": None,
     "wrong_option": "",
-    "home_notice": {"size": "1.5 GiB", "limit": "", "is_over": False},
+    "home_notice": HOME_SIZE,
 }
-LARGE_HOME = {"size": "at least 12 GiB", "limit": "10 GiB", "is_over": True}
+LARGE_HOME = HOME_SIZE | {"size": "at least 12 GiB", "limit": "10 GiB", "is_over": True, "overrun": "30 minutes"}
 SOON = {"at": WAS, "why": "A server that nobody uses for 1 hour is stopped."}
 REACHED = [
     {"resource": "memory", "limit": "memory limit of 1 GiB", "count": 2, "at": WAS},
@@ -523,6 +531,7 @@ def row(name, *servers, **changes):
         "failures": [one["failure"] for one in servers if one["failure"]],
         "files": "1.5 GiB",
         "files_are_over": False,
+        "files_measured": WAS,
         "last_activity": WAS,
         "sees_activity": True,
         "created": WAS,
@@ -567,6 +576,7 @@ admin_user = {
     "last_activity": None,
     "files": "",
     "files_limit": "",
+    "files_measured": None,
     "folder": "homes/u-0123456789abcdef",
     "launches": [],
     "sessions": [],
@@ -583,6 +593,7 @@ admin_user_full = admin_user | {
     "last_activity": WAS,
     "files": "1.5 GiB",
     "files_limit": "10 GiB",
+    "files_measured": WAS,
     "launches": [
         {"profile": "Small", "started": WAS, "ended": WAS, "outcome": ""},
         {"profile": "Small", "started": WAS, "ended": WAS, "outcome": "The server exited with code 1"},
@@ -1522,6 +1533,10 @@ PAGES = {
     ),
     "share_admin": ("share.html", frame(ROOT) | share | FULL_SHARE | {"is_own": False, "lets_start": False}),
     "share_admin_default": ("share.html", frame(ROOT) | share | {"is_own": False, "title": ""}),
+    "home_nearly_full": (
+        "home.html",
+        frame(ALICE) | home | {"home_notice": LARGE_HOME | {"is_over": False, "is_nearly_full": True}},
+    ),
     "home_measured": ("home.html", frame(ALICE) | home | {"home_notice": LARGE_HOME | {"is_over": False}}),
     "spawn_large_home": ("spawn.html", frame(ALICE) | spawn | {"home_notice": LARGE_HOME}),
     "home_plain": ("home.html", frame(ALICE) | home | {"default": server(), "named_limit": 0, "named_left": 0}),

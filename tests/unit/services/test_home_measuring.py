@@ -1,14 +1,16 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
+from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
 from hubless.ports.home_usage import HomeSize
 from hubless.services import home_measuring
-from hubless.services.home_measuring import AGAIN_AFTER, HomeMeasuring
+from hubless.services.home_measuring import AGAIN_AFTER, AGAIN_WHEN_OVER, HomeMeasuring
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
 from tests.support.sqlite import stores_of
@@ -150,3 +152,36 @@ def test_a_clock_that_was_set_back_does_not_stop_the_measuring(place):
     place.measure()
     place.clock.advance(timedelta(days=-3))
     assert place.measure() == ["alice"]
+
+
+def over_since(place):
+    return place.usage.get_many(["u-alice"])["u-alice"].over_since
+
+
+def with_limit(place, limit, overrun=timedelta(minutes=30)):
+    place.measuring = replace(place.measuring, limits=HomeLimits(limit, overrun=overrun))
+    place.user("alice", 700)
+    place.stores.servers.create(a_server(state=State.READY, launch_id="l1", task="t1"))
+
+
+def test_an_overrun_begins_once_and_ends_with_fewer_files(place):
+    with_limit(place, 500)
+    place.measure()
+    assert over_since(place) == NOW
+    place.clock.advance(AGAIN_WHEN_OVER)
+    assert place.measure() == ["alice"]
+    assert over_since(place) == NOW
+    place.homes.sizes["u-alice"] = 500
+    place.clock.advance(AGAIN_WHEN_OVER)
+    place.measure()
+    assert over_since(place) is None
+    place.clock.advance(AGAIN_WHEN_OVER)
+    assert place.measure() == []
+
+
+def test_homes_whose_overrun_stops_nothing_are_measured_as_usual(place):
+    with_limit(place, 500, overrun=None)
+    place.measure()
+    assert over_since(place) == NOW
+    place.clock.advance(AGAIN_WHEN_OVER)
+    assert place.measure() == []
