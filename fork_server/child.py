@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fork_server import linux, personal
+from fork_server import kernel_parent, linux, personal, provisioner
+from fork_server.kernel_parent import Kernel, KernelParent
 from fork_server.loading import Loaded, UnfitError
 
 LONGEST_PART = 2**16  # bytes of a request that are sent at once
@@ -132,12 +133,16 @@ class Child:
         if self._request["sandbox"] is not None:
             holder = self._others[0]
             os.write(holder, BEGAN)
-            os.register_at_fork(after_in_child=lambda: os.close(holder))  # which waits until nobody has this open
+            os.register_at_fork(after_in_child=self._let_go_of_holder)  # which waits until nobody has this open
             return
         _lock, file = self._others
         started = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
         os.write(file, f"{os.getpid()} {started}\n".encode())
         os.close(file)
+
+    def _let_go_of_holder(self) -> None:
+        if self._others:  # once: what is forked by a child of the server has something else there
+            os.close(self._others.pop())
 
     def _take_streams(self) -> None:
         null = os.open(os.devnull, os.O_RDWR)
@@ -156,10 +161,13 @@ class Child:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
         os.environ.update(self._loaded.by_python | self._request["environment"])
+        has_kernels = self._request["kernels"] and kernel_parent.is_possible()
         self._request = {}
         sys.argv = [script, *arguments]
         personal.set_right()
         personal.add_own_packages()
+        if has_kernels and (kernel := self._offer_kernels()) is not None:
+            return kernel.run()
         self._loaded.answers.give(os.environ)
         atexit.register(self._tell_end)
         self._code = _FAILED
@@ -170,6 +178,26 @@ class Child:
             self._code = end.code if isinstance(end.code, int) else int(end.code is not None)
             raise
         return self._code
+
+    def _offer_kernels(self) -> Kernel | None:
+        """Fork a parent for the server's kernels; return a kernel in each process that it forks."""
+        requests, served = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError as error:  # kernels start as programs then
+            sys.stderr.write(f"kernels load their packages themselves: {error}\n")
+            requests.close()
+            served.close()
+            return None
+        if pid == 0:
+            requests.close()
+            kernel = KernelParent(served, self._loaded).serve()
+            if kernel is None:
+                os._exit(0)
+            return kernel
+        served.close()
+        provisioner.install(requests)
+        return None
 
     def _tell_end(self) -> None:
         """Tell the sandbox's holder how the server ends."""

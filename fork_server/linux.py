@@ -6,10 +6,11 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 15, 24, 38, 47
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
 _AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LONGEST_NAME = 15  # bytes of a process's name (prctl(2))
@@ -55,6 +56,11 @@ def adopt_orphans() -> None:
     _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends."""
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
+
+
 def give_up_capabilities() -> None:
     """Give up every capability, and the ways to get one again: the bounding set, and programs that give more."""
     for capability in range(64):
@@ -78,13 +84,17 @@ def become_readable() -> None:
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
 
 
-def set_title(words: list[str]) -> None:
-    """Let `ps` and `top` show these words as the command line, as far as the reserved place is large enough."""
+def set_title(words: list[str], *, name: str = "") -> None:
+    """Let `ps` and `top` show these words as the command line, as far as the reserved place is large enough.
+
+    The process's *name* is that of the script, which is the second word, unless another one is given.
+    """
     facts = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     start, end = (int(word) for word in facts[_ARGUMENTS_START : _ARGUMENTS_START + 2])
     room = end - start - 2
     title = " ".join(words).encode(errors="surrogateescape")[:room]
     # The kernel shows the text up to its first zero if the last byte of the place is none (fs/proc/base.c).
     ctypes.memmove(start, title.ljust(end - start - 1, b"\0") + b" ", end - start)
-    name = Path(words[1] if len(words) > 1 else words[0]).name.encode(errors="surrogateescape")[:_LONGEST_NAME]
-    _checked(_libc.prctl(_PR_SET_NAME, name, 0, 0, 0), "prctl(PR_SET_NAME)")
+    name = name or Path(words[1] if len(words) > 1 else words[0]).name
+    encoded = name.encode(errors="surrogateescape")[:_LONGEST_NAME]
+    _checked(_libc.prctl(_PR_SET_NAME, encoded, 0, 0, 0), "prctl(PR_SET_NAME)")

@@ -39,6 +39,7 @@ class Loaded:
     def __init__(self, state: str, reads: dict[str, list[str]], known: answers.Answers) -> None:
         self.state = state
         self.answers = known
+        self._places = [*sys.path]  # a server adds its user's packages later
         self._reads = {
             variable: name
             for name, variables in reads.items()
@@ -67,10 +68,14 @@ class Loaded:
             if variable in self._reads:
                 raise UnfitError(f"its {variable} is its own, and {self._reads[variable]} reads it when imported")
 
+    def note_packages(self) -> None:
+        """Take the environment's packages as they are seen now: a sandbox does not show all of them."""
+        self.state = state_of_packages(self._places)
+
     @property
     def is_stale(self) -> bool:
         """Say whether the environment's packages have changed since they were loaded."""
-        return state_of_packages() != self.state
+        return state_of_packages(self._places) != self.state
 
 
 def load(names: list[str], folder: Path) -> Loaded:
@@ -82,7 +87,7 @@ def load(names: list[str], folder: Path) -> Loaded:
         ImportError: when the first module is not there.
         UnfitError: when something was loaded that servers cannot share.
     """
-    state = state_of_packages()
+    state = state_of_packages(sys.path)
     found = _remembered(folder / _RECORD, state) or _recorded(names, folder / _RECORD, state)
     for name in found["shared"]:
         try:
@@ -99,10 +104,13 @@ def load(names: list[str], folder: Path) -> Loaded:
     return Loaded(state, found["reads"], known)
 
 
-def state_of_packages() -> str:
-    """Return a digest that changes when packages are installed, removed or upgraded: by then a folder has changed."""
-    facts = [sys.version, str(Path(__file__).stat().st_mtime_ns)]
-    for place in [*sys.path, f"{sys.prefix}/pyvenv.cfg", os.path.realpath(sys.executable)]:
+def state_of_packages(places: list[str]) -> str:
+    """Return a digest that changes when packages below *places* are installed, removed or upgraded.
+
+    By then a folder has changed.
+    """
+    facts = [sys.version]
+    for place in [*places, f"{sys.prefix}/pyvenv.cfg", os.path.realpath(sys.executable), __file__]:
         try:
             found = Path(place).stat()
         except OSError:

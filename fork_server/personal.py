@@ -85,6 +85,7 @@ SET_RIGHT: dict[str, Callable[[Any], Any]] = {
     "multiprocessing.process": _renew_process,
     "sysconfig": _forget_user_base,
     "sqlalchemy.util.compat": _nothing,
+    "zoneinfo._tzpath": _nothing,
     "wsgiref.handlers": _copy_environment,
     "send2trash.plat_other": importlib.reload,
     "jupyter_client.session": _renew_session,

@@ -369,9 +369,11 @@ class MachineHub(Hub):
         """Return the fork servers, or None where the settings have none."""
         from hubless.adapters.processes.fork_servers import ForkServers
 
-        if not self.settings.servers.fork_servers:
+        servers = self.settings.servers
+        if not servers.fork_servers:
             return None
-        return ForkServers(self.settings.launches.parent / "fork-servers", self.settings.server_environment)
+        folder = self.settings.launches.parent / "fork-servers"
+        return ForkServers(folder, self.settings.server_environment, kernels=servers.fork_kernels)
 
     @cached_property
     def isolation(self) -> "Isolation":

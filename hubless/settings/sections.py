@@ -258,6 +258,11 @@ class ServersSettings:
         FLAG,
         "Whether the hub loads the servers' packages once and forks servers from that process, on one machine",
     )
+    fork_kernels: bool = setting(
+        False,
+        FLAG,
+        "Whether forked servers fork their Python kernels as well: a notebook's first result comes sooner",
+    )
     run_as_system_users: bool = setting(
         True,
         FLAG,

@@ -27,6 +27,7 @@ kind = "shared-password"
 password = "isolation"
 [servers]
 run_as_system_users = false
+fork_kernels = true
 [[profiles]]
 name = "default"
 args = ["--ServerApp.terminals_enabled=False"]
@@ -169,12 +170,13 @@ print(json.dumps({{
     "secret": refused((data / "secret").read_bytes), "database": refused((data / "hub.sqlite").read_bytes),
     "settings": refused((data.parent / "hubless.toml").read_bytes), "link": link.returncode != 0,
     "homes": [p for p in os.listdir(data / "homes") if p != pathlib.Path.home().name] == [],
+    "forked": b"kernels" in pathlib.Path(f"/proc/{{os.getppid()}}/cmdline").read_bytes(),
     "root": os.getuid() != 0, "home": pathlib.Path("kept").write_text("text") == 4,
     "shell": subprocess.run("whoami", capture_output=True, text=True).stdout.strip(),
 }}))
 """
     assert json.loads(run_in_notebook(hub, "alice", code)) == dict.fromkeys(
-        ("secret", "database", "settings", "link", "homes", "root", "home"), True
+        ("secret", "database", "settings", "link", "homes", "forked", "root", "home"), True
     ) | {"shell": "alice"}
 
 

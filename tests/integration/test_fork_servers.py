@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError, states
+from hubless.adapters.processes.fork_servers import ForkServers, UnfitError, states
 from tests.support.concurrency import concurrently, eventually
+from tests.support.fork_place import PATH, Place
 from tests.support.processes import is_alive, make_environment
 
 TOP = Path(__file__).parents[2]
@@ -30,53 +31,6 @@ if "wait" in sys.argv:
 if "fail" in sys.argv:
     sys.exit(3)
 """
-PATH = {"PATH": os.environ["PATH"]}
-
-
-class Place:
-    """A folder with a fork server and what it forks."""
-
-    def __init__(self, folder, command, environment=PATH, patience=0):
-        self.folder, self.command, self.environment = folder, command, environment
-        self.home = folder / "home"
-        self.home.mkdir(exist_ok=True)
-        self.forks = ForkServers(folder / "fork-servers", environment, patience=patience)
-        self.pids = []
-
-    def fork(self, name="a", *arguments, forks=None, **variables):
-        """Fork a server, and return what it says of itself."""
-        answer = self.folder / f"{name}.json"
-        (launch := self.folder / name).mkdir()
-        opened = [os.open(launch / file, os.O_CREAT | os.O_RDWR) for file in ("log", "lock", "pid")]
-        given = {**self.environment, "HOME": str(self.home), "USER": "ada", "ANSWER": str(answer), **variables}
-        request = ForkRequest(
-            arguments, given, self.home, opened[0], opened[1:], launch, None, None, (), None, 500
-        )  # fmt: skip
-        try:
-            (forks or self.forks).fork(self.command, self.environment["PATH"], request, self.pids.append)
-        finally:
-            for descriptor in opened:
-                os.close(descriptor)
-        return eventually(lambda: json.loads(answer.read_text()) if answer.exists() else None)
-
-    def processes(self):
-        """Return the processes of the fork servers themselves."""
-        found = [one for one in psutil.process_iter() if str(self.folder / "fork-servers") in " ".join(_words(one))]
-        return [one.pid for one in found if is_alive(one.pid)]
-
-    def close(self):
-        for pid in self.pids:
-            if is_alive(pid):
-                os.kill(pid, signal.SIGKILL)
-        self.forks.close()
-        eventually(lambda: not self.processes())
-
-
-def _words(process):
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 @pytest.fixture
@@ -195,6 +149,8 @@ def test_what_reads_something_of_ones_own_is_loaded_by_each_server(place, enviro
     [
         ("raise ImportError('broken')", "jupyterhub.singleuser cannot be imported"),
         ("import no_such_module_anywhere", "jupyterhub.singleuser cannot be imported"),
+        ("1 / 0", "jupyterhub.singleuser cannot be imported"),
+        ("import os; os._exit(9)", "jupyterhub.singleuser cannot be imported"),
         ("import threading, time; threading.Thread(target=time.sleep, args=(99,), daemon=True).start()", "threads"),
     ],
 )
@@ -416,6 +372,7 @@ def test_a_stranger_and_a_silent_client_hold_up_nobody(place, monkeypatch):
 HARMLESS = (
     "__main__:", "__mp_main__:", "sys:", "encodings:_cache", "sysconfig:_CONFIG_VARS", "threading:_shutdown_locks",
     "typing:_overload_registry", "attr._make:_CountingAttr", "builtins:_", "linecache:", "re:_cache",
+    "_strptime:_TimeRE_cache",  # in the order of a set
 )  # fmt: skip
 DUMP = """
 import json, os, sys, types

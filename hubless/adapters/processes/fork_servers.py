@@ -34,6 +34,11 @@ MODULES = (
     "jupyterhub.singleuser", "jupyter_server.serverapp", "jupyterlab.labapp", "jupyter_lsp.serverextension",
     "jupyter_server_terminals", "notebook_shim.nbserver", "IPython.paths", "httpcore", "h11",
 )  # fmt: skip
+# What kernels load, where they are forked, too.
+KERNEL_MODULES = (
+    "ipykernel.kernelapp", "ipykernel.zmqshell", "jupyter_client.provisioning", "IPython.core.completerlib",
+    "IPython.core.debugger", "IPython.extensions.storemagic", "tornado.platform.asyncio",
+)  # fmt: skip
 _PROGRAM = Path(__file__).parents[3] / "fork_server" / "__main__.py"
 # It is no child of the hub, because it outlives it.
 _DETACHED = ("/bin/sh", "-c", '"$@" &', "detached")
@@ -99,8 +104,15 @@ class ForkRequest:
 class ForkServers:
     """The fork servers of this hub: one for each program that servers run. They outlive the hub for a while."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *, patience: float = PATIENCE) -> None:
-        """Keep sockets below *folder*. Fork servers get the *environment* that all servers have."""
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, patience: float = PATIENCE, kernels: bool = False
+    ) -> None:
+        """Keep sockets below *folder*. Fork servers get the *environment* that all servers have.
+
+        With *kernels*, servers also fork their kernels.
+        """
+        self._kernels = kernels
+        self._modules = ",".join((*MODULES, *KERNEL_MODULES) if kernels else MODULES)
         self._folder = folder
         self._environment = {name: text for name, text in environment.items() if name not in _PERSONAL}
         self._environment["HOME"] = _NOWHERE
@@ -150,7 +162,8 @@ class ForkServers:
         interpreter = _interpreter(program, path)
         if os.geteuid() == 0:
             _check_trust(Path(program), Path(interpreter))
-        facts = [interpreter, program, _digest_of_code(), *(f"{k}={v}" for k, v in sorted(self._environment.items()))]
+        variables = (f"{name}={text}" for name, text in sorted(self._environment.items()))
+        facts = [interpreter, program, self._modules, _digest_of_code(), *variables]
         return self._folder / sha256("\0".join(facts).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def _ready(self, program: str, path: str) -> Path:
@@ -196,7 +209,7 @@ class ForkServers:
                 ]
                 with (place / "fork-server.log").open("wb") as log:
                     subprocess.run(
-                        [*_DETACHED, *words, ",".join(MODULES), _PADDING],
+                        [*_DETACHED, *words, self._modules, _PADDING],
                         cwd="/",
                         env=self._environment,
                         stdin=subprocess.DEVNULL,
@@ -248,7 +261,7 @@ class ForkServers:
             try:
                 launch = b"" if request.launch is None else os.fsencode(request.launch)
                 socket.send_fds(connection, [b"fork " + launch], [request.log, *request.kept])
-                body = _body(request)
+                body = _body(request, kernels=self._kernels)
                 for start in range(0, len(body), _LARGEST_PART):
                     connection.send(body[start : start + _LARGEST_PART])
                 answer = json.loads(connection.recv(_LARGEST_PART) or b"{}")
@@ -277,7 +290,7 @@ def _known_unfit(file: Path) -> str:
         return ""
 
 
-def _body(request: ForkRequest) -> bytes:
+def _body(request: ForkRequest, *, kernels: bool) -> bytes:
     account, sandbox = request.account, request.sandbox
     body = {
         "arguments": list(request.arguments),
@@ -288,6 +301,7 @@ def _body(request: ForkRequest) -> bytes:
         "cgroups": list(request.cgroups),
         "processes": request.processes,
         "oom_score": request.oom_score,
+        "kernels": kernels,
     }
     return json.dumps(body).encode() + b"\n"
 

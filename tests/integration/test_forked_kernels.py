@@ -1,0 +1,274 @@
+"""Forked kernels: they are what started ones are, belong to their server alone, and start as programs otherwise."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hubless.adapters.processes import fork_servers
+from tests.support.concurrency import concurrently, eventually
+from tests.support.fork_place import PATH, Place
+from tests.support.processes import is_alive
+
+pytestmark = pytest.mark.real
+
+SERVERS = Path(__file__).parents[2] / ".venv-servers" / "bin" / "python"
+# A server that does with its kernels what it is told: JSON in lines, by a socket in its home.
+SERVER = """
+import asyncio, json, os
+from jupyter_client.manager import AsyncKernelManager
+
+kernels = {}
+
+async def start(name, argv=None, env=None, **options):
+    manager = kernels[name] = AsyncKernelManager()
+    spec = manager.kernel_spec
+    spec.argv[1:1] = argv or []
+    spec.env = env or {}
+    await manager.start_kernel(**options)
+    return await ready(name)
+
+async def ready(name):
+    manager = kernels[name]
+    client = manager.client()
+    client.start_channels()
+    await client.wait_for_ready(timeout=60)
+    manager.spoken = client
+    return manager.provisioner.pid
+
+async def run(name, code):
+    said = []
+    def hear(message):
+        content = message["content"]
+        said.append(content.get("text") or content.get("data", {}).get("text/plain") or content.get("ename") or "")
+    await kernels[name].spoken.execute_interactive(code, allow_stdin=False, output_hook=hear, timeout=60)
+    return "".join(said)
+
+async def restart(name):
+    kernels[name].spoken.stop_channels()
+    await kernels[name].restart_kernel()
+    return await ready(name)
+
+async def interrupt(name):
+    await kernels[name].interrupt_kernel()
+
+async def poll(name):
+    return await kernels[name].provisioner.poll()
+
+async def shutdown(name):
+    kernels[name].spoken.stop_channels()
+    await kernels[name].shutdown_kernel()
+
+async def serve(reader, writer):
+    while line := await reader.readline():
+        what, *rest = json.loads(line)
+        answer = await globals()[what](*rest[:-1], **rest[-1])
+        writer.write(json.dumps(answer).encode() + b"\\n")
+    writer.close()
+
+async def main():
+    server = await asyncio.start_unix_server(serve, "control")
+    open(os.environ["ANSWER"], "w").write(json.dumps({"pid": os.getpid()}))
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+# Loaded by the fork server: fork(2) fails in a process whose folder says so.
+SCARCE = """
+import errno, os
+real = os.fork
+
+def fork():
+    if os.path.exists("memory-is-gone"):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+    return real()
+
+os.fork = fork
+"""
+FACTS = """
+import json, locale, os, signal, sys, threading
+print(json.dumps({
+    "environment": {name: text for name, text in os.environ.items() if name != "JPY_PARENT_PID"},
+    "arguments": sys.argv[:-1], "command": sys.orig_argv[:-1], "path": sys.path, "folder": os.getcwd(),
+    "signals": {number: str(signal.getsignal(number)) for number in (2, 13, 15, 17)}, "mask": os.umask(0o22),
+    "main": sorted(set(vars(sys.modules["__main__"])) - {"__file__"}), "name": __name__, "flags": str(sys.flags),
+    "streams": [type(one).__name__ for one in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)],
+    "threads": sorted(one.name for one in threading.enumerate()), "locale": locale.getlocale(),
+    "session": os.getsid(0) == os.getpgid(0) == os.getpid(),
+}))
+"""
+OWN = """
+import json, multiprocessing, random, secrets, tempfile, uuid
+print(json.dumps([str(uuid.uuid4()), random.random(), secrets.token_hex(), next(tempfile._get_candidate_names()),
+    multiprocessing.current_process().authkey.hex(), get_ipython().kernel.session.key.hex(),
+    get_ipython().kernel.session.session, get_ipython().history_manager.session_number]))
+"""
+WAIT = """
+import subprocess
+try:
+    subprocess.run(["sleep", "600"])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+class Server:
+    """A forked server with kernels."""
+
+    def __init__(self, place, name, *files):
+        self.home = place.home = place.folder / f"home-{name}"
+        self.home.mkdir()
+        for file in files:
+            (self.home / file).touch()
+        self.lock = place.folder / name / "lock"
+        self.pid = place.fork(name)["pid"]
+
+    def ask(self, what, *arguments, **options):
+        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
+            connection.settimeout(90)
+            connection.connect(f"/proc/{self.pid}/cwd/control")  # an address has 107 bytes at most (unix(7))
+            stream.write(json.dumps([what, *arguments, options]) + "\n")
+            stream.flush()
+            return json.loads(stream.readline())
+
+    def run(self, name, code):
+        return self.ask("run", name, code)
+
+    def kernel_parent(self):
+        (found,) = (one for one in psutil.Process(self.pid).children() if "fork_server" in one.cmdline())
+        return found
+
+    def is_forked(self, kernel):
+        return psutil.Process(kernel).ppid() == self.kernel_parent().pid
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kernels")
+    (script := folder / "bin" / "jupyterhub-singleuser").parent.mkdir()
+    script.write_text(f"#!{SERVERS}\n# from jupyterhub.singleuser import main\n{SERVER}")
+    script.chmod(0o755)
+    (script.parent / "scarce.py").write_text(SCARCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fork_servers, "MODULES", ("jupyter_client", "scarce"))  # in place of JupyterLab's
+        made = Place(folder, str(script), PATH | {"LANG": "C.UTF-8"}, kernels=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(place, request):
+    made = Server(place, request.node.name)
+    yield made
+    if is_alive(made.pid):
+        os.kill(made.pid, signal.SIGKILL)
+
+
+def test_a_forked_kernel_has_what_a_started_one_has(server):
+    (folder := server.home / "lesson").mkdir()
+    own = {"COURSE": "physics", "USER": "grace"}
+    forked = server.ask("start", "forked", env=own, cwd=str(folder))
+    started = server.ask("start", "started", argv=["-W", "default"], env=own, cwd=str(folder))
+    assert server.is_forked(forked)
+    assert psutil.Process(started).ppid() == server.pid
+    has, should_have = (json.loads(server.run(name, FACTS)) for name in ("forked", "started"))
+    del should_have["command"][1:3]  # what kept it from being forked
+    assert has == should_have
+    assert has["environment"]["COURSE"] == "physics"
+    assert has["folder"] == str(folder)
+    assert psutil.Process(forked).cmdline()[:3] == [str(SERVERS), "-m", "ipykernel_launcher"]
+    assert psutil.Process(forked).name() == psutil.Process(started).name()
+    assert server.run("forked", "print(input())") == server.run("started", "print(input())")
+    assert server.run("forked", "!echo from a shell").strip() == "from a shell"
+    assert server.run("forked", "1 + 1") == "2"
+
+
+def test_forked_kernels_share_no_key_and_no_randomness(server):
+    names = ["a", "b", "c"]
+    kernels = concurrently(lambda number: server.ask("start", names[number]), times=3)
+    assert all(map(server.is_forked, kernels))
+    said = [json.loads(server.run(name, OWN)) for name in names]
+    assert [len(set(column)) for column in zip(*said, strict=True)] == [3] * len(said[0])
+
+
+def test_interrupts_restarts_and_ends_reach_a_forked_kernel(server):
+    first = server.ask("start", "a")
+
+    def interrupt():
+        eventually(psutil.Process(first).children)  # it waits for its program
+        return server.ask("interrupt", "a")
+
+    said, _ = concurrently(lambda number: interrupt() if number else server.run("a", WAIT), times=2)
+    assert said == "interrupted\n"
+    assert psutil.Process(first).children() == []  # it had the interrupt, too
+    assert server.run("a", "1 + 1") == "2"
+    second = server.ask("restart", "a")
+    assert server.is_forked(second)
+    assert not is_alive(first)
+    assert server.run("a", "1 + 1") == "2"
+    os.kill(second, signal.SIGKILL)
+    assert eventually(lambda: server.ask("poll", "a")) == -signal.SIGKILL
+    third = server.ask("start", "b")
+    server.ask("shutdown", "b")
+    assert not is_alive(third)
+    assert [one.pid for one in server.kernel_parent().children()] == []  # and no zombie
+
+
+@pytest.mark.parametrize("options", [{"argv": ["-X", "dev"]}, {"env": {"PYTHONHASHSEED": "7"}}])
+def test_a_kernel_of_another_kind_starts_as_a_program(server, options):
+    kernel = server.ask("start", "a", **options)
+    assert psutil.Process(kernel).ppid() == server.pid
+    assert server.run("a", "import os; os.environ.get('PYTHONHASHSEED')") in {"", "'7'"}
+    assert server.is_forked(server.ask("start", "b"))
+
+
+def test_packages_of_the_user_that_came_later_are_found(server):
+    server.ask("start", "a")
+    own = Path(server.run("a", "import site; print(site.getusersitepackages())").strip())
+    own.mkdir(parents=True)
+    (own / "newcomer.py").write_text("HELLO = 'hello'\n")
+    assert server.is_forked(server.ask("start", "b"))
+    assert server.run("b", "import newcomer; newcomer.HELLO") == "'hello'"
+
+
+# --- bad days ---
+
+
+def test_kernels_end_with_their_kernel_parent_and_others_start(server):
+    first = server.ask("start", "a")
+    parent = server.kernel_parent()
+    parent.kill()
+    assert eventually(lambda: server.ask("poll", "a")) == -signal.SIGKILL
+    eventually(lambda: not is_alive(first))
+    second = server.ask("start", "b")
+    assert psutil.Process(second).ppid() == server.pid
+    assert server.run("b", "1 + 1") == "2"
+
+
+def test_kernels_end_with_their_server(server):
+    kernel, parent = server.ask("start", "a"), server.kernel_parent().pid
+    held = {one.readlink() for pid in (kernel, parent) for one in Path(f"/proc/{pid}/fd").iterdir()}
+    assert server.lock in {one.readlink() for one in Path(f"/proc/{server.pid}/fd").iterdir()}
+    assert server.lock not in held  # it tells the hub that the server runs
+    os.kill(server.pid, signal.SIGKILL)
+    eventually(lambda: not is_alive(parent) and not is_alive(kernel))
+
+
+def test_a_server_without_memory_for_a_fork_starts_the_kernel_itself(server):
+    (server.home / "memory-is-gone").touch()
+    kernel = server.ask("start", "a")
+    assert psutil.Process(kernel).ppid() == server.pid
+    assert server.run("a", "1 + 1") == "2"
+    (server.home / "memory-is-gone").unlink()
+    assert server.is_forked(server.ask("start", "b"))
+
+
+def test_a_server_without_memory_for_a_kernel_parent_starts_kernels_itself(place):
+    server = Server(place, "scarce", "memory-is-gone")
+    assert psutil.Process(server.pid).children() == []
+    assert psutil.Process(server.ask("start", "a")).ppid() == server.pid
+    assert server.run("a", "1 + 1") == "2"
