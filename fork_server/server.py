@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -105,7 +106,11 @@ class ForkServer:
         if self._loaded.is_stale:
             connection.send(_STALE)
             return None
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # memory is short, or there are too many processes
+            connection.send(json.dumps({"unfit": f"its fork server cannot fork: {error}"}).encode())
+            return None
         if pid == 0:
             return self._in_child(connection, descriptors)
         self._launches[pid] = launch
