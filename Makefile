@@ -88,8 +88,13 @@ destroy: $(DEPLOYER) $(CDK_READY) ## Stop a stage's servers and take it away; do
 ##@ Work on it
 
 .PHONY: test
-test: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(CADDY) $(NGINX) $(MARIADB) $(POSTGRESQL) $(READ_HUBS) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap ## Lint, build the docs, run all tests
+test: ## Lint, build the docs, run all tests
+	@$(MAKE) --jobs 3 --output-sync=line ready
 	CONFORMANCE='$(abspath $(CONFORMANCE))' .venv/bin/pytest $(TOGETHER) $(COVERAGE)
+
+# What the tests need, and what looks at the code without running it: much of it waits for the network.
+.PHONY: ready
+ready: lint docs $(SERVERS) $(CHECKER) $(CDK_READY) $(HAPROXY) $(SLAPD) $(CADDY) $(NGINX) $(MARIADB) $(POSTGRESQL) $(READ_HUBS) $(PROMETHEUS) $(OIDC) $(AXE) .venv-matrix-$(OLD_SERVERS)/.ready browser bubblewrap
 
 # It makes tests in one process take two fifths longer, so `make test` leaves it out.
 .PHONY: coverage
@@ -314,7 +319,7 @@ browser:
 
 # Servers of tests run in sandboxes, as those of users do.
 .PHONY: bubblewrap
-bubblewrap:
+bubblewrap: | browser # two at once would find apt locked
 	@command -v bwrap >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo 'Installing bubblewrap …'; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null; \
