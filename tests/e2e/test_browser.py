@@ -317,7 +317,7 @@ def test_a_teacher_fills_their_group_on_a_phone_without_javascript(hub, maria, n
     page.get_by_role("checkbox", name="noah").check()
     page.get_by_role("button", name="Remove the chosen ones").click()
 
-    expect(page.get_by_text("The member is removed.")).to_be_visible()
+    expect(page.locator("[data-flash]", has_text="The member is removed.")).to_be_visible()
     expect(page.get_by_role("checkbox")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("checkbox", name="maria").check()

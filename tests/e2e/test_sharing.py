@@ -100,7 +100,7 @@ def is_as_wide_as_its_window(page):
 
 def test_a_server_is_shared_by_a_link_that_lets_one_person_in(hub, ada, new_page):
     ada.get_by_role("button", name="Create link").click()
-    expect(ada.get_by_text("The link is ready.")).to_be_visible()
+    expect(ada.locator("[data-flash]", has_text="The link is ready.")).to_be_visible()
     link = ada.get_by_label("Link 1").input_value()
 
     ben = new_page(color_scheme="dark")
@@ -118,7 +118,7 @@ def test_a_server_is_shared_by_a_link_that_lets_one_person_in(hub, ada, new_page
     expect(ada.get_by_text("Used up")).to_be_visible()
     expect(ada.get_by_text("Last opened")).to_be_visible()
     ada.get_by_role("button", name="End share with ben").click()
-    expect(ada.get_by_text("This share has ended.")).to_be_visible()
+    expect(ada.locator("[data-flash]", has_text="This share has ended.")).to_be_visible()
     ben.goto(f"{hub.url}/hub/open/ada")
     expect(ben.get_by_text("nobody shares it with you any more")).to_be_visible()
 
@@ -194,7 +194,7 @@ def test_somebody_new_has_a_first_day_on_a_phone(hub, new_page):
     maria.fill("[name=password]", f"new {PASSWORD}")
     maria.fill("[name=again]", f"new {PASSWORD}")
     maria.get_by_role("button", name="Change password").click()
-    expect(maria.get_by_text("Your password is changed.")).to_be_visible()
+    expect(maria.locator("[data-flash]", has_text="Your password is changed.")).to_be_visible()
 
     # She shares the server with ben by name, and ben is in after one page.
     maria.goto(f"{hub.url}/hub/home")
@@ -202,7 +202,7 @@ def test_somebody_new_has_a_first_day_on_a_phone(hub, new_page):
     maria.get_by_label("Username or group").fill("ben")
     maria.get_by_role("button", name="Find").click()
     maria.get_by_role("button", name="Share with ben").click()
-    expect(maria.get_by_text("The server is shared.")).to_be_visible()
+    expect(maria.locator("[data-flash]", has_text="The server is shared.")).to_be_visible()
     ben = new_page()
     ben.set_viewport_size(PHONE["viewport"])
     log_in(ben, hub, "ben")
@@ -215,7 +215,7 @@ def test_somebody_new_has_a_first_day_on_a_phone(hub, new_page):
     maria.reload()
     expect(maria.get_by_text("Last opened")).to_be_visible()
     maria.get_by_role("button", name="End share with ben").click()
-    expect(maria.get_by_text("This share has ended.")).to_be_visible()
+    expect(maria.locator("[data-flash]", has_text="This share has ended.")).to_be_visible()
     ben.goto(f"{hub.url}/hub/home")
     expect(ben.get_by_role("link", name=re.compile("^Open.*Server of maria"))).to_have_count(0)
 
