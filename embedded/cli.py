@@ -13,12 +13,14 @@ import click
 from embedded import moving, opening, people_commands
 from embedded.announcement_commands import announce, maintenance
 from embedded.audit_report import audit, record
+from embedded.backup_commands import backup, restore
 from embedded.budget_commands import budget
 from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
 from embedded.join_link_commands import join_link
 from embedded.schedule_commands import schedule
 from embedded.settings_import.command import import_settings
+from embedded.strays_command import strays
 from embedded.usage_report import usage
 from hubless.domain.audit import Act
 from hubless.settings import DEFAULT_FILE, Settings, parse, read_text
@@ -54,6 +56,9 @@ for _command in (
     announce,
     maintenance,
     join_link,
+    backup,
+    restore,
+    strays,
 ):
     main.add_command(_command)
 

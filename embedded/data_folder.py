@@ -60,16 +60,14 @@ def prepare(settings: Settings) -> None:
     """Create the data folder and everything that a hub needs in it; keep what exists.
 
     Raises:
-        DataFolderError: when the folder is no hub's, cannot be created or written, or the disk is full.
+        DataFolderError: when the folder is no hub's, cannot be created or written, has lost its database, or the disk
+            is full.
     """
+    prepare_folder(settings)
     try:
-        require_own(settings.data)
-        settings.data.mkdir(parents=True, exist_ok=True)
-        _mark(settings.data)
-        settings.data.chmod(stat.S_IRWXU | _way(settings))
-        for folder in (settings.launches, settings.homes, settings.data / "logs"):
-            folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
         _make_secret(settings.secret_file)
+        if settings.epoch_file.exists() and not settings.database.exists():
+            raise DataFolderError(f"The database {settings.database} is gone. {how_to_go_on(settings)}")
         make_private(settings.database)
     except OSError as error:
         raise _unusable(settings.data, error) from None
@@ -78,6 +76,23 @@ def prepare(settings: Settings) -> None:
             f"The disk of {settings.data} is full: {free // 1024**2} MB are free, and the hub needs "
             f"{LEAST_FREE_BYTES // 1024**2} MB to start. Free some space, or choose another folder with --data."
         )
+
+
+def prepare_folder(settings: Settings) -> None:
+    """Create the data folder and the folders in it, without a database and a secret.
+
+    Raises:
+        DataFolderError: when the folder is no hub's, or cannot be created or written.
+    """
+    try:
+        require_own(settings.data)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        _mark(settings.data)
+        settings.data.chmod(stat.S_IRWXU | _way(settings))
+        for folder in (settings.launches, settings.homes, settings.data / "logs"):
+            folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+    except OSError as error:
+        raise _unusable(settings.data, error) from None
 
 
 def require_own(data: Path) -> None:
@@ -96,6 +111,14 @@ def require_own(data: Path) -> None:
     raise DataFolderError(
         f"{data} is not the data folder of a hub: it has other files ({some}). Choose a new or an empty folder with "
         f"--data. If it is a hub's after all, create the file {_MARKER} in it."
+    )
+
+
+def how_to_go_on(settings: Settings) -> str:
+    """Return what an operator can do whose database is not there: only a hub's first start makes one."""
+    return (
+        "Put it back, or restore a backup with `hubless restore`. To begin anew without users and tokens, remove"
+        f" {settings.epoch_file} too."
     )
 
 

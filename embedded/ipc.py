@@ -21,6 +21,7 @@ from hubless.settings import Settings, SettingsError, parse
 
 API_SOCKET = "api.sock"  # its name in the run folder
 READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"  # events
+FATAL = "fatal"  # an event: the hub must not go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class ChildConfig:
     workers: int
     stop_on_exit: bool
     isolation: str = ""  # the kind that works here
+    epoch: str = ""  # of this run, as the database names it
     run_folder: str = ""
     listener: int = -1  # descriptor of the API's listening socket, which the child inherits
     first: bool = False  # whether this is the child's first start since the hub started

@@ -1,4 +1,4 @@
-"""Finds out in a process of its own which isolation works here, and says it: the supervisor stays small."""
+"""Prepares the database and chooses the isolation in a process of its own: the supervisor stays small."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from embedded.ipc import ChildConfig
 from hubless.domain.errors import HublessError, IsolationError
 from hubless.settings import Settings
 
-SECONDS = 90.0
+SECONDS = 600.0  # for the copy of a large database too, before an upgrade
 _NONE = "none"
 _EVERYTHING = "everybody who has a server can read all users' files and the hub's secret, and become its admin"
 
@@ -26,6 +26,7 @@ class Chosen:
         others: how many servers run with another kind.
         ended: how many servers of an earlier hub were ended, because root ran them.
         weak_limits: why the limits of control groups do not hold against a server's own program; None if they do.
+        epoch: of the run that begins, as the database names it.
     """
 
     name: str
@@ -33,13 +34,16 @@ class Chosen:
     others: int = 0
     ended: int = 0
     weak_limits: str | None = None
+    epoch: str = ""
 
 
 def choose(config: ChildConfig, lock: int) -> Chosen:
     """Return the kind that the settings name, or else the strongest; each is tried for real. *lock* is inherited.
 
+    Before that the process makes the database ready for this run, and says so to standard error.
+
     Raises:
-        IsolationError: when the named kind does not work here, or none does.
+        IsolationError: when the named kind does not work here, or none does, or the database cannot be used.
     """
     try:
         done = subprocess.run(
@@ -52,7 +56,7 @@ def choose(config: ChildConfig, lock: int) -> Chosen:
             check=True,
         )
     except subprocess.SubprocessError as error:
-        raise IsolationError(f"The hub could not find out how to isolate servers: {error}") from None
+        raise IsolationError(f"The hub could not prepare its database and the isolation of servers: {error}") from None
     answer = json.loads(done.stdout)
     if "error" in answer:
         raise IsolationError(answer["error"])
@@ -99,11 +103,13 @@ def description(kind: str, *, named: bool, uid: int) -> str:
 
 def main() -> None:
     """Read a configuration from standard input, choose, and print the choice as JSON."""
-    from hubless.bootstrap import isolation  # noqa: PLC0415 large, and only in the process that chooses
+    from embedded import database_file  # noqa: PLC0415 large, and only in this process
+    from hubless.bootstrap import isolation  # noqa: PLC0415 as above
 
     config = ChildConfig(**json.load(sys.stdin))
     try:
         settings = config.settings()
+        epoch = database_file.begin_run(settings, lambda text: print(text, file=sys.stderr))  # noqa: T201 to the operator
         choice = isolation.choose(settings)
     except HublessError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
@@ -111,7 +117,7 @@ def main() -> None:
         name = choice.isolation.name
         ended = isolation.end_servers_of_root(settings)
         others = isolation.running_otherwise(settings, name)
-        answer = Chosen(name, dict(choice.refused), others, ended, choice.weak_limits)
+        answer = Chosen(name, dict(choice.refused), others, ended, choice.weak_limits, epoch)
         print(json.dumps(asdict(answer)))  # noqa: T201 the answer
 
 

@@ -62,11 +62,13 @@ def hub(
                     opened.key  # noqa: B018 reads it
                 yield opened
             return
-        from embedded import data_folder
+        from embedded import data_folder, database_file
         from hubless.bootstrap import machine
 
         settings = settings_of(data, file)
-        if not new and not settings.database.exists():
+        if not new and not settings.database.exists() and not settings.epoch_file.exists():
             raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its data folder with --data.")
         data_folder.prepare(settings)
+        database_file.require_same_schema_beside_a_hub(settings)
+        database_file.upgrade(settings, lambda text: click.echo(text, err=True))
         yield machine.build(settings)

@@ -35,6 +35,10 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
 )
 BACKLOG = 512
+_AFTER_REPLACEMENT = (
+    "The hub has stopped, so that it acknowledges nothing that is lost; users' servers run on. Put the file back or"
+    " restore a backup with `hubless restore`, and start the hub again."
+)
 
 
 class ChildError(HublessError):
@@ -88,6 +92,8 @@ class Supervisor:
         count = settings.hub.workers
         self._apis = [Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)]
         self._bound = _identity(config.api_socket)
+        self._database = _identity(settings.database)
+        self._fatal = ""  # why the hub must not go on
         self._signals = 0
         self._ending = False
         self._facts: dict[str, Any] = {}  # that the children sent with their ready event
@@ -154,7 +160,15 @@ class Supervisor:
             self._check(child)
 
     def _check_files(self) -> None:
-        """Bind the API's socket again if somebody removed or replaced it: nobody reaches the API otherwise."""
+        """Bind the API's socket again if somebody removed it: nobody reaches the API otherwise.
+
+        Raises:
+            ChildError: when somebody removed or replaced the database, because what the hub writes would be lost.
+        """
+        if _identity(self._settings.database) != self._database:
+            self._fatal = f"Somebody removed or replaced the database {self._settings.database} while the hub ran."
+        if self._fatal:
+            raise ChildError(f"{self._fatal} {_AFTER_REPLACEMENT}")
         if _identity(self._config.api_socket) == self._bound:
             return
         self._print(f"Somebody removed {self._config.api_socket}; the hub makes it anew, and restarts the API.")
@@ -223,6 +237,8 @@ class Supervisor:
                 self._facts |= message.get("facts", {})
             elif message["event"] == ipc.FAILED:
                 child.why = message["why"]
+            elif message["event"] == ipc.FATAL:
+                self._fatal = message["why"]
         if channel.is_closed:
             self._selector.unregister(channel)
 
@@ -374,7 +390,7 @@ def up(
         own = {"pid": os.getpid(), "uid": os.geteuid()}
         facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time(), "isolation": chosen.name}
         lock.write_facts(facts)
-        Supervisor(replace(config, isolation=chosen.name), settings, lock).run(ready)
+        Supervisor(replace(config, isolation=chosen.name, epoch=chosen.epoch), settings, lock).run(ready)
         machine.leave_resource_limits(settings)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -45,7 +45,16 @@ VISIBLE_AFTER = timedelta(seconds=30)
 class Worker:
     """Calls the handlers whenever there is work."""
 
-    def __init__(self, hub: MachineHub, settings: Settings) -> None:
+    def __init__(
+        self,
+        hub: MachineHub,
+        settings: Settings,
+        *,
+        epoch: str = "",
+        replaced: Callable[[str], None] = logger.error,
+    ) -> None:
+        """Create the worker; *replaced* is told why when the database is not of this run's *epoch* any more."""
+        self._epoch, self._replaced = epoch, replaced
         self._hub = hub
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
@@ -105,6 +114,7 @@ class Worker:
         if time.monotonic() - self._reconciled_at >= RECONCILE_RUNNING_SECONDS:
             spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
             self._reconciled_at = time.monotonic()
+            self._is_replaced()
         self._hub.metrics.flush_when_due()
 
     def _receive(self) -> None:
@@ -127,9 +137,18 @@ class Worker:
         except StoreUnavailableError as error:
             logger.error("cannot reach the store, the queue repeats a message later: %s", error)  # noqa: TRY400 no bug
 
+    def _is_replaced(self) -> bool:
+        """Say whether somebody restored the database under the hub, which then must end: its servers look unknown."""
+        if not self._epoch or self._hub.epoch() == self._epoch:
+            return False
+        self._replaced(f"Somebody restored the database {self._hub.settings.database} while the hub ran.")
+        return True
+
     def _sweep(self) -> None:
         while not self._leaving.is_set():
             try:
+                if self._is_replaced():
+                    return
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
             except StoreUnavailableError as error:
                 logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400 no bug
@@ -195,7 +214,12 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     hub = machine.build(settings)
     note_settings(hub)
     hub.uptime_log.note(is_start=True)
-    worker = Worker(hub, settings)
+    worker = Worker(
+        hub,
+        settings,
+        epoch=config.epoch,
+        replaced=lambda why: channel.send_event(ipc.FATAL, why=why),
+    )
 
     def on_event(event: str | None) -> None:
         if event == ipc.STOP_SERVERS:

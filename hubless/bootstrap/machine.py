@@ -98,6 +98,12 @@ class MachineHub(Hub):
         """Return a cheap test that says whether the store may have changed since the last call."""
         return self._database.watcher()
 
+    def epoch(self) -> str:
+        """Return the epoch of the database: another one than at the start means that somebody restored it."""
+        from hubless.adapters.sqlite.epoch import read_epoch
+
+        return read_epoch(self._database)
+
     @cached_property
     def clock(self) -> "Clock":
         return open_clock()
@@ -532,10 +538,14 @@ def resource_limits_in_words(settings: Settings) -> str:
 
 
 def open_database(settings: Settings) -> "Database":
-    """Open the data folder's SQLite file."""
+    """Open the data folder's SQLite file. Only a hub's first start makes it: later it must be there.
+
+    Raises:
+        StoreUnavailableError: when it is not, or cannot be used.
+    """
     from hubless.adapters.sqlite.database import Database
 
-    return Database(settings.database)
+    return Database(settings.database, create=not settings.epoch_file.exists())
 
 
 def open_routes(settings: Settings) -> "tuple[RouteStore, Callable[[], bool]]":

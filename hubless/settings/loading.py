@@ -131,6 +131,11 @@ class Settings:
         return self.data / "hub.sqlite"
 
     @property
+    def epoch_file(self) -> Path:
+        """Return the file that names the run whose database is there; once it exists, nobody makes another database."""
+        return self.data / "epoch"
+
+    @property
     def secret_file(self) -> Path:
         """Return the file with the hub's key."""
         return self.data / "secret"

@@ -99,6 +99,12 @@ class Hub:
             assert process.wait(TIMEOUT_SECONDS) == 1
         return self.log()
 
+    def command(self, *words):
+        """Run a command on the hub's data folder, and return it with what it said."""
+        where = ("--data", self.folder / "data", "--settings", self.folder / "hubless.toml")
+        program = (TOP / ".venv/bin/hubless", *words, *where)
+        return subprocess.run(program, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
+
     def log(self):
         return (self.folder / "log").read_text()
 
@@ -433,6 +439,29 @@ def test_an_unknown_setting_is_named(hub):
     assert "servers.named_limits" in said
     assert "named_limit" in said
     assert "Traceback" not in said
+
+
+def test_after_a_restore_unknown_servers_run_on_until_the_operators_word(hub):
+    hub.up()
+    launch = hub.start("known")
+    saved = hub.folder / "hub.tar"
+    assert hub.command("backup", saved).returncode == 0
+    unknown = hub.start("unknown")
+    running = hub.servers_running()
+    hub.end()
+
+    assert hub.command("restore", saved, "--yes").returncode == 0
+    hub.up()
+
+    hub.until(hub.is_reached, "known")
+    assert hub.server("known")["state"]["launch_id"] == launch
+    assert "Servers run that it does not know: 1" in hub.log()
+    assert f"{unknown}  unknown/" in hub.command("strays").stdout
+    assert hub.servers_running() == running
+
+    assert hub.command("strays", "--end").returncode == 0
+    hub.until(lambda: len(hub.servers_running()) == 1)
+    hub.until(hub.is_reached, "known")
 
 
 @pytest.mark.skipif(

@@ -42,6 +42,8 @@ if behaviour == "fails":
     say("failed", why="The cellar is flooded.")
     sys.exit(1)
 say("ready", facts={f"{name}_pid": os.getpid()})
+if behaviour == "warns":
+    say("fatal", why="The cellar is flooded.")
 if behaviour == "dies" or (behaviour == "dies once" and order["first"]):
     print("I feel faint", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -382,3 +382,38 @@ def test_opening_the_file_again_keeps_the_locks_of_this_process(tmp_path):
     subprocess.run([sys.executable, "-c", another, str(path)], check=True)
     # The last process to close the file removes the WAL: without our locks the other one took itself for the last.
     assert path.with_name("hub.sqlite-wal").exists()
+
+
+def replaced(path):
+    other = path.with_name("other.sqlite")
+    filled(other, users=1)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, replaced])
+def test_a_write_to_a_file_that_was_removed_or_replaced_is_no_success(tmp_path, fault):
+    path = tmp_path / "hub.sqlite"
+    database = Database(path)
+    users = SqliteUserStore(database)
+    users.create([a_user("before")])
+    fault(path)
+    with pytest.raises(StoreUnavailableError, match=r"was removed or replaced.*hubless restore"):
+        users.create([a_user("after")])
+    with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+        database.write("UPDATE sweep SET place = 'x'")
+
+
+def test_another_thread_opens_no_other_file_than_the_first(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    database = Database(path)
+    replaced(path)
+    (refused,) = concurrently(lambda _: database.read("SELECT 1"), times=1)
+    assert isinstance(refused, StoreUnavailableError)
+    assert "was removed or replaced" in str(refused)
+
+
+def test_only_a_first_start_makes_the_file(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    with pytest.raises(StoreUnavailableError, match="was removed or replaced"):
+        Database(path, create=False)
+    assert not path.exists()

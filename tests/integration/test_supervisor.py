@@ -214,6 +214,27 @@ def test_the_apis_socket_is_made_anew_if_somebody_removes_it(
     assert hub.written("first", "again", "reached").count("api reached") == 1
 
 
+def test_the_hub_ends_if_somebody_removes_its_database(
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.LOOK_SECONDS", 0.05)
+    database = Settings(tmp_path).database
+    database.touch()
+    hub = tree()
+
+    with pytest.raises(ChildError, match=r"removed or replaced the database .*hubless restore"):
+        hub.run(lambda _facts: database.unlink())
+
+    assert hub.written("ended") == ["api ended", "worker ended", "edge ended"]
+
+
+def test_the_hub_ends_if_a_child_says_that_it_must(tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedded.supervisor.LOOK_SECONDS", 0.05)
+
+    with pytest.raises(ChildError, match=r"^The cellar is flooded\. The hub has stopped"):
+        tree(worker="warns").run(lambda _facts: None)
+
+
 def test_children_notice_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     script = (
         f"import os, sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"

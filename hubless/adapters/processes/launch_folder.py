@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -59,6 +60,22 @@ class LaunchFolder:
     def groups(self) -> Path:
         """Return the file that a sandbox shows as /etc/group."""
         return self.path / "group"
+
+    @property
+    def stray(self) -> Path:
+        """Return the file whose existence says that the database, which was restored, does not know the launch."""
+        return self.path / "stray"
+
+    def write_owner(self, facts: Mapping[str, str]) -> None:
+        """Write whose launch it is, for an operator whose database does not say so."""
+        (self.path / "owner.json").write_text(json.dumps(dict(facts)))
+
+    def owner(self) -> dict[str, str]:
+        """Return what `write_owner` wrote; empty for a launch of an older hubless."""
+        try:
+            return {str(key): str(text) for key, text in json.loads((self.path / "owner.json").read_text()).items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
 
     def make(self) -> None:
         """Create the folder with mode 0700, if it does not exist."""

@@ -172,7 +172,8 @@ class ProcessLauncher:
         if not self._servers.is_dir():
             return []
         found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
-        return [Task(name, name, self._status(folder)) for name in found if (folder := self._folder(name)).is_held()]
+        folders = [folder for name in found if not (folder := self._folder(name)).stray.exists()]  # an operator decides
+        return [Task(one.path.name, one.path.name, self._status(one)) for one in folders if one.is_held()]
 
     def forget(self, task: str) -> None:
         folder = self._folder(task)
@@ -221,6 +222,15 @@ class ProcessLauncher:
         uid = os.geteuid() if account.uid is None else account.uid
         note = Note(self._free_port(), str(account.home), uid, isolation.name)
         folder.write_note(note)
+        folder.write_owner(
+            {
+                "user": launch.owner_name,
+                "user_id": launch.owner_id,
+                "server": launch.server_name,
+                "server_id": launch.server_id,
+                "profile": launch.profile.name,
+            }
+        )
         self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)
         environment = self._child_environment(launch, account, note)
         early, late = _without_loader(environment)

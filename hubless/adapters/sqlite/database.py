@@ -43,16 +43,19 @@ class Database:
     last moments, but never the file.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open the file, and create missing tables.
+    def __init__(self, path: Path | None = None, *, create: bool = True) -> None:
+        """Open the file, and create missing tables; make the file if there is none and *create* allows it.
 
         Raises:
             StoreUnavailableError: with what is wrong with the file, and what to do.
         """
         self._path = path
+        self._identity: tuple[int, int] | None = None  # of the file, by which it is known from another at its place
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
         self._translate_errors = _TranslateErrors(self)
+        if path is not None and not create and not path.exists():
+            raise StoreUnavailableError(self._gone())
         if path is not None:
             with contextlib.suppress(OSError):  # SQLite says better what is wrong
                 make_private(path)
@@ -74,8 +77,12 @@ class Database:
 
     def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run one writing statement, alone or in the thread's transaction; return the number of changed rows."""
+        connection = self._connection()
         with self._translate_errors:
-            return self._connection().execute(statement, values).rowcount
+            changed = connection.execute(statement, values).rowcount
+        if not connection.in_transaction:
+            self._require_same_file()
+        return changed
 
     def write_many(self, statement: str, values: Iterable[Sequence[Any]]) -> int:
         """Run one writing statement for each of *values*; call it within a transaction."""
@@ -104,6 +111,7 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+        self._require_same_file()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -187,7 +195,30 @@ class Database:
                 connection.execute(
                     "PRAGMA read_uncommitted = ON"
                 )  # shared memory has table locks, on which readers do not wait
-            return connection
+        self._require_same_file()
+        return connection
+
+    def _require_same_file(self) -> None:
+        """Raise StoreUnavailableError when another file, or none, is at the path: what is written here is lost then.
+
+        SQLite itself goes on with a file that was removed. So this comes after a write, and before anybody is told.
+        """
+        if self._path is None:
+            return
+        try:
+            found = self._path.stat()
+        except OSError:
+            raise StoreUnavailableError(self._gone()) from None
+        if self._identity is None:
+            self._identity = found.st_dev, found.st_ino
+        elif self._identity != (found.st_dev, found.st_ino):
+            raise StoreUnavailableError(self._gone())
+
+    def _gone(self) -> str:
+        return (
+            f"The database {self._path} was removed or replaced, so nothing is written any more. Stop the hub, put the"
+            " file back or restore a backup (`hubless restore`), and start the hub again."
+        )
 
     def _prepare(self) -> None:
         found: int = self.read_one("PRAGMA user_version")[0]

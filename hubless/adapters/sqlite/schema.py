@@ -623,6 +623,14 @@ _OVERRUNS = """
 ALTER TABLE home_usage ADD COLUMN over_since INTEGER;
 """
 
+# Of which run of the hub the file is: a file that was restored names an earlier one.
+_EPOCH = """
+CREATE TABLE epoch (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch TEXT NOT NULL
+) STRICT;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -665,5 +673,6 @@ STEPS = (
     _UPTIMES,
     _BULLETIN,
     _OVERRUNS,
+    _EPOCH,
 )
 VERSION = len(STEPS)  # of a file with all steps
