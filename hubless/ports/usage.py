@@ -1,9 +1,10 @@
 """The log of usage, and the totals that are kept of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
-from hubless.domain.usage import TotalsOf, TotalsRow, Usage
+from hubless.domain.usage import Totals, TotalsOf, TotalsRow, Usage
 
 
 class UsageLog(Protocol):
@@ -29,6 +30,13 @@ class UsageLog(Protocol):
         """Return the totals of *month*, such as `2026-11`: a row for each subject, sorted by subject.
 
         The cost grows with the subjects, and not with launches.
+        """
+        ...
+
+    def of_users(self, user_ids: Iterable[str], month: str) -> dict[str, Totals]:
+        """Return the totals of *month* of those of these users who have any, by id.
+
+        The cost grows with *user_ids*, and with nothing else.
         """
         ...
 

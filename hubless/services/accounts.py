@@ -1,6 +1,6 @@
 """User accounts: adding, renaming and removing users, and their passwords and one-time links."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import field, replace
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.passwords import PasswordLink
 from hubless.domain.tokens import OwnerKind
 from hubless.domain.translatable import gettext as _
+from hubless.domain.user_table import Sort, TableFilter
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -29,6 +30,7 @@ from hubless.services.password_policy import PasswordPolicy
 
 LINK_LIFETIME = timedelta(days=3)
 FIRST_ADMIN = "admin"
+_AT_ONCE = 100  # users of one read of all
 USED_LINK = _("This link was used, has expired, or was replaced. Ask for a new one.")
 
 
@@ -67,9 +69,14 @@ class Accounts:
             raise NotFoundError("User", name)
         return user
 
-    def all(self) -> list[User]:
-        """Return all users in order of creation."""
-        return self.users.page(offset=0, limit=1_000_000)[0]
+    def all(self) -> Iterator[User]:
+        """Yield all users in the order of names. It reads them as they are taken, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.users.table(TableFilter(), Sort.NAME, limit=_AT_ONCE, cursor=cursor)
+            yield from (row.user for row in page.rows)
+            if (cursor := page.after) is None:
+                return
 
     def add(self, name: str, *, admin: bool = False) -> User:
         """Add one user.

@@ -1,6 +1,6 @@
 """Usage for people: the totals of months and days, with an estimate of what runs now."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.usage import Totals, TotalsOf, TotalsRow, days_of, month_of, rows_of, usage_of
@@ -50,6 +50,20 @@ class UsageReports:
         names = self._names(of, totals)
         lines = [Line(subject, names.get(subject, ""), sums) for subject, sums in totals.items()]
         return sorted(lines, key=lambda line: (-line.totals.seconds, line.name, line.subject))
+
+    def of_users(self, servers: Mapping[str, Iterable[Server]]) -> dict[str, Totals]:
+        """Return the totals of this month of some users, by id, with an estimate of what runs.
+
+        Args:
+            servers: all servers of each of the users, by the user's id.
+        """
+        month = self.this_month()
+        found = {user_id: Totals() for user_id in servers} | self.usage.of_users(servers, month)
+        running = [one for some in servers.values() for one in some if one.state in _RUNNING]
+        for row in self._running(running):
+            if row.of is TotalsOf.USER and row.period == month:
+                found[row.subject] += row.totals
+        return found
 
     def by_day(self, of: TotalsOf, subject: str, month: str) -> list[tuple[str, Totals]]:
         """Return each day of *month* with the totals of one subject."""

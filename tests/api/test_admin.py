@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,6 +13,7 @@ from functions.api.pages import admin_selected
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
+from hubless.domain.metering import Metering
 from hubless.domain.tokens import sha256
 from hubless.domain.usage import Usage
 from hubless.services import adding_people
@@ -158,6 +160,31 @@ def test_a_stop_in_the_table_leads_back_to_where_one_was(root, people):
     assert answer.headers["location"] == "/hub/admin?state=ready&sort=-name"
     for elsewhere in ("https://evil.example/hub/admin", "//evil.example/hub/admin", "/hub/logout", ""):
         assert post(root, "/hub/stop/user-00", next=elsewhere).headers["location"] == "/hub/admin"
+
+
+def test_the_table_shows_hours_and_cost_of_this_month_with_what_runs(hub, people, monkeypatch):
+    now = hub.hub.clock.now().replace(day=15, hour=12, minute=0, second=0, microsecond=0)
+    monkeypatch.setattr(type(hub.hub.clock), "now", lambda _: now)
+    hub.user("root", admin=True)
+    root = hub.browser("root")
+    size = Metering(1000, 1024, 0, 2_000_000, "$", ())
+    alice = hub.user("user-02")
+    for number, began in enumerate((now, now - timedelta(days=70))):
+        ended = began + timedelta(hours=1, minutes=30)
+        hub.hub.usage.add(Usage(f"l{number}", "s1", alice.id, "small", began, ended, "stopped", size))
+    running = a_server(owner="user-03", owner_id=hub.user("user-03").id, state=State.READY, launch_id="l3", task="t3")
+    hub.hub.servers.create(replace(running, started_at=now - timedelta(minutes=6), metering=size))
+    page = root.get("/hub/admin?columns=hours&columns=cost&name_filter=user-0").text
+    cell = '"{}[^>]+>([^<]*)<'
+    found = re.findall(f'users/([^"]+)">.*?{cell.format("Hours")}.*?{cell.format("Cost")}', page, re.DOTALL)
+    shown = {name: (hours, cost) for name, hours, cost in found}
+    assert shown["user-02"] == ("1.5", "3.00")
+    assert shown["user-03"] == ("0.1", "0.20")
+    assert shown["user-04"] == ("0.0", "")
+    saved = post(root, act="export", name=["user-02"]).content.decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(saved))
+    assert (row["hours_this_month"], row["cost_this_month"]) == ("1.500000", "3.000000")
+    assert "Cost this month</a>" not in page  # no store has an index for this order
 
 
 # --- many users ---

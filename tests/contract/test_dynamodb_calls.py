@@ -391,6 +391,7 @@ USUAL = {
     "ledgers.create": lambda s: s.ledgers.create(Ledger("group#class", "2026-11")),
     "ledgers.replace": lambda s: s.ledgers.replace(HUB_LEDGER, replace(HUB_LEDGER, changes=1)),
     "usage.of_month": lambda s: s.usage.of_month(TotalsOf.GROUP, "2026-11"),
+    "usage.of_users": lambda s: s.usage.of_users([ALICE.id, "u-nobody"], "2026-11"),
     "usage.of_days": lambda s: s.usage.of_days(TotalsOf.USER, ALICE.id, "2026-11"),
     "usage.delete_expired": lambda s: s.usage.delete_expired(NOW, 50),
     "usage.of_owner": lambda s: s.usage.of_owner(ALICE.id),

@@ -52,6 +52,17 @@ def totals(stores, of, month="2026-11"):
     return {row.subject: row.totals for row in stores.usage.of_month(of, month)}
 
 
+def test_the_totals_of_some_users_come_by_id(stores):
+    for number, owner in enumerate(("u-alice", "u-bob", "u-bob", "u-zoe")):
+        stores.usage.add(replace(ONE, launch_id=f"l{number}", owner_id=owner, metering=SIZE))
+    everybody = totals(stores, TotalsOf.USER)
+    found = stores.usage.of_users(["u-bob", "u-bob", "u-alice", "u-nobody"], "2026-11")
+    assert found == {name: everybody[name] for name in ("u-alice", "u-bob")}
+    assert found["u-bob"].launches == 2
+    assert stores.usage.of_users(["u-bob"], "2026-10") == {}
+    assert stores.usage.of_users([], "2026-11") == {}
+
+
 def test_a_launch_is_added_to_the_totals_once(stores):
     usage = replace(ONE, metering=SIZE)
     for _ in range(3):

@@ -8,10 +8,14 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.user_table import ORDERS
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.lifecycle import State
+from hubless.domain.usage import Usage
 from hubless.domain.user_table import Reach, Servers, Sort, TableFilter
 from hubless.domain.users import Group
+from hubless.services.accounts import Accounts
+from tests.support import sqlite
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.dynamodb import in_new_table
+from tests.support.fakes import StoppedClock
 
 HOUR = timedelta(hours=1)
 FILTERS = {
@@ -276,8 +280,13 @@ LISTINGS = {
     "admins": lambda s: s.users.table(TableFilter(admin=True), Sort.CREATED, limit=5),
     "all admins": lambda s: s.users.admins(),
     "the API's list of running servers": lambda s: s.users.page(offset=0, limit=5, state="ready"),
+    "what a page's users used": lambda s: s.usage.of_users([f"u-user-{n:03}" for n in range(5)], "2026-11"),
+    "whether an admin has a password": lambda s: accounts_of(s).has_admin(),
     "the API's list of one group": lambda s: s.users.page(offset=0, limit=5, groups=["few"], sort="name"),
 }
+
+
+IN_BOTH = ("all admins", "what a page's users used", "whether an admin has a password")
 
 
 @pytest.fixture(scope="module")
@@ -286,8 +295,7 @@ def reads(in_moto):
     made = {}
     for number in (40, 120):
         stores = in_new_table(in_moto)
-        users = [a_user(f"user-{n:03}", admin=n in {3, 30}) for n in range(number)]
-        stores.users.create(users)
+        users = fill(stores, number)
         stores.groups.create(Group("g1", "class", tuple(user.name for user in users[:20])))
         stores.groups.create(Group("g2", "few", tuple(user.name for user in users[:4])))
         stores.servers.create_many([a_server(owner=user.name, state=State.READY) for user in users[:7]])
@@ -295,6 +303,24 @@ def reads(in_moto):
         made[number] = {name: items_read(stores, listing) for name, listing in LISTINGS.items()}
         stores.close()
     return made
+
+
+def fill(stores, number):
+    """Add so many users, two of them admins, each of whom has used something, and return them."""
+    users = [a_user(f"user-{n:03}", admin=n in {3, 30}) for n in range(number)]
+    stores.users.create(users)
+    for user in users:
+        stores.usage.add(Usage(f"l-{user.id}", "s", user.id, "big", NOW, NOW + timedelta(hours=1), "stopped"))
+    return users
+
+
+def accounts_of(stores):
+    parts = ("users", "servers", "passwords", "sessions", "tokens")
+    return Accounts(*(getattr(stores, part) for part in parts), NoHashes(), StoppedClock(NOW))
+
+
+class NoHashes:
+    """Hashes nothing: nobody gets a password here."""
 
 
 def items_read(stores, listing):
@@ -306,3 +332,29 @@ def items_read(stores, listing):
 @pytest.mark.parametrize("listing", LISTINGS)
 def test_what_dynamodb_reads_grows_with_the_page_and_not_with_the_hub(reads, listing):
     assert 0 < reads[40][listing] == reads[120][listing] < 50
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory):
+    """How many steps of SQLite's virtual machine each of some listings takes, of 40 and of 400 users."""
+    made = {}
+    for number in (40, 400):
+        stores = sqlite.stores_of(Database(tmp_path_factory.mktemp("steps") / "hub.sqlite"))
+        fill(stores, number)
+        made[number] = {name: steps_of(stores, LISTINGS[name]) for name in IN_BOTH}
+        stores.close()
+    return made
+
+
+def steps_of(stores, listing):
+    taken = []
+    connection = stores.database._connection()
+    connection.set_progress_handler(lambda: taken.append(1), 1)
+    listing(stores)
+    connection.set_progress_handler(None, 0)
+    return len(taken)
+
+
+@pytest.mark.parametrize("listing", IN_BOTH)
+def test_what_sqlite_does_for_a_page_does_not_grow_with_the_hub(steps, listing):
+    assert 0 < steps[40][listing] == steps[400][listing]

@@ -1,6 +1,6 @@
 """The admin page: users and their servers, page by page. It needs no JavaScript."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -36,7 +36,8 @@ from hubless.domain.audit import Act
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import State
 from hubless.domain.translatable import Message
-from hubless.domain.user_table import Reach, TablePage
+from hubless.domain.usage import Totals
+from hubless.domain.user_table import Reach, Row, TablePage
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -116,8 +117,18 @@ class _Admin:
         """Return what makes the views of rows."""
         limits = self.settings.home_limits
         return RowViews(
-            self.who, self.hub.origins, self.hub.roles, self.spawning.profiles, limits, self.hub.clock.now()
+            self.who,
+            self.hub.origins,
+            self.hub.roles,
+            self.spawning.profiles,
+            limits,
+            self.hub.clock.now(),
+            self.hub.currency,
         )
+
+    def used(self, rows: Iterable[Row]) -> dict[str, Totals]:
+        """Return what the users of these rows have used this month, by id, in one read."""
+        return self.hub.usage_reports.of_users({row.user.id: row.servers for row in rows})
 
     def _table(self, query: TableQuery) -> TablePage:
         return self.users.table(
@@ -134,7 +145,9 @@ class _Admin:
         sizes = self.hub.home_usage.get_many(ids) if ids else {}
         profiles = [(one.name, one.title) for one in self.spawning.profiles.values()]
         return {
-            "rows": self.row_views.views(table.rows, sizes),
+            "rows": self.row_views.views(
+                table.rows, sizes, self.used(table.rows) if query.columns & {"hours", "cost"} else {}
+            ),
             "total": table.total,
             "is_cut": table.is_cut,
             "is_filtered": query.is_filtered,

@@ -6,6 +6,7 @@ from typing import Any
 
 from functions.api.pages.failures import failure_view
 from functions.api.pages.home_notices import size_in_words
+from functions.api.pages.usage import hours_in_words
 from functions.api.pages.views import url_part
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names, roles
@@ -15,6 +16,7 @@ from hubless.domain.lifecycle import ACTIVE, INACTIVE, Server, State
 from hubless.domain.origins import Origins
 from hubless.domain.profiles import Profile
 from hubless.domain.roles import Role
+from hubless.domain.usage import Totals
 from hubless.domain.user_table import RANKS, Row
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -35,17 +37,21 @@ class RowViews:
     profiles: Mapping[str, Profile]
     home_limits: HomeLimits
     now: datetime
+    currency: str
 
-    def views(self, rows: Iterable[Row], homes: Mapping[str, HomeUsage]) -> list[dict[str, Any]]:
-        """Return a view of each row, with the size of its user's home."""
-        return [self._row(row, homes.get(row.user.id)) for row in rows]
+    def views(
+        self, rows: Iterable[Row], homes: Mapping[str, HomeUsage], used: Mapping[str, Totals]
+    ) -> list[dict[str, Any]]:
+        """Return a view of each row, with the size of its user's home and what the user has *used* this month."""
+        return [self._row(row, homes.get(row.user.id), used.get(row.user.id)) for row in rows]
 
-    def _row(self, row: Row, home: HomeUsage | None) -> dict[str, Any]:
+    def _row(self, row: Row, home: HomeUsage | None, used: Totals | None) -> dict[str, Any]:
         user, covers = row.user, self.who.scopes.covers_user
         name, groups = user.name, user.groups
         servers = self.servers(row)
         sees_activity = covers("read:users:activity", name, groups)
         running = [one for one in servers if one["started"]]
+        used = used if covers("read:servers", name, groups) else None
         return {
             "name": name,
             "url": f"/hub/admin/users/{names.url_name(name)}",
@@ -59,6 +65,8 @@ class RowViews:
             "files": size_in_words(home) if sees_activity else "",
             "files_are_over": sees_activity and home is not None and home.exceeds(self.home_limits.of(user)),
             "files_measured": self._measured(home) if sees_activity else None,
+            "hours": hours_in_words(used.hours) if used else "",
+            "cost": f"{self.currency}{used.cost:.2f}" if used and used.cost_micros else "",
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
             "sees_activity": sees_activity,
             "created": instant(user.created_at) if covers("read:users", name, groups) else None,

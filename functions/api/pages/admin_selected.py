@@ -34,6 +34,7 @@ from hubless.domain.people_batches import Batch
 from hubless.domain.stop_reasons import asked_by
 from hubless.domain.translatable import Message, ngettext
 from hubless.domain.translatable import gettext as _
+from hubless.domain.usage import Totals
 from hubless.domain.user_table import Row, Sort, TablePage
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -56,6 +57,10 @@ TITLES = {
     "export": _("Save as CSV"),
 }
 _MOST_TOLD = 2_000  # characters of failures that one answer leaves for the page after it
+_TITLES = (
+    *("name", "admin", "groups", "servers", "profile", "last_activity", "created", "files_bytes"),
+    *("hours_this_month", "cost_this_month"),
+)
 _STATE = ("act", "to_group", "whom", "back", "total", "done", "failed", "at", "after", "stays")
 
 
@@ -305,12 +310,13 @@ def _texts(failed: Sequence[tuple[str, str]]) -> tuple[str, ...]:
 async def _csv(selected: _Selected) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(["name", "admin", "groups", "servers", "profile", "last_activity", "created", "files_bytes"])
+    writer.writerow(_TITLES)
     written, at = 0, selected
     while not at.is_finished:
         rows, _unknown, following = at.rows(500)
         homes = selected.admin.hub.home_usage.get_many([row.user.id for row in rows]) if rows else {}
-        for row, view in zip(rows, selected.admin.row_views.views(rows, homes), strict=True):
+        used = selected.admin.used(rows) if rows else {}
+        for row, view in zip(rows, selected.admin.row_views.views(rows, homes, used), strict=True):
             home = homes.get(row.user.id) if view["sees_activity"] else None
             servers = (f"{one['name'] or 'main'}: {one['state']}" for one in view["servers"])
             fields = [
@@ -322,6 +328,7 @@ async def _csv(selected: _Selected) -> str:
                 view["last_activity"] or "",
                 view["created"] or "",
                 home.size if home else "",
+                *(_amounts(used[row.user.id]) if view["hours"] else ("", "")),
             ]
             writer.writerow([_no_formula(str(one)) for one in fields])
         written += len(rows)
@@ -331,6 +338,10 @@ async def _csv(selected: _Selected) -> str:
             )
         at = at.with_fields(**following)
     return out.getvalue()
+
+
+def _amounts(used: Totals) -> tuple[str, str]:
+    return f"{used.hours:.6f}", f"{used.cost:.6f}"
 
 
 def _no_formula(text: str) -> str:

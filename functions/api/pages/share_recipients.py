@@ -10,6 +10,7 @@ from functions.api.auth.visitors import Person, user_of
 from functions.api.routes.users import users_in_reach
 from hubless.domain.errors import InvalidRequestError, QuotaExceededError
 from hubless.domain.translatable import gettext as _
+from hubless.domain.user_table import Sort, TableFilter
 from hubless.domain.users import Group, User
 from hubless.domain.values import value
 from hubless.services.identity import Actor
@@ -69,9 +70,7 @@ class _Recipients:
         people += [exact.name] if exact else []
         people += self._fellows(wanted)
         if self.who.scopes.has("list:users"):
-            reach = users_in_reach(self.users, self.who)
-            listed, _total = self.users.page(offset=0, limit=MOST_FOUND, sort="name", name_contains=wanted, **reach)
-            people += [user.name for user in listed]
+            people += self._listed(wanted)
         groups = [name for name in user_of(self.who).groups if name.casefold().startswith(wanted.casefold())]
         if self._may_name_group(wanted) and self.groups.find(wanted) is not None:
             groups.insert(0, wanted)
@@ -79,6 +78,15 @@ class _Recipients:
         names = [name for name in dict.fromkeys(people) if name != of.owner.name]
         rows += [{"kind": "user", "name": name, "has": (name, None) in known} for name in names]
         return Found(rows[:MOST_FOUND], refused)
+
+    def _listed(self, part: str) -> list[str]:
+        """Return the first names with this part of whom the person may list, looking through a bounded number."""
+        reach = users_in_reach(self.users, self.who)
+        if not reach:
+            found = self.users.table(TableFilter(name_contains=part), Sort.NAME, limit=MOST_FOUND)
+            return [row.user.name for row in found.rows]
+        users, _total = self.users.page(offset=0, limit=MOST_FOUND, sort="name", name_contains=part, **reach)
+        return [user.name for user in users]
 
     def _user(self, name: str) -> User | None:
         """Return the user of exactly this name. It counts, unless the person may know anyway who has this name.

@@ -5,7 +5,7 @@ The totals of the hub, of profiles and of groups are spread over several items, 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from hubless.adapters.dynamodb import keys
@@ -56,6 +56,11 @@ class DynamoUsageLog:
     def of_month(self, of: TotalsOf, month: str) -> list[TotalsRow]:
         return self._rows(of, month, "MONTH#")
 
+    def of_users(self, user_ids: Iterable[str], month: str) -> dict[str, Totals]:
+        found = self._database.get_many(keys.totals_row(TotalsOf.USER.value, one, month, 0) for one in set(user_ids))
+        items = [item for key in found if (item := found.item(UsageTotalsItem, key)) is not None]
+        return {item.subject: _sums(item) for item in items}
+
     def of_days(self, of: TotalsOf, subject: str, month: str) -> list[TotalsRow]:
         days_of(month)  # raises for what is no month
         return sorted(self._rows(of, month, keys.days_of_totals(subject)), key=lambda row: row.period)
@@ -82,7 +87,7 @@ class DynamoUsageLog:
             UsageTotalsItem, keys.totals(of.value, month), UsageTotalsItem.sk.startswith(beginning)
         ):
             key = (item.subject, item.period)
-            found[key] = found.get(key, Totals()) + Totals(*(int(getattr(item, name)) for name in _SUMS))
+            found[key] = found.get(key, Totals()) + _sums(item)
         return [TotalsRow(of, *key, totals) for key, totals in sorted(found.items(), key=lambda one: one[0])]
 
 
@@ -101,6 +106,10 @@ def _step(row: TotalsRow, share: int) -> Step:
             *(getattr(UsageTotalsItem, name).add(amount) for name, amount in amounts if amount),
         ],
     )
+
+
+def _sums(item: UsageTotalsItem) -> Totals:
+    return Totals(*(int(getattr(item, name)) for name in _SUMS))
 
 
 def _usage(item: UsageItem) -> Usage:

@@ -1,7 +1,7 @@
 """The log of usage in SQLite, with its totals."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +55,14 @@ class SqliteUsageLog:
             (of.value, month),
         )
         return [_totals_row(of, *row) for row in rows]
+
+    def of_users(self, user_ids: Iterable[str], month: str) -> dict[str, Totals]:
+        rows = self._database.read(
+            f"SELECT subject, {_SUMS} FROM usage_totals WHERE of = ? AND period = ?"  # noqa: S608 constant
+            " AND subject IN (SELECT value FROM json_each(?))",
+            (TotalsOf.USER.value, month, json.dumps(list(user_ids))),
+        )
+        return {subject: Totals(*sums) for subject, *sums in rows}
 
     def of_days(self, of: TotalsOf, subject: str, month: str) -> list[TotalsRow]:
         rows = self._database.read(

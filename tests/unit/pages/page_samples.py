@@ -532,6 +532,8 @@ def row(name, *servers, **changes):
         "files": "1.5 GiB",
         "files_are_over": False,
         "files_measured": WAS,
+        "hours": "12.5",
+        "cost": "$1.25",
         "last_activity": WAS,
         "sees_activity": True,
         "created": WAS,
