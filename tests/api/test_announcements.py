@@ -1,7 +1,8 @@
 """Announcements that admins make at run time: their pages, their API, and who reads them."""
 
 import html
-from datetime import timedelta
+from datetime import datetime, timedelta
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -206,6 +207,43 @@ def test_pages_go_on_when_the_store_has_no_announcements_to_tell(hub, monkeypatc
     monkeypatch.setattr(hub.hub.bulletin_reader, "_store", type("Away", (), {"read": staticmethod(fails)}))
     hub.hub.bulletin_reader.forget()
     assert browser.get("/hub/home").status_code == 200
+
+
+def test_jupyterlab_reads_what_is_for_everybody_as_a_feed(hub):
+    hub.user("alice", groups=("physics",))
+    announce(hub, "Exams <b>&\x00\x1b on *Friday*\n\nBring a pen.")
+    announce(hub, "Of a group", groups=("physics",))
+    hub.hub.announcements.make(
+        "root",
+        Wish("Later", hub.hub.clock.now() + timedelta(days=2), hub.hub.clock.now() + timedelta(days=1)),
+    )
+    hub.hub.maintaining.turn_on("root", text="New disks")
+
+    answer = hub.browser().get("/hub/announcements.atom")
+
+    assert answer.headers["content-type"] == "application/atom+xml"
+    entries = ET.fromstring(answer.content).findall("{*}entry")
+    told = [(one.findtext("{*}title"), one.findtext("{*}summary")) for one in entries]
+    assert told == [
+        ("Maintenance: nobody can start a server.", "New disks"),
+        ("Exams <b>& on *Friday*", "Bring a pen."),
+    ]
+    for one in entries:
+        assert datetime.fromisoformat(one.findtext("{*}updated")).tzinfo
+        assert one.findtext("{*}id").startswith("http://hub.test/hub/announcements.atom#")
+
+
+def test_an_announcement_that_changed_is_news_again(hub):
+    made = announce(hub)
+
+    def identifiers():
+        feed = ET.fromstring(hub.browser().get("/hub/announcements.atom").content)
+        return [one.text for one in feed.findall("{*}entry/{*}id")]
+
+    before = identifiers()
+    assert identifiers() == before
+    hub.hub.announcements.change(made.id, Wish("Moved", made.ends_at))
+    assert identifiers() != before
 
 
 # --- the API ---

@@ -36,6 +36,7 @@ router = page_router()
 PAGE: Final = "/hub/admin/announcements"
 SCOPE: Final = "admin:users"
 _FIELDS: Final = ("text", "kind", "starts", "ends", "zone", "groups")
+_FEED_AGE: Final = 60  # seconds
 _USUAL: Final = timedelta(days=1)
 _LONGEST_FIELD: Final = 3 * MAX_TEXT  # of what a refused form shows again
 
@@ -177,6 +178,21 @@ async def put_one_away(
     kept = [one for one in dict.fromkeys([*put_away(request), form.text("id")]) if one in known]
     _keep(request, response, kept[-MAX_PUT_AWAY:])
     return response
+
+
+@router.get("/announcements.atom")
+async def feed(request: Request, hub: dependencies.WholeHub) -> Response:
+    """Return what is announced to everybody as an Atom feed. It needs no login: the login page says the same."""
+    from functions.api.announcement_feed import MEDIA_TYPE, feed_of  # noqa: PLC0415 few clients ask for it
+
+    content = feed_of(
+        hub.announcements.shown_to(None),
+        hub.maintaining.shown(),
+        name=hub.settings.hub.name,
+        url=f"{hub.address_for_others(str(request.base_url)).url}/hub/announcements.atom",
+        now=hub.clock.now(),
+    )
+    return Response(content, media_type=MEDIA_TYPE, headers={"Cache-Control": f"public, max-age={_FEED_AGE}"})
 
 
 def _keep(request: Request, response: Response, ids: Collection[str]) -> None:
