@@ -18,6 +18,7 @@ from embedded.budget_commands import budget
 from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
 from embedded.join_link_commands import join_link
+from embedded.name_commands import check_names
 from embedded.schedule_commands import schedule
 from embedded.settings_import.command import import_settings
 from embedded.strays_command import strays
@@ -185,6 +186,7 @@ def user() -> None:
 
 
 user.add_command(people_commands.import_people)
+user.add_command(check_names)
 
 
 @user.command("add")

@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from hubless.services.logins import Logins
     from hubless.services.maintaining import Maintaining
     from hubless.services.moving import Moving
+    from hubless.services.name_checks import NameChecks
     from hubless.services.name_lookups import NameLookups
     from hubless.services.own_data import OwnData
     from hubless.services.pacing import Pacing
@@ -1293,6 +1294,12 @@ class Hub(ABC):
         from hubless.bootstrap.lti import Lti
 
         return Lti(self)
+
+    @cached_property
+    def name_checks(self) -> "NameChecks":
+        from hubless.services.name_checks import NameChecks
+
+        return NameChecks(self.accounts)
 
     @cached_property
     def user_removal(self) -> "UserRemoval":

@@ -3,6 +3,7 @@
 import csv
 import json
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -186,3 +187,15 @@ def test_a_hub_without_passwords_has_no_join_links(shell: Shell) -> None:
     shell.settings.write_text('[login]\nkind = "shared-password"\npassword = "a long password"\n')
     shell.run("user", "add", "anna")
     assert "Nobody signs up" in shell.run("join-link", "add").stderr
+
+
+def test_names_that_nobody_can_log_in_with_are_mended(shell: Shell) -> None:
+    shell.run("user", "add", "anna")
+    hub = machine.build(parse(shell.settings.read_text(), shell.folder / "data", {}))
+    anna = hub.accounts.find("anna")
+    hub.users.change(anna, replace(anna, name=" Anna", revision=anna.revision + 1))
+    asked = shell.run("user", "check-names")
+    assert (asked.exit_code, "--mend renames ' Anna' to 'anna'" in asked.stdout) == (1, True)
+    assert "Renamed ' Anna' to 'anna'." in shell.run("user", "check-names", "--mend").stdout
+    assert shell.run("user", "check-names").output == ""
+    assert set(shell.groups()) == {"anna"}
