@@ -31,7 +31,7 @@ def feed_of(
     _add(feed, id=url, title=name, updated=instant(now) or "")
     _add(ET.SubElement(feed, "author"), name=name)
     if maintenance is not None:
-        until = f" until {instant(maintenance.ends_at)}" if maintenance.ends_at else ""
+        until = f" until {maintenance.ends_at:%Y-%m-%d %H:%M} UTC" if maintenance.ends_at else ""
         said = f"Maintenance{until}: nobody can start a server.\n{maintenance.text}"
         _entry(feed, f"{url}#{maintenance.id}", said, maintenance.began_at)
     for one in announcements:

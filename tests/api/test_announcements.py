@@ -217,7 +217,8 @@ def test_jupyterlab_reads_what_is_for_everybody_as_a_feed(hub):
         "root",
         Wish("Later", hub.hub.clock.now() + timedelta(days=2), hub.hub.clock.now() + timedelta(days=1)),
     )
-    hub.hub.maintaining.turn_on("root", text="New disks")
+    ends_at = hub.hub.clock.now() + timedelta(hours=1)
+    hub.hub.maintaining.turn_on("root", text="New disks", ends_at=ends_at)
 
     answer = hub.browser().get("/hub/announcements.atom")
 
@@ -225,7 +226,7 @@ def test_jupyterlab_reads_what_is_for_everybody_as_a_feed(hub):
     entries = ET.fromstring(answer.content).findall("{*}entry")
     told = [(one.findtext("{*}title"), one.findtext("{*}summary")) for one in entries]
     assert told == [
-        ("Maintenance: nobody can start a server.", "New disks"),
+        (f"Maintenance until {ends_at:%Y-%m-%d %H:%M} UTC: nobody can start a server.", "New disks"),
         ("Exams <b>& on *Friday*", "Bring a pen."),
     ]
     for one in entries:
