@@ -5,6 +5,7 @@ Each command imports what it needs, so that the supervisor, which keeps running,
 # ruff: noqa: PLC0415 see above
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,8 @@ def up(
             first=True,
         )
 
-        def ready(facts: dict[str, Any]) -> None:
-            click.echo(console_messages.ready(settings, facts), err=True)
+        def ready(facts: dict[str, Any], tell: Callable[[str], None]) -> None:
+            tell(console_messages.ready(settings, facts))
             if ready_line:
                 click.echo("ready")
             if open_browser:

@@ -5,6 +5,7 @@ Small on purpose: it holds the lock, the API's listening socket and the channels
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import socket
@@ -18,8 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
-from embedded import data_folder, ipc, isolation, preflight, virtual_environment
+from embedded import data_folder, ipc, isolation, line_writer, preflight, virtual_environment
 from embedded.ipc import Channel, ChildConfig
+from embedded.line_writer import LineWriter
 from hubless.bootstrap import machine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
@@ -30,6 +32,10 @@ RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before the first, second â
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 LOG_TAIL_LINES = 15
+LOG = "logs/hub.log"  # below the data folder
+OUTPUT_PIECE = 65_536  # bytes of a child's output that are read at once
+REST_SECONDS = 1.0  # for reading what a child leaves when it ends
+TELL_SECONDS = 1.0  # until what nobody takes is left to the thread that writes it, or lost at the end
 LOOK_SECONDS = 2.0  # between two looks at the files on which the hub stands
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
@@ -84,6 +90,7 @@ class Supervisor:
         self._settings = settings
         self._lock = lock
         self._out = out
+        self._writers: list[LineWriter] = []  # of the log
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(config)
         self._config = replace(config, listener=self._listener.fileno())
@@ -108,7 +115,7 @@ class Supervisor:
         Raises:
             ChildError: when a child cannot start or keeps crashing; all other children have ended then.
         """
-        with self._watching_signals():
+        with self._watching_signals(), self._logging():
             try:
                 self._start_all()
                 if not self._signals:
@@ -199,8 +206,8 @@ class Supervisor:
             return
         self._receive_events(channel, child)
         channel.close()
-        if process.stderr is not None and not process.stderr.closed:
-            self._read_output(process.stderr, child)
+        if process.stderr is not None:
+            self._read_rest(process.stderr, child)
         self._flush(child)
         child.process, child.channel = None, None
         if self._ending or self._signals:
@@ -246,9 +253,11 @@ class Supervisor:
         """Forward whole lines of a child's output; the rest waits for its end, or for the end of the output."""
         has_ended = False
         with contextlib.suppress(BlockingIOError):
-            while more := os.read(pipe.fileno(), 65536):
+            if more := os.read(pipe.fileno(), OUTPUT_PIECE):  # one piece: others have something to say too
                 child.unfinished += more
-            has_ended = True
+            else:
+                has_ended = True
+        if has_ended:
             self._selector.unregister(pipe)
             pipe.close()
         whole, newline, rest = child.unfinished.rpartition(b"\n")
@@ -256,6 +265,12 @@ class Supervisor:
         self._forward(whole + newline, child)
         if has_ended:
             self._flush(child)
+
+    def _read_rest(self, pipe: Any, child: Child) -> None:
+        """Forward what a child has left; a process of its own may still hold the other end, and is not waited for."""
+        give_up_at = time.monotonic() + REST_SECONDS
+        while not pipe.closed and select.select([pipe], [], [], 0)[0] and time.monotonic() < give_up_at:
+            self._read_output(pipe, child)
 
     def _flush(self, child: Child) -> None:
         """Forward a last line without an end."""
@@ -334,9 +349,26 @@ class Supervisor:
         self._write(text + "\n")
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # a closed terminal must not end the hub
-            self._out.write(text)
-            self._out.flush()
+        for writer in self._writers:
+            writer.put(text)
+
+    def tell(self, text: str) -> None:
+        """Print *text*, and wait a moment until somebody has taken it."""
+        self._print(text)
+        for writer in self._writers:
+            writer.flush(TELL_SECONDS)
+
+    @contextlib.contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Let threads write the log: nobody may read the terminal, and the disk may be slow."""
+        file = line_writer.to_file(self._settings.data / LOG)
+        self._writers = [line_writer.to_terminal(self._out), file]
+        try:
+            yield
+        finally:
+            for writer in self._writers:
+                writer.close(TELL_SECONDS)
+            self._writers = []
 
 
 def _listen(config: ChildConfig) -> socket.socket:
@@ -366,11 +398,13 @@ def _with_output(child: Child, how: str) -> str:
 def up(
     config: ChildConfig,
     settings: Settings,
-    ready: Callable[[dict[str, Any]], None],
+    ready: Callable[[dict[str, Any], Callable[[str], None]], None],
     starting: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
     """Run the hub in the foreground; *tell* prints the progress of a first installation.
+
+    *ready* gets the children's facts, and what prints from then on: it never waits for long.
 
     Raises:
         HublessError: when it cannot start or go on; the message says why and what to do.
@@ -390,7 +424,8 @@ def up(
         own = {"pid": os.getpid(), "uid": os.geteuid()}
         facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time(), "isolation": chosen.name}
         lock.write_facts(facts)
-        Supervisor(replace(config, isolation=chosen.name, epoch=chosen.epoch), settings, lock).run(ready)
+        hub = Supervisor(replace(config, isolation=chosen.name, epoch=chosen.epoch), settings, lock)
+        hub.run(lambda facts: ready(facts, hub.tell))
         machine.leave_resource_limits(settings)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)

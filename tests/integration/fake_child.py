@@ -50,6 +50,12 @@ if behaviour == "dies" or (behaviour == "dies once" and order["first"]):
 if behaviour == "dies once":
     time.sleep(0.05)
     os.kill(os.getppid(), signal.SIGTERM)
+if behaviour == "floods" and order["first"]:
+    for number in range(20_000):  # more than any pipe holds, and more than the supervisor keeps
+        print(f"{number:06} {name} has much to say about nothing in particular", file=sys.stderr)
+    print("the last word", file=sys.stderr, flush=True)
+    write("flooded")
+    os.kill(os.getppid(), signal.SIGINT)
 if behaviour == "ends after restart" and not order["first"]:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(Path(order["run_folder"]) / "api.sock"))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -27,7 +27,7 @@ class Tree:
 
     def __init__(self, folder: Path, **behaviour: str) -> None:
         self.diary = folder / "diary"
-        self.said = io.StringIO()
+        self.said: TextIO = io.StringIO()
         self.settings = Settings(folder)
         self.facts: dict[str, Any] = {}
         self._behaviour = behaviour
@@ -44,7 +44,7 @@ class Tree:
             first=True,
         )
 
-    def run(self, ready: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def run(self, ready: Callable[[dict[str, Any]], None] | None = None, out: TextIO | None = None) -> None:
         def is_ready(facts: dict[str, Any]) -> None:
             self.facts = facts
             (ready or terminate)(facts)
@@ -53,7 +53,7 @@ class Tree:
             name: (str(FAKE_CHILD), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
             for name in ("worker", "api", "edge")
         }
-        Supervisor(self.config, self.settings, self._lock, out=self.said, programs=programs).run(is_ready)
+        Supervisor(self.config, self.settings, self._lock, out=out or self.said, programs=programs).run(is_ready)
 
     def written(self, *words: str) -> list[str]:
         return [entry for entry in self.diary.read_text().splitlines() if not words or entry.split()[1] in words]
@@ -248,3 +248,17 @@ def test_children_notice_that_the_supervisor_was_killed(tmp_path: Path) -> None:
     alone = [entry for entry in (tmp_path / "diary").read_text().splitlines() if entry.endswith("alone")]
     shutil.rmtree(data_folder.run_folder_path(tmp_path))
     assert sorted(alone) == ["api alone", "edge alone", "worker alone"]
+
+
+def test_a_hub_whose_output_nobody_reads_goes_on_and_ends(tree: Callable[..., Tree], tmp_path: Path) -> None:
+    hub = tree(api="floods")
+    reading, writing = os.pipe()
+
+    with os.fdopen(reading), os.fdopen(writing, "w") as out:
+        hub.run(lambda _facts: None, out)
+
+    assert hub.written("flooded") == ["api flooded"]
+    log = (tmp_path / "logs" / "hub.log").read_text()
+    dropped = [int(line.split()[0]) for line in log.splitlines() if "of the log were dropped" in line]
+    assert log.count("nothing in particular") + log.count("the last word") + sum(dropped) == 20_001
+    assert (tmp_path / "logs" / "hub.log").stat().st_mode & 0o777 == 0o600
