@@ -442,10 +442,11 @@ class MachineHub(Hub):
 
     @cached_property
     def readiness(self) -> "Readiness":
+        from hubless.adapters.processes.concurrent_readiness import ConcurrentReadiness
         from hubless.adapters.processes.own_port import OwnPortReadiness
         from hubless.adapters.processes.readiness import HttpReadiness
 
-        return OwnPortReadiness(self.settings.launches, HttpReadiness())
+        return ConcurrentReadiness(OwnPortReadiness(self.settings.launches, HttpReadiness()))
 
     @cached_property
     def inspector(self) -> "ServerInspector":

@@ -17,5 +17,8 @@ class Readiness(Protocol):
     """Knows whether a server answers at its address."""
 
     def answers(self, server: Server, prefix: str) -> Answer | None:
-        """Return the answer of *server* under *prefix*, or None if there is none; never raises."""
+        """Return the answer of *server* under *prefix*, or None if there is none yet; never raises.
+
+        The caller asks again and again. An adapter may find out meanwhile, and tell it at a later question.
+        """
         ...

@@ -1,6 +1,6 @@
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -14,8 +14,11 @@ def answers(address, prefix="/user/alice/"):
 
 
 @contextmanager
-def a_server(answer, hold=False):
-    """A server that sends *answer* to each connection (None: it accepts connections and sends nothing)."""
+def a_server(answer, *, drips=False):
+    """A server that sends *answer* to each connection (None: it accepts connections and sends nothing).
+
+    One that *drips* sends a byte now and then, without an end.
+    """
     requests = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
@@ -31,6 +34,10 @@ def a_server(answer, hold=False):
                 open_ones.append(connection)
                 connection.settimeout(5)
                 requests.append(connection.recv(4096).decode())
+                with suppress(OSError):  # until the other side hangs up
+                    while drips:
+                        connection.sendall(b"x")
+                        done.wait(0.05)
                 if answer is not None:
                     connection.sendall(answer)
                     connection.close()
@@ -94,6 +101,11 @@ def test_a_refused_connection_does_not_answer():
 
 def test_a_silent_server_does_not_answer():
     with a_server(None) as (address, _):
+        assert answers(address) is False
+
+
+def test_a_server_that_drips_does_not_answer():
+    with a_server(None, drips=True) as (address, _):
         assert answers(address) is False
 
 
