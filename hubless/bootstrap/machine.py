@@ -505,7 +505,7 @@ def turns_in_words(settings: Settings) -> list[str]:
 
     room = read_room()
     most = settings.servers.starts_at_once
-    many = f"{most} servers" if most else f"as many servers as {room.processors} processors bear"
+    many = f"{most} servers" if most else f"as many servers as the processors ({room.processors}) bear"
     first = "no server starts now" if room.lacks_memory() else f"{many} start at once"
     return [f"{first}; {in_words(room)}"]
 

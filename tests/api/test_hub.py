@@ -99,6 +99,7 @@ def test_metrics_are_prometheus_text(hub, admin, alice):
     assert 'jupyterhub_active_users{period="24h"} 1\n' in received.text
     assert "jupyterhub_total_users 2\n" in received.text
     assert 'hubless_servers{state="requested"} 1\n' in received.text
+    assert "hubless_starts_held 0\n" in received.text
     names = [line.split()[2] for line in received.text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names)) == received.text.count("# HELP")
 

@@ -12,6 +12,7 @@ from hubless.bootstrap.cloud import CloudHub
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain import lifecycle
 from hubless.domain.launch_times import LaunchTime
+from hubless.domain.launch_turns import Room
 from hubless.services.following import CLOSING
 from tests.api.hub import SETTINGS, build_hub
 from tests.support.builders import NOW
@@ -187,6 +188,21 @@ def test_who_waits_for_a_preparation_is_told_how_many_are_ahead(hub, alice, bob,
     assert "usually ready" not in page.text
     assert alice.get("/users/alice").json()["servers"][""]["pending"] == "spawn"
     assert '"message": "Waiting for the server to be set up"}' in bob.get("/users/bob/server/progress").text
+
+
+def test_who_waits_for_memory_is_told_so(hub, admin, alice, monkeypatch):
+    monkeypatch.setattr(hub.hub, "progress_seconds", 0.0, raising=False)
+    alice.post("/users/alice/server")
+    monkeypatch.setattr(hub.hub.turns, "_read_room", lambda: Room(1, memory=8 * 2**30, free=2**20))
+
+    monkeypatch.setattr(hub.hub.turns, "_room", None)  # a look at the machine is good for a moment
+
+    events = alice.get("/users/alice/server/progress").text
+    page, metrics = hub.browser("alice").get("/hub/spawn-pending/alice").text, admin.get("/metrics").text
+
+    assert '"message": "Waiting for free memory on the hub\'s machine", "held": true}' in events
+    assert '<p class="place">Waiting for free memory on the hub&#39;s machine</p>' in page
+    assert "hubless_starts_held 1\n" in metrics
 
 
 @pytest.mark.parametrize(

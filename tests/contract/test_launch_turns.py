@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.processes import room_reader
 from hubless.adapters.processes.machine_turns import LOOK_EVERY, MachineTurns, in_words
 from hubless.adapters.processes.room_reader import read_room
 from hubless.adapters.sqlite.database import Database
+from hubless.bootstrap.machine import turns_in_words
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, NameTakenError
 from hubless.domain.launch_turns import MIB, Room
 from hubless.domain.lifecycle import PENDING, State
 from hubless.services.spawning import StartProgress
+from hubless.settings import parse
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
 from tests.support.sqlite import stores_of
@@ -258,6 +261,20 @@ def test_who_waits_is_told_the_place_and_what_holds_all_up():
     assert school.spawning.progress(first).sentence == "Waiting for free memory on the hub's machine"
     on = replace(first, state=State.STARTING)
     assert not school.spawning.progress(on).is_held
+
+
+@pytest.mark.parametrize(
+    ("settings", "room", "said"),
+    [
+        ("", PLENTY, "as many servers as the processors (1) bear start at once; 6,000 MB of memory are free"),
+        ("servers.starts_at_once = 3", PLENTY, "3 servers start at once; 6,000 MB of memory are free"),
+        ("", SHORT, "no server starts now; 300 MB of memory are free, of which 400 are kept for what runs"),
+    ],
+)
+def test_operators_are_told_how_servers_start(tmp_path, monkeypatch, settings, room, said):
+    monkeypatch.setattr(room_reader, "read_room", lambda: room)
+    (line,) = turns_in_words(parse(settings, tmp_path))
+    assert line.startswith(said)
 
 
 # --- the room of a machine ---
