@@ -84,7 +84,8 @@ def all_steps(steps: Iterator[None]) -> None:
 def test_a_removed_users_home_is_known(world: World) -> None:
     world.usage.put(HomeUsage(MARIA.id, 7_000_000, True, NOW))
     world.stores.users.delete(MARIA.id, at=LATER)
-    assert world.store.all() == [OrphanedHome(MARIA.id, "maria", LATER, 7_000_000)]
+    # The last size may be from before the last files, so it is measured once more.
+    assert world.store.all() == [OrphanedHome(MARIA.id, "maria", LATER)]
 
 
 def test_a_user_who_stays_is_not_noted(world: World) -> None:

@@ -166,9 +166,8 @@ class SqliteUserStore:
             ):
                 raise StoreConflictError("A server of this user is active")
             self._database.write(
-                "INSERT OR IGNORE INTO orphaned_homes (owner_id, name, removed_at, size, is_whole, measured_at)"
-                " SELECT id, name, ?, size, coalesce(is_whole, 1), measured_at"
-                " FROM users LEFT JOIN home_usage ON owner_id = id WHERE id = ?",
+                "INSERT OR IGNORE INTO orphaned_homes (owner_id, name, removed_at) SELECT id, name, ? FROM users"
+                " WHERE id = ?",
                 (to_number(at), user_id),
             )
             self._database.write("DELETE FROM users WHERE id = ?", (user_id,))  # foreign keys remove the rest
