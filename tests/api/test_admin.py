@@ -190,6 +190,13 @@ def test_the_table_shows_hours_and_cost_of_this_month_with_what_runs(hub, people
 # --- many users ---
 
 
+def test_forms_of_the_table_know_its_filter(root, people):
+    page = root.get("/hub/admin?name_filter=user-0").text
+    for field in ("back", "next"):
+        (address,) = set(re.findall(rf'name="{field}" value="([^"]*)"', page))
+        assert dict(parse_qsl(urlsplit(address).query))["name_filter"] == "user-0"
+
+
 def test_some_are_added_to_a_group_and_one_stays_where_one_was(hub, root, people):
     back = "/hub/admin?name_filter=user&limit=25"
     answer = post(root, act="add", to_group="physics", name=["user-01", "user-02", "user-03"], back=back)

@@ -159,7 +159,7 @@ class _Admin:
             "all_columns": COLUMNS,
             "columns": [one for one in COLUMNS if one in query.columns],
             "sorts": {sort.value: query.url(sort=query.turned(table.sort, sort)) for sort in table.sorts},
-            "here": query.here,
+            "table_url": query.here,
             "first_url": query.url() if query.cursor else None,
             "previous_url": query.url(before=table.before) if table.before else None,
             "next_url": query.url(after=table.after) if table.after else None,

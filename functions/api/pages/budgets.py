@@ -18,7 +18,7 @@ from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
-from hubless.domain.bounds import MAX_TYPED_NAME
+from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
 from hubless.domain.budgets import Budget, Ledger, Standing, standings
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.translatable import Message
@@ -52,7 +52,9 @@ class _BudgetsPage:
             status_code=status,
             budgets=[self._view(one, found, is_fixed=one.name in fixed) for one, found in self.hub.budgets.overview()],
             currency=self.hub.currency,
-            filled={name: form.text(name)[:MAX_TYPED_NAME] if form else "" for name in _FIELDS},
+            filled={name: form.text(name)[:MAX_TYPED_NAME] for name in _FIELDS}
+            if form
+            else dict.fromkeys(_FIELDS, "") | {"group": self.request.query_params.get("group", "")[:MAX_IDENTIFIER]},
             error=error,
         )
 

@@ -16,7 +16,7 @@ from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
-from functions.api.pages import schedules
+from functions.api.pages import budgets, schedules, usage
 from functions.api.pages.groups import PAGE, SEARCH, counted, group_url, offered_to, searched, sees_roles
 from functions.api.pages.join_links import PAGE as JOIN_LINKS
 from functions.api.pages.views import scope_view
@@ -34,7 +34,7 @@ from hubless.domain.profile_options import ChoiceOption
 from hubless.domain.schedules import upcoming
 from hubless.domain.translatable import gettext as _
 from hubless.domain.translatable import ngettext
-from hubless.domain.usage import month_of
+from hubless.domain.usage import TotalsOf, month_of
 from hubless.domain.users import Group, GroupSummary
 from hubless.domain.values import value
 from hubless.services.group_editing import Fault
@@ -102,6 +102,7 @@ class _GroupPage:
             properties=as_typed(group) if properties is None else properties,
             properties_version=_version(group),
             **self._schedules(),
+            ways=self._ways(),
             has_properties=bool(group.properties) or properties is not None,
             error=error,
             error_of=error_of,
@@ -275,6 +276,17 @@ class _GroupPage:
             for budget, found in budgets.overview(group=self.group.name)
             for standing in found or standings(budget, Ledger("", month_of(now)), now)
         ]
+
+    def _ways(self) -> dict[str, str]:
+        """Return the addresses of other pages about the group; "" for what its reader may not open."""
+        name, has = self.group.name, self.who.scopes.has_everywhere
+        return {
+            "people": f"/hub/admin?{urlencode({'group': name})}" if has("admin-ui") else "",
+            "budget": f"{budgets.PAGE}?{urlencode({'group': name})}#set" if has(budgets.SCOPE) else "",
+            "usage": f"{usage.PAGE}?{urlencode({'by': TotalsOf.GROUP.value, 'of': name})}"
+            if has("read:servers") and has("list:groups")
+            else "",
+        }
 
     def _schedules(self) -> dict[str, Any]:
         """Return the schedules of the group and where to add one, for who may do so."""

@@ -487,6 +487,7 @@ admin = {
     "total": 0,
     "is_cut": False,
     "is_filtered": False,
+    "table_url": "/hub/admin?group=physics",
     "fields": dict.fromkeys(FILTERS, ""),
     "order": "name",
     "limit": 50,
@@ -871,6 +872,7 @@ group = {
     "limits": [],
     "schedules": [],
     "schedules_url": "",
+    "ways": {"people": "", "budget": "", "usage": ""},
     "url": "/hub/admin/groups/physics",
     "groups_url": "/hub/admin/groups",
     "follows_logins": False,
@@ -917,6 +919,11 @@ GIVES = {
 }
 LESSON = {"day": "Monday", "date": "2026-11-30", "begins": "08:50", "ends": "10:30", "is_on": False}
 LONG_GROUP = {
+    "ways": {
+        "people": "/hub/admin?group=physics",
+        "budget": "/hub/admin/budgets?group=physics#set",
+        "usage": "/hub/admin/usage?by=group&of=physics",
+    },
     "schedules_url": "/hub/admin/schedules?group=physics#edit",
     "schedules": [{"name": "Physics lab", "next": LESSON}, {"name": "over", "next": []}],
     "has_more": True,
