@@ -52,7 +52,7 @@ def time():
 
 @pytest.fixture
 def readiness(servers, time):
-    one = ConcurrentReadiness(servers, time)
+    one = ConcurrentReadiness(servers, time, wait_seconds=0)
     yield one
     servers.let_go.set()
     one.close()
@@ -68,8 +68,15 @@ def settle(readiness):
     readiness._pool = type(readiness._pool)(concurrent_readiness.AT_ONCE)
 
 
+def test_an_answer_that_comes_at_once_is_told_at_once(servers, time):
+    patient = ConcurrentReadiness(servers, time, wait_seconds=30)
+
+    assert patient.answers(of("ada"), "/user/ada/") == Answer("/user/ada/")
+    patient.close()
+
+
 def test_an_answer_is_told_at_the_next_question(readiness):
-    assert readiness.answers(of("ada"), "/user/ada/") is None
+    readiness.answers(of("ada"), "/user/ada/")
     settle(readiness)
 
     assert readiness.answers(of("ada"), "/user/ada/") == Answer("/user/ada/")
@@ -84,7 +91,7 @@ def test_servers_of_one_owner_that_hang_delay_no_other(readiness, servers):
     asked = threading.Event()
     plain = servers.answers
     servers.answers = lambda server, prefix: (plain(server, prefix), asked.set())[0]
-    assert readiness.answers(of("ada"), "/") is None
+    readiness.answers(of("ada"), "/")
 
     assert asked.wait(30)
     assert sum(one.startswith("eve") for one in servers.asked) <= concurrent_readiness.AT_ONCE_OF_OWNER
@@ -132,10 +139,11 @@ def test_an_answer_is_kept_for_a_moment_and_then_asked_for_anew(readiness, serve
     assert readiness.answers(of("ada"), "/") is None
 
 
-def test_an_answer_of_another_launch_or_address_does_not_count(readiness):
+def test_an_answer_of_another_launch_or_address_does_not_count(readiness, servers):
     readiness.answers(of("ada"), "/")
     settle(readiness)
 
+    servers.silent = {"ada"}
     assert readiness.answers(of("ada", 1), "/") is None
     assert readiness.answers(a_server(owner_id="ada", launch_id="l-ada0", address="127.0.0.1:2"), "/") is None
 

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from hubless.domain.lifecycle import Server
 from hubless.ports.readiness import Answer, Readiness
@@ -15,6 +15,7 @@ AT_ONCE = 64  # servers that are asked at the same time
 AT_ONCE_OF_OWNER = 2
 SLOW_SECONDS = 0.5  # from here on, a server that does not answer is asked less and less often
 LONGEST_PAUSE_SECONDS = 8.0  # between two questions to such a server
+WAIT_SECONDS = 0.05  # for the answer of a server that has not hung yet
 KEPT_SECONDS = 1.0  # an answer is good for as long: edges need a moment for the route
 FORGOTTEN_SECONDS = 60.0  # after the last question about a launch
 
@@ -32,13 +33,19 @@ class _Checks:
 
 
 class ConcurrentReadiness:
-    """Says what *readiness* has found out, which threads ask: never waits, so an answer is told one question later.
+    """Says what *readiness* has found out, which threads ask: an answer that takes longer is told a question later.
 
     An owner has two of the threads at most. So many servers that hang delay no start of others.
     """
 
-    def __init__(self, readiness: Readiness, clock: Callable[[], float] = time.monotonic) -> None:
-        """Ask *readiness*, whose answers need a time-out; *clock* has seconds."""
+    def __init__(
+        self, readiness: Readiness, clock: Callable[[], float] = time.monotonic, *, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
+        """Ask *readiness*, whose answers need a time-out; *clock* has seconds.
+
+        A question waits for *wait_seconds* for its answer, unless the server has hung before.
+        """
+        self._wait_seconds = wait_seconds
         self._readiness = readiness
         self._clock = clock
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="readiness")
@@ -57,8 +64,13 @@ class ConcurrentReadiness:
             if self._may_begin(checks, server.owner_id, now):
                 checks.is_under_way = True
                 self._running[server.owner_id] = self._running.get(server.owner_id, 0) + 1
-                self._pool.submit(self._check, checks, server, prefix)
-        return None
+                check = self._pool.submit(self._check, checks, server, prefix)
+            else:
+                return None
+            seconds = 0.0 if checks.pause else self._wait_seconds
+        wait([check], seconds)
+        with self._guard:
+            return None if checks.is_under_way else checks.answer
 
     def close(self) -> None:
         """End the threads, once each has its answer."""
