@@ -9,6 +9,7 @@ BUFFER_BYTES = 49_152  # holds 32 kB of headers and what HAProxy adds; HAProxy 2
 _BUFFERS = 2  # of a connection at most: one for each direction. An idle connection has none
 _SHARE_OF_MEMORY = 0.5
 _LEAST = 100
+ENOUGH = 4_000  # for a class of 300
 _CONTROL_GROUPS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -18,6 +19,20 @@ _CONTROL_GROUPS = (
 def connection_limit() -> int:
     """Return how many connections fit: each needs two open files, and at most two buffers."""
     return max(_LEAST, min(MAX_CONNECTIONS, _by_files(), by_memory(_memory_bytes())))
+
+
+def connection_limit_in_words() -> str:
+    """Return how many connections fit and why not more, as a sentence; empty where they are enough for a class."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = connection_limit()
+    if most >= ENOUGH:
+        return ""
+    if by_memory(_memory_bytes()) <= most:
+        return f"Connections: at most {most:,} at once, because this machine's memory holds no more."
+    return (
+        f"Connections: at most {most:,} at once, because a process may open {hard:,} files. A class of 300 needs some"
+        f" {ENOUGH:,} connections: raise the limit (`ulimit -Hn`, or LimitNOFILE in a unit of systemd) to 10,000."
+    )
 
 
 def by_memory(memory_bytes: int) -> int:

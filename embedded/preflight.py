@@ -1,6 +1,7 @@
 """Checks before a hub starts: programs, HAProxy and the port. Each error says what to do."""
 
 import errno
+import resource
 import shutil
 import socket
 from pathlib import Path
@@ -14,6 +15,8 @@ from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 from hubless.settings.pictures import MAX_PICTURE, picture_file
 from hubless.settings.theme import theme_files
+
+LEAST_FILES = 256  # that a process may open: HAProxy needs two for each of its 100 connections, and some itself
 
 
 class PreflightError(HublessError):
@@ -29,6 +32,7 @@ def check(settings: Settings, run_folder: Path) -> None:
         HublessError: for the first thing that is missing.
         SettingsError: when the login plug-in cannot be used.
     """
+    check_open_files()
     check_programs(settings)
     check_pictures(settings)
     check_theme(settings)
@@ -45,6 +49,20 @@ def haproxy_is_running(settings: Settings, run_folder: Path) -> bool:
         return True
     with socket.socket(socket.AF_UNIX) as trial:
         return trial.connect_ex(str(edge.runtime_socket)) == 0
+
+
+def check_open_files() -> None:
+    """Check that processes may open as many files as the least hub needs.
+
+    Raises:
+        PreflightError: when not; HAProxy's own words for that are about bytes and options.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_FILES:
+        raise PreflightError(
+            f"A process may open {hard} files here, and the hub needs {LEAST_FILES}. Raise the limit (`ulimit -Hn`, or"
+            " LimitNOFILE in a unit of systemd)."
+        )
 
 
 def check_programs(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from edge_proxy.connection_limits import connection_limit_in_words
 from embedded import data_folder, ipc, isolation, line_writer, preflight, virtual_environment
 from embedded.ipc import Channel, ChildConfig
 from embedded.line_writer import LineWriter
@@ -418,6 +419,8 @@ def up(
         settings = virtual_environment.prepare(settings, tell)
         config = replace(config, run_folder=str(folder))
         tell(f"Resource limits: {machine.find_resource_limits(settings)}.")
+        if limit := connection_limit_in_words():
+            tell(limit)
         chosen = isolation.choose(config, lock.tree)
         for line in isolation.lines(chosen, settings):
             tell(line)

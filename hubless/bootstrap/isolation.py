@@ -98,7 +98,7 @@ def _open_store(settings: Settings) -> "OwnerUidStore":
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 
-    return SqliteOwnerUidStore(Database(settings.database))
+    return SqliteOwnerUidStore(Database(settings.database, create=not settings.epoch_file.exists()))
 
 
 def _view(settings: Settings) -> "View":

@@ -546,7 +546,11 @@ def open_database(settings: Settings) -> "Database":
     """
     from hubless.adapters.sqlite.database import Database
 
-    return Database(settings.database, create=not settings.epoch_file.exists())
+    return Database(
+        settings.database,
+        create=not settings.epoch_file.exists(),
+        synchronous=settings.hub.database_synchronous,
+    )
 
 
 def open_routes(settings: Settings) -> "tuple[RouteStore, Callable[[], bool]]":

@@ -102,6 +102,12 @@ class HubSettings:
     contact: str = setting(
         "", TEXT, "Whom users can ask: a sentence or an address, at the end of all pages and on the page of a refusal"
     )
+    database_synchronous: str = setting(
+        "normal",
+        choice("normal", "full"),
+        "Whether a write to the database waits until the disk has it (`full`), so that a loss of power takes nothing"
+        " that was acknowledged; `normal` may lose the last moments, and no crash loses anything. On one machine alone",
+    )
     log_level: str = setting("info", choice("debug", "info", "warning", "error"), "The lowest level that is logged")
 
     @property

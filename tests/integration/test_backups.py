@@ -239,6 +239,13 @@ def test_an_ordinary_start_finds_no_strays(here):
     eventually(lambda: not LaunchFolder(here.settings.launches / "l1").is_held())
 
 
+@pytest.mark.parametrize(("text", "level"), [("", 1), ('hub.database_synchronous = "full"', 2)])
+def test_a_setting_lets_writes_wait_for_the_disk(here, text, level):
+    data_folder.prepare(here.settings)
+    database = machine.open_database(parse(text, here.data))
+    assert database.read_one("PRAGMA synchronous")[0] == level  # https://sqlite.org/pragma.html#pragma_synchronous
+
+
 # --- upgrades ---
 
 

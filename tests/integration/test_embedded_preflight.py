@@ -32,6 +32,16 @@ def test_a_port_in_use_is_named_with_its_program_and_what_to_do() -> None:
     assert "--port" in str(received.value)
 
 
+def test_too_few_files_are_named_with_how_many_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (64, 255))
+
+    with pytest.raises(PreflightError, match=r"may open 255 files here, and the hub needs 256\. .*ulimit -Hn"):
+        preflight.check_open_files()
+
+    monkeypatch.setattr("resource.getrlimit", lambda _: (64, 256))
+    preflight.check_open_files()
+
+
 def test_a_free_port_passes() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -19,6 +19,7 @@ from hubless.domain.names import skeleton
 
 BUSY_SECONDS = 5.0
 STATEMENTS = 256  # prepared statements that a connection caches
+_SYNCHRONOUS = {"normal": "PRAGMA synchronous = NORMAL", "full": "PRAGMA synchronous = FULL"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _memories = itertools.count()
@@ -40,16 +41,19 @@ class Database:
     """A file, or shared memory without one. Each thread of each process has its own connection.
 
     WAL with `synchronous=NORMAL`: committed writes survive the crash of any process. Only a power failure may lose the
-    last moments, but never the file.
+    last moments, but never the file; with `synchronous=FULL` nothing.
     """
 
-    def __init__(self, path: Path | None = None, *, create: bool = True) -> None:
+    def __init__(self, path: Path | None = None, *, create: bool = True, synchronous: str = "normal") -> None:
         """Open the file, and create missing tables; make the file if there is none and *create* allows it.
+
+        With *synchronous* `full` a write waits until the disk has it (https://sqlite.org/pragma.html#pragma_synchronous).
 
         Raises:
             StoreUnavailableError: with what is wrong with the file, and what to do.
         """
         self._path = path
+        self._synchronous = _SYNCHRONOUS[synchronous]
         self._identity: tuple[int, int] | None = None  # of the file, by which it is known from another at its place
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
@@ -190,7 +194,7 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
                 _use_wal(connection)
-                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(self._synchronous)
             else:
                 connection.execute(
                     "PRAGMA read_uncommitted = ON"

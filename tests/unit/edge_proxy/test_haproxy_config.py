@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_proxy import answers
-from edge_proxy.connection_limits import BUFFER_BYTES, by_memory, connection_limit
+from edge_proxy.connection_limits import BUFFER_BYTES, by_memory, connection_limit, connection_limit_in_words
 from edge_proxy.haproxy_config import (
     FORWARDED_HEADERS,
     UNTRUSTED_HEADERS,
@@ -168,6 +168,23 @@ def test_front_headers_are_read_before_they_are_deleted() -> None:
     assert all(n < gone for n, line in enumerate(text) if "req.fhdr(x-hubless-" in line)
     assert "option forwardfor if-none" in text
     assert "http-request del-header ^x[-_]hubless[-_] -m reg" in lines(configuration())
+
+
+@pytest.mark.parametrize(("files", "says"), [(2_048, "at most 924 at once"), (256, "at most 100 at once"), (-1, "")])
+def test_a_limit_of_open_files_is_told_with_what_to_raise(
+    files: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_proxy.connection_limits._memory_bytes", lambda: 64 * 2**30)
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
+    told = connection_limit_in_words()
+    assert says in told
+    assert bool(told) == bool(says)
+    assert not told or f"{files:,} files" in told
+
+
+def test_a_machine_with_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_proxy.connection_limits._memory_bytes", lambda: 2**28)
+    assert "memory holds no more" in connection_limit_in_words()
 
 
 def test_the_connection_limit_follows_the_open_file_limit() -> None:
