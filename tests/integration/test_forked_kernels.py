@@ -154,7 +154,7 @@ def place(tmp_path_factory):
     script.chmod(0o755)
     (script.parent / "scarce.py").write_text(SCARCE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fork_servers, "MODULES", ("jupyter_client", "scarce"))  # in place of JupyterLab's
+        patch.setattr(fork_servers, "MODULES", ("jupyter_client", "scarce", "multiprocessing.process"))
         made = Place(folder, str(script), PATH | {"LANG": "C.UTF-8"}, kernels=True)
     yield made
     made.close()
@@ -241,6 +241,7 @@ def test_packages_of_the_user_that_came_later_are_found(server):
 def test_kernels_end_with_their_kernel_parent_and_others_start(server):
     first = server.ask("start", "a")
     parent = server.kernel_parent()
+    os.kill(first, signal.SIGSTOP)  # it cannot end by itself
     parent.kill()
     assert eventually(lambda: server.ask("poll", "a")) == -signal.SIGKILL
     eventually(lambda: not is_alive(first))
