@@ -42,7 +42,11 @@ class View:
 
 VIEWS = [
     View("first page, 50 rows", "/hub/admin", TABLE),
-    View("100 rows with all columns", "/hub/admin?limit=100&columns=groups&columns=roles&columns=created", TABLE),
+    View(
+        "100 rows with all columns",
+        "/hub/admin?limit=100&columns=groups&columns=roles&columns=created&columns=hours&columns=cost",
+        TABLE,
+    ),
     View("in the middle, by last activity", '/hub/admin?sort=-last_activity&after=[-1,"user05000"]', TABLE),
     View("in the middle, by name", '/hub/admin?after=["user05000","u05000"]', TABLE),
     View("search for `ser0500`", "/hub/admin?name_filter=ser0500", SEARCH),
