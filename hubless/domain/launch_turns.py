@@ -7,7 +7,7 @@ packages itself. So each profile has a pace, by how long its starts took: the gr
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hubless.domain.lifecycle import Server
 from hubless.domain.translatable import gettext as _
@@ -23,6 +23,8 @@ _TOLERANCE = 1.5  # a start may take that many times as long as a quick one of i
 _STEEPEST, _WEIGHT = 0.5, 0.2  # one slow start changes little
 _FORGETTING = 1.001  # a quick start of long ago counts less and less
 _SAFE_PART = 4  # of the time that a start may take
+_LATE = 4  # quick starts of its profile: a start that lasts longer takes less and less of the machine
+_LATE_AT_LEAST, _LATE_IF_UNKNOWN = timedelta(seconds=2), timedelta(seconds=10)
 _ROUNDING = 1e-9
 
 
@@ -101,29 +103,46 @@ def line(waiting: Iterable[Server], starting: Iterable[Server]) -> list[Server]:
 
 
 def next_turns(
-    in_line: Sequence[Server], starting: Sequence[Server], paces: Mapping[str, Pace], room: Room, *, most: int = 0
+    in_line: Sequence[Server],
+    starting: Sequence[Server],
+    paces: Mapping[str, Pace],
+    room: Room,
+    now: datetime,
+    *,
+    most: int = 0,
 ) -> list[Server]:
     """Return who may start now, of those *in_line*: the first of them, as many as the machine bears.
 
     One starts in any case, if there is memory and nothing else starts. Nobody overtakes: where the first one finds no
-    room, the others wait too.
+    room, the others wait too. A start that lasts for much longer than others gives back more and more of its turn, so
+    a few servers that hang hold up nobody until they fail. All of them count for the memory.
 
     Args:
         in_line: who waits, in the order of their turns.
         starting: what starts already.
         paces: by profile; a profile that is missing has the first pace.
         room: what the machine has.
+        now: against which starts are late.
         most: servers that may start at once; 0 for as many as the machine bears.
     """
 
     def share(server: Server) -> float:
-        return 1 / paces.get(server.profile, first_pace(room.processors)).at_once
+        return 1 / (most or paces.get(server.profile, first_pace(room.processors)).at_once)
 
-    used, count, turns = sum(map(share, starting)), len(starting), list[Server]()
+    used = sum(share(server) * _part_of_turn(server, paces.get(server.profile), now) for server in starting)
+    count, turns = len(starting), list[Server]()
     for server in in_line:
         used, count = used + share(server), count + 1
-        has_place = count <= most if most else used <= 1 + _ROUNDING or count == 1
+        has_place = used <= 1 + _ROUNDING or count == 1
         if not has_place or room.lacks_memory(count - 1):
             break
         turns.append(server)
     return turns
+
+
+def _part_of_turn(server: Server, pace: Pace | None, now: datetime) -> float:
+    """Return how much of its turn a *server* that starts still takes: 1, and less and less once it is late."""
+    quick = pace.quick if pace else None
+    late = max(_LATE * quick, _LATE_AT_LEAST) if quick else _LATE_IF_UNKNOWN
+    lasted = now - server.entered_at
+    return late / lasted if lasted > late else 1.0

@@ -72,7 +72,8 @@ class MachineTurns:
             starting = [one for one in seen if one.launch_id not in self._ended] + [*self._given.values()]
             in_line = line([one for launch, one in waiting.items() if launch not in self._given], starting)
             room = self._room_now()
-            turns = next_turns(in_line, starting, self._paces, room, most=self._most) if in_line else []
+            now = self._clock.now()
+            turns = next_turns(in_line, starting, self._paces, room, now, most=self._most) if in_line else []
             self._given |= {one.launch_id or "": one for one in turns}
             self._starting = len(starting) + len(turns)
             self._held = frozenset(waiting) - self._given.keys()

@@ -34,8 +34,11 @@ def waiting(owners, profile="lab", first=0):
     ]
 
 
-def starting(owners, profile="lab"):
-    return [a_server(f"on{n}", owner, state=State.STARTING, profile=profile) for n, owner in enumerate(owners)]
+def starting(owners, profile="lab", since=NOW):
+    return [
+        a_server(f"on{n}", owner, state=State.STARTING, entered_at=since, profile=profile)
+        for n, owner in enumerate(owners)
+    ]
 
 
 # --- whose turn it is ---
@@ -75,7 +78,7 @@ def test_who_asks_for_twenty_servers_waits_for_others_after_the_first():
 def test_turns_are_the_head_of_the_line_and_fill_the_machine(owners, busy, processors, at_once, most):
     room = Room(processors, memory=10**12, free=10**12)
     servers, on = waiting(owners), starting(busy)
-    turns = next_turns(servers, on, {"lab": Pace(at_once)}, room, most=most)
+    turns = next_turns(servers, on, {"lab": Pace(at_once)}, room, NOW, most=most)
     assert turns == servers[: len(turns)]
     limit = most or max(1, int(at_once + 1e-6))
     assert len(turns) == min(len(servers), max(0, limit - len(on)))
@@ -84,16 +87,16 @@ def test_turns_are_the_head_of_the_line_and_fill_the_machine(owners, busy, proce
 @given(st.integers(0, 8000), st.integers(0, 8), st.integers(1, 20))
 def test_no_turn_takes_memory_that_must_stay_free(free, on, many):
     room = Room(64, memory=8000 * MIB, free=free * MIB)
-    turns = next_turns(waiting("abcdefghij"[:many]), starting("x" * on), {}, room)
+    turns = next_turns(waiting("abcdefghij"[:many]), starting("x" * on), {}, room, NOW)
     assert not turns or room.free - (on + len(turns)) * MEMORY_OF_START >= room.kept
     if len(turns) < min(many, 10):
         assert room.free - (on + len(turns) + 1) * MEMORY_OF_START < room.kept
 
 
 def test_a_machine_in_which_programs_wait_for_memory_starts_nothing():
-    assert next_turns(waiting("ab"), [], {}, PLENTY)
-    assert not next_turns(waiting("ab"), [], {}, Room(2, PLENTY.memory, PLENTY.free, stalled=0.2))
-    assert next_turns(waiting("ab"), [], {}, Room(2))  # nobody tells of memory
+    assert next_turns(waiting("ab"), [], {}, PLENTY, NOW)
+    assert not next_turns(waiting("ab"), [], {}, Room(2, PLENTY.memory, PLENTY.free, stalled=0.2), NOW)
+    assert next_turns(waiting("ab"), [], {}, Room(2), NOW)  # nobody tells of memory
 
 
 def test_a_small_machine_keeps_little_and_a_large_one_not_too_much():
@@ -105,10 +108,44 @@ def test_a_small_machine_keeps_little_and_a_large_one_not_too_much():
 def test_slow_and_quick_starts_share_the_machine():
     paces = {"slow": Pace(2), "quick": Pace(8)}
     quick = waiting("bcdefghij", "quick")
-    assert len(next_turns(quick, [], paces, PLENTY)) == 8
-    assert len(next_turns(quick, starting("a", "slow"), paces, PLENTY)) == 4
-    assert next_turns(waiting("b", "slow"), starting("acde", "quick"), paces, PLENTY) != []
-    assert next_turns(waiting("b", "slow"), starting("acdef", "quick"), paces, PLENTY) == []
+    assert len(next_turns(quick, [], paces, PLENTY, NOW)) == 8
+    assert len(next_turns(quick, starting("a", "slow"), paces, PLENTY, NOW)) == 4
+    assert next_turns(waiting("b", "slow"), starting("acde", "quick"), paces, PLENTY, NOW) != []
+    assert next_turns(waiting("b", "slow"), starting("acdef", "quick"), paces, PLENTY, NOW) == []
+
+
+@given(st.floats(0, 10_000), st.floats(0, 10_000), st.one_of(st.none(), st.floats(0.001, 100)), st.integers(0, 5))
+def test_a_start_that_lasts_gives_back_ever_more_of_its_turn(earlier, more, quick, most):
+    paces = {"lab": Pace(4, seconds(quick) if quick else None)}
+
+    def turns(lasted):
+        on = starting("xxxx", since=NOW - seconds(lasted))
+        return len(next_turns(waiting("abcdefgh"), on, paces, PLENTY, NOW, most=most))
+
+    assert turns(earlier) <= turns(earlier + more) <= (most or 4)
+
+
+def test_servers_that_hang_hold_up_nobody_for_long():
+    paces = {"lab": Pace(4, seconds(0.7)), "slow": Pace(4)}
+    for profile, late in (("lab", 2.8), ("slow", 10)):
+        on = starting("xxxx", profile, since=NOW - seconds(late))
+        assert next_turns(waiting("ab", profile), on, paces, PLENTY, NOW) == []
+        on = starting("xxxx", profile, since=NOW - seconds(2 * late))
+        assert len(next_turns(waiting("abc", profile), on, paces, PLENTY, NOW)) == 2
+        assert next_turns(waiting("ab", profile), on, paces, PLENTY, NOW, most=2) == []  # two and two
+    on = starting("x" * 20, since=NOW - seconds(56))
+    assert len(next_turns(waiting("abcd"), on, paces, PLENTY, NOW)) == 3
+
+
+def test_a_server_that_hangs_keeps_its_memory():
+    on = starting("x" * 10, since=NOW - MINUTE)
+    scarce = Room(2, memory=8000 * MIB, free=400 * MIB + 10 * MEMORY_OF_START)
+    assert next_turns(waiting("a"), on, {}, scarce, NOW) == []
+
+
+def test_a_clock_that_was_put_back_takes_no_turn_away():
+    on = starting("xxx", since=NOW + MINUTE)
+    assert len(next_turns(waiting("ab"), on, {"lab": Pace(4)}, PLENTY, NOW)) == 1
 
 
 # --- the pace ---
