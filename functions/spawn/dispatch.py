@@ -69,6 +69,8 @@ def _carry_out(hub: Hub, body: str) -> None:
         message = messages.decode(facts)
         if message.kind is MessageKind.RESET_PASSWORD:
             hub.password_resets.send(message.text)
+        elif message.kind is MessageKind.BUDGET_ALERT:
+            hub.budget_mails.send(message.text)
         else:
             hub.launching.on_message(message)
 

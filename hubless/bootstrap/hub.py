@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
+    from hubless.services.budget_mails import BudgetMails
     from hubless.services.budgets import Budgets
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
@@ -1149,6 +1150,21 @@ class Hub(ABC):
             self.settings.usage.budget_notice,
             self.currency,
             self.auditing,
+            self.queue if self.settings.mail.is_on else None,
+            self.settings.usage.budget_mail_to,
+        )
+
+    @cached_property
+    def budget_mails(self) -> "BudgetMails":
+        from hubless.services.budget_mails import BudgetMails
+
+        return BudgetMails(
+            self.budgets,
+            self.users,
+            self.email_addresses,
+            lambda: self.mailer,
+            self.settings.hub.name,
+            self.settings.url,
         )
 
     @cached_property

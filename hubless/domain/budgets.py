@@ -5,6 +5,7 @@ sums of ended launches, the number of running ones, and the sum of the instants 
 at any instant follows (`Ledger.used`). Ledgers change only in the transactions that start and end servers.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
@@ -25,6 +26,16 @@ _HOUR: Final = 3600  # seconds
 _NAME: Final = re.compile(r"\w[\w .-]{0,63}")
 _MOST: Final = 10**15
 WARN_AT: Final = (4, 5)  # of a budget, as a fraction: whoever has used as much is told
+
+
+_MARK, _TOTAL, _MONTH = "#", "total", "month"  # in marks of alerts
+
+
+class Alert(StrEnum):
+    """What mails tell of a budget."""
+
+    NEARLY_USED = "nearly"
+    USED_UP = "used"
 
 
 class Resource(StrEnum):
@@ -87,7 +98,7 @@ class Ledger:
         month: the month in UTC of the last change, such as `2026-11`.
         seconds_before: what had been used when that month began.
         cost_before: the same of the cost, in the unit of *cost*.
-        told: when the owners were told that a budget is nearly used up, by its name.
+        told: when a budget's notice began, by its name; and when mails told of it, by `mark_of`.
         changes: how often it was changed.
     """
 
@@ -122,7 +133,8 @@ class Ledger:
             return self
         first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         seconds, cost = self.used(first, in_month=False)
-        return replace(self, month=month, seconds_before=seconds, cost_before=cost, told={}, changes=self.changes + 1)
+        told = {mark: at for mark, at in self.told.items() if mark.split(_MARK)[2:3] == [_TOTAL]}
+        return replace(self, month=month, seconds_before=seconds, cost_before=cost, told=told, changes=self.changes + 1)
 
     def joined(self, server: Server) -> "Ledger":
         """Return the ledger with an active *server* more."""
@@ -190,7 +202,12 @@ class Standing:
     def is_nearly_used(self) -> bool:
         """Say whether its people are told: hours or money are used to four fifths."""
         part, of = WARN_AT
-        return self.resource in {Resource.HOURS, Resource.MONEY} and self.used * of >= self.limit * part
+        return self.adds_up and self.used * of >= self.limit * part
+
+    @property
+    def adds_up(self) -> bool:
+        """Say whether what ended launches used counts too."""
+        return self.resource in {Resource.HOURS, Resource.MONEY}
 
     @property
     def is_used_up(self) -> bool:
@@ -222,6 +239,38 @@ class Standing:
                 return f"{self.used / 1000:g}", _("%(count)s CPUs", count=f"{self.limit / 1000:g}")
             case Resource.SERVERS:
                 return str(self.used), ngettext("%(count)s server", "%(count)s servers", self.limit)
+
+
+@value
+class AlertRequest:
+    """A mail about a budget that a sweep asks a worker to send.
+
+    Args:
+        alert: what the mail tells.
+        budget: the budget's name.
+        ledger: the key of the ledger that it is about.
+        to: the address of an admin; empty for the user of the ledger.
+    """
+
+    alert: Alert
+    budget: str
+    ledger: str
+    to: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return it as a text, for a message."""
+        return json.dumps([self.alert, self.budget, self.ledger, self.to])
+
+    @classmethod
+    def of_text(cls, text: str) -> "AlertRequest":
+        """Return the request that has this *text*.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        alert, budget, ledger, to = map(str, json.loads(text))
+        return cls(Alert(alert), budget, ledger, to)
 
 
 def check(budget: Budget) -> None:
@@ -286,6 +335,32 @@ def refusal(
             if resource in found and not claim([only], ledger, now, notice).admits(ledger.joined(server)):
                 return found[resource]
     return None
+
+
+def alerts_of(found: Iterable[Standing]) -> frozenset[Alert]:
+    """Return what mails tell of a budget whose limits are used as *found* says."""
+    nearly = [one for one in found if one.is_nearly_used]
+    if not nearly:
+        return frozenset()
+    return frozenset(Alert) if any(one.is_used_up for one in nearly) else frozenset({Alert.NEARLY_USED})
+
+
+def mark_of(alert: Alert, budget: Budget) -> str:
+    """Return under which key of `Ledger.told` a mail is noted; a budget with other limits has another one."""
+    period = _MONTH if budget.is_monthly else _TOTAL
+    return _MARK.join(("", alert, period, str(budget.seconds), str(budget.cost_micros), budget.name))
+
+
+def with_alerts(
+    told: Mapping[str, int], budget: Budget, reached: Iterable[Alert], known: Iterable[Budget], at: int
+) -> dict[str, int]:
+    """Return *told* with a mark of each alert of *budget* that is *reached*, since *at* if it is new.
+
+    Marks of budgets that are not *known* any more, or had other limits, go.
+    """
+    marks = {mark_of(alert, one) for one in known for alert in Alert}
+    kept = {mark: since for mark, since in told.items() if not mark.startswith(_MARK) or mark in marks}
+    return {mark_of(alert, budget): at for alert in sorted(reached)} | kept
 
 
 def ends_at(budget: Budget, ledger: Ledger, now: datetime) -> datetime | None:

@@ -14,6 +14,7 @@ class MessageKind(StrEnum):
     ACTIVITY = "follow"  # a starting server has reported activity: it listens, so make it ready
     STOP = "stop"
     RESET_PASSWORD = "reset-password"  # noqa: S105 send a link to whom the message's text names
+    BUDGET_ALERT = "budget-alert"  # send the mail that the text asks for: `AlertRequest`
 
 
 @value
@@ -23,7 +24,7 @@ class Message:
     kind: MessageKind
     server_id: str = ""
     launch_id: str = ""
-    text: str = ""  # what a person typed who forgot a password: a name or an e-mail address
+    text: str = ""  # of a mail: what a person typed who forgot a password, or an `AlertRequest`
 
 
 def encode(message: Message) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hubless.domain import budgets, lifecycle
 from hubless.domain.audit import Act, Doer, DoerKind
-from hubless.domain.budgets import Budget, Claim, Ledger, Resource, Standing
+from hubless.domain.budgets import Alert, AlertRequest, Budget, Claim, Ledger, Resource, Standing
 from hubless.domain.errors import (
     BudgetReachedError,
     InvalidRequestError,
@@ -18,6 +18,8 @@ from hubless.domain.errors import (
 )
 from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.maintenance import StartCheck
+from hubless.domain.messages import Message as QueueMessage
+from hubless.domain.messages import MessageKind
 from hubless.domain.stop_reasons import StopCause, StopReason
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
@@ -27,6 +29,7 @@ from hubless.domain.values import value
 from hubless.ports.budgets import BudgetStore
 from hubless.ports.clock import Clock
 from hubless.ports.ledgers import LedgerStore
+from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
@@ -54,6 +57,8 @@ class Budgets:
     notice: timedelta = timedelta(minutes=10)
     currency: str = ""
     auditing: Auditing | None = None
+    queue: Queue | None = None  # None: the hub sends no mails
+    mail_to: tuple[str, ...] = ()  # of admins: who gets mails about budgets of groups and of the hub
 
     def all(self) -> list[Budget]:
         """Return all budgets; those of the settings are stronger than others of the same name."""
@@ -151,6 +156,14 @@ class Budgets:
         found = self._current(of_keys)
         return [one for key, some in of_keys.items() for b in some for one in budgets.standings(b, found[key], now)]
 
+    def standings_in(self, key: str, name: str) -> list[Standing]:
+        """Return how much of the budget *name* the servers of the ledger *key* used; none if one of both is gone."""
+        ledger, now = self.ledgers.get_many([key]).get(key), self.clock.now()
+        some = [budget for budget in self.all() if budget.name == name]
+        if ledger is None:
+            return []
+        return [one for budget in some for one in budgets.standings(budget, ledger.in_month_of(now), now)]
+
     def warnings(self, owner: User) -> list[Message]:
         """Return what *owner* should know: which budgets are used to four fifths or more."""
         return [one.sentence(self.currency) for one in self.standings(owner) if one.is_nearly_used]
@@ -169,10 +182,11 @@ class Budgets:
         for server in active:
             for key in self._adopted(server, owners.get(server.owner_id), known).ledgers:
                 members.setdefault(key, []).append(server)
-        return sum(
-            self._enforce(ledger, _budgets_of(key, members[key], owners, known), members[key], stopping)
-            for key, ledger in self._current(members).items()
-        )
+        stopped = 0
+        for key, ledger in self._current(members).items():
+            some = _budgets_of(key, members[key], owners, known)
+            stopped += self._enforce(self._alerted(ledger, some, known), some, members[key], stopping)
+        return stopped
 
     def _adopted(self, server: Server, owner: User | None, known: Sequence[Budget]) -> Server:
         """Return *server* in all ledgers that it belongs to; budgets may be newer than its launch."""
@@ -203,6 +217,31 @@ class Budgets:
             elif end <= now and budgets.in_seconds(now) >= told + self.notice.total_seconds():
                 stopped += self._stop(servers, budget, stopping)
         return stopped
+
+    def _alerted(self, ledger: Ledger, some: Iterable[Budget], known: Sequence[Budget]) -> Ledger:
+        """Have mails sent about those of *some* budgets that are nearly used up, or used up, since the last sweep.
+
+        The ledger says first that they were sent. So each is sent at most once, and none after a crash between.
+        """
+        to = ("",) if ledger.key.startswith(f"{TotalsOf.USER}#") else self.mail_to
+        if self.queue is None or not to:
+            return ledger
+        now = self.clock.now()
+        for budget in some:
+            reached = budgets.alerts_of(budgets.standings(budget, ledger, now))
+            new = {alert for alert in reached if budgets.mark_of(alert, budget) not in ledger.told}
+            if not new:
+                continue
+            before = ledger
+            told = budgets.with_alerts(ledger.told, budget, reached, known, budgets.in_seconds(now))
+            if (ledger := self._note(ledger, told)) is before:
+                return ledger  # the next sweep tries again
+            alert = Alert.USED_UP if Alert.USED_UP in new else Alert.NEARLY_USED
+            logger.info("budget %s of %s: mails say that it is %s", budget.name, ledger.key, alert)
+            for address in to:
+                asked = AlertRequest(alert, budget.name, ledger.key, address)
+                self.queue.send(QueueMessage(MessageKind.BUDGET_ALERT, text=asked.text))
+        return ledger
 
     def _tell(self, ledger: Ledger, budget: Budget) -> Ledger:
         """Note that the notice of the *budget* begins now."""

@@ -1,5 +1,8 @@
 """The texts of the hub's mails: plain, and each says what to do if its reader did not ask for it."""
 
+from collections.abc import Iterable
+
+from hubless.domain.budgets import Alert, AlertRequest
 from hubless.domain.mails import Mail
 
 
@@ -98,3 +101,55 @@ def account_is_ready(hub: str, to: str, user_name: str, url: str) -> Mail:
 {url}/hub/login
 """,
     )
+
+
+def budget_of_user(hub: str, to: str, asked: AlertRequest, used: Iterable[str], user_name: str) -> Mail:
+    """Return the mail to a user about the user's own budget; *used* are sentences."""
+    if asked.alert is Alert.USED_UP:
+        what = "The hub stops your servers, and starts none while nothing is left."
+    else:
+        what = "The hub stops your servers when it is used up. Save your work, and stop servers that you do not need."
+    return Mail(
+        to,
+        f"Your budget {_line(asked.budget)} of {hub} is {_IS[asked.alert]}",
+        f"""This is about the account {user_name} of {hub}.
+
+{_lines(used)}
+
+{what}
+
+If you need more, ask the admin of {hub}.
+""",
+    )
+
+
+def budget_of_many(hub: str, asked: AlertRequest, used: Iterable[str], whose: str, url: str) -> Mail:
+    """Return the mail to an admin about a budget of a group or of the hub; *used* are sentences."""
+    if asked.alert is Alert.USED_UP:
+        what = f"The hub stops the servers of {whose}, and starts none while nothing is left."
+    else:
+        what = f"The hub stops the servers of {whose} when it is used up."
+    return Mail(
+        asked.to,
+        f"The budget {_line(asked.budget)} of {hub} is {_IS[asked.alert]}",
+        f"""{_lines(used)}
+
+{what}
+
+This page shows the budgets, and sets them:
+
+{url}/hub/admin/budgets
+""",
+    )
+
+
+_IS = {Alert.NEARLY_USED: "nearly used up", Alert.USED_UP: "used up"}
+
+
+def _lines(used: Iterable[str]) -> str:
+    return "\n".join(map(_line, used))
+
+
+def _line(text: str) -> str:
+    """Return *text* in one line: settings may give a budget any name."""
+    return " ".join(text.split())

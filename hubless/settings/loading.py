@@ -60,7 +60,7 @@ from hubless.settings.sharing import SharingSettings
 from hubless.settings.sign_up import JoinCodeSettings, SignUpSettings, check_sign_up, join_codes_of
 from hubless.settings.theme import ThemeSettings, checked_theme
 from hubless.settings.types import SettingsError
-from hubless.settings.usage import UsageSettings
+from hubless.settings.usage import UsageSettings, checked_usage
 from hubless.settings.workloads import Workloads, WorkloadSettings, workloads_of
 
 DEFAULT_FILE = "hubless.toml"
@@ -307,7 +307,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         culling=_culling(read["culling"]),
         tokens=read["tokens"],
         sharing=read["sharing"],
-        usage=read["usage"],
+        usage=checked_usage(read["usage"], read["mail"]),
         audit=checked_audit(read["audit"]),
         providers=providers,
         profiles=profiles,

@@ -29,6 +29,22 @@ def _sender(given: Any) -> str:
 
 SENDER = SettingType('an address such as "hub@example.org" or "Physics hub <hub@example.org>"', _sender)
 
+_MOST_ADDRESSES = 20
+
+
+def _addresses(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise TypeError
+    if len(given) > _MOST_ADDRESSES:
+        raise ValueError
+    try:
+        return tuple(dict.fromkeys(map(check_address, given)))
+    except InvalidRequestError as invalid:
+        raise ValueError(str(invalid)) from None
+
+
+ADDRESSES = SettingType(f"a list of at most {_MOST_ADDRESSES} e-mail addresses", _addresses)
+
 
 @value
 class MailSettings:

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from hubless.domain.tariffs import Tariff, micros
 from hubless.domain.values import value
+from hubless.settings.mail import ADDRESSES, MailSettings
 from hubless.settings.profiles import PRICE
-from hubless.settings.types import DURATION, LIMIT, NEVER, setting
+from hubless.settings.types import DURATION, LIMIT, NEVER, SettingsError, setting
 
 
 @value
@@ -27,6 +28,12 @@ class UsageSettings:
     budget_notice: timedelta = setting(
         "10m", DURATION, "How long before the end of a budget the hub tells its people that it will stop their servers"
     )
+    budget_mail_to: tuple[str, ...] = setting(
+        [],
+        ADDRESSES,
+        "Who gets a mail when a budget of a group or of the hub is used to 80 %, and when it is used up; `[mail]` sends"
+        " them",
+    )
 
     @property
     def has_prices(self) -> bool:
@@ -46,6 +53,17 @@ class UsageSettings:
             _micros(self.price_per_gpu_hour),
             currency,
         )
+
+
+def checked_usage(given: UsageSettings, mail: MailSettings) -> UsageSettings:
+    """Return *given*.
+
+    Raises:
+        SettingsError: when it names who gets mails, and the hub sends none.
+    """
+    if given.budget_mail_to and not mail.is_on:
+        raise SettingsError("usage.budget_mail_to has an effect only if mail.kind is set: remove it, or set mail.kind")
+    return given
 
 
 def _micros(amount: float | None) -> int:

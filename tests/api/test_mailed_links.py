@@ -1,4 +1,4 @@
-"""Links in mails: to a new password for who forgot it, and to the confirmation of an e-mail address."""
+"""Mails: links to a new password and to the confirmation of an e-mail address, and that a budget is used up."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from functions.api import password_pool
 from functions.reaper import sweep
 from functions.spawn import dispatch
 from hubless.domain import messages
+from hubless.domain.budgets import Budget
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import MailFailedError
 from hubless.domain.messages import MessageKind
@@ -456,3 +457,19 @@ def test_who_may_not_act_as_a_user_cannot_have_its_links_sent_elsewhere(hub):
     answer = helper.put("/users/boss/email", {"email": "eve@example.org"})
     assert answer.status_code == 403
     assert address_of(hub, "boss") == ""
+
+
+def test_a_user_is_told_by_mail_that_a_budget_is_used_up(hub):
+    tom = hub.user("tom")
+    hub.hub.spawning.start(tom, "")
+    (launch,) = hub.hub.queue.receive(10, timedelta(seconds=30), hub.hub.clock.now())
+    hub.hub.queue.delete(launch.receipt)
+    hub.hub.budgets.put(Budget("tiny", user="tom", seconds=0))
+    sweep.handle(hub.hub, {"detail-type": "Scheduled Event"})
+    hub.post.refusals.append(MailFailedError("The mail server is away"))
+    assert work(hub) == 1
+    assert hub.post.mails == []
+    received = hub.hub.queue.receive(10, timedelta(seconds=30), hub.hub.clock.now() + timedelta(minutes=2))
+    hub.hub.budget_mails.send(received[0].message.text)
+    (mail,) = hub.post.mails
+    assert (mail.to, mail.subject) == (TOM, "Your budget tiny of Physics is used up")

@@ -106,7 +106,13 @@ def test_a_ledger_is_replaced_only_as_it_was_read(stores, stopped):
     with pytest.raises(StoreConflictError):
         stores.ledgers.replace(before, replace(before, told={"b": 1}, changes=1))
     read = ledger(stores)
-    after = replace(read, told={"b": 1}, month="2026-12", seconds_before=7, changes=read.changes + 1)
+    after = replace(
+        read,
+        told={"b": 1, "#nearly#month#36000#None#b": 2},
+        month="2026-12",
+        seconds_before=7,
+        changes=read.changes + 1,
+    )
     stores.ledgers.replace(read, after)
     stores.ledgers.create(EMPTY)
     assert ledger(stores) == after

@@ -444,6 +444,8 @@ class TestMail:
         [
             ('mail.sender = "hub@example.org"', "mail.sender has an effect only if mail.kind is set"),
             ('mail.kind = "smtp"', "mail.sender is missing"),
+            ('usage.budget_mail_to = ["root@example.org"]', "budget_mail_to has an effect only if mail.kind is set"),
+            (SMTP + '[usage]\nbudget_mail_to = ["root"]', "a list of at most 20 e-mail addresses"),
             ('[mail]\nkind = "smtp"\nsender = "hub@example.org"', "mail.host is missing"),
             ('[mail]\nkind = "smtp"\nsender = "nobody"', 'mail.sender is "nobody", but it must be an address such as'),
             ('[mail]\nkind = "ses"\nsender = "hub@example.org"\nhost = "x"', 'only if mail.kind is "smtp"'),

@@ -7,7 +7,14 @@ import pytest
 
 from hubless.domain.audit import Act, DoerKind
 from hubless.domain.budgets import Budget
-from hubless.domain.errors import BudgetReachedError, InvalidRequestError, NotFoundError
+from hubless.domain.email_addresses import EmailAddress
+from hubless.domain.errors import (
+    BudgetReachedError,
+    InvalidRequestError,
+    MailFailedError,
+    NotFoundError,
+    RetryLaterError,
+)
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.metering import Metering
 from hubless.domain.profiles import Profile
@@ -15,8 +22,10 @@ from hubless.domain.stop_reasons import StopCause
 from hubless.domain.tariffs import Meter, Tariff
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group
+from hubless.services.budget_mails import BudgetMails
 from hubless.services.budgets import MOST_BUDGETS, Budgets
 from tests.support.builders import NOW
+from tests.support.fakes import RecordingQueue
 from tests.support.world import World
 
 HOUR = timedelta(hours=1)
@@ -30,9 +39,20 @@ class Acts:
         self.done.append((by.kind, act, on, about))
 
 
+class Post:
+    def __init__(self):
+        self.mails, self.refusals = [], []
+
+    def send(self, mail):
+        if self.refusals:
+            raise self.refusals.pop()
+        self.mails.append(mail)
+
+
 class BudgetWorld(World):
-    def __init__(self, *budgets):
-        self.acts = Acts()
+    def __init__(self, *budgets, mail_to=(), has_mail=True):
+        self.acts, self.asked, self.post = Acts(), RecordingQueue(), Post()
+        self.mail_to, self.has_mail = mail_to, has_mail
         super().__init__(profiles=[Profile("lab", cpus=2.0), Profile("free", price_per_hour=0.0)], named_limit=50)
         self.groups.create(Group("g1", "physics", users=("alice",)))
         self.alice = self.users.get(self.alice.id)
@@ -50,6 +70,16 @@ class BudgetWorld(World):
             self.clock,
             currency="$",
             auditing=self.acts,
+            queue=self.asked if self.has_mail else None,
+            mail_to=self.mail_to,
+        )
+        self.mails = BudgetMails(
+            self.budgets,
+            self.users,
+            self.stores.email_addresses,
+            lambda: self.post,
+            "Physics",
+            "https://hub.example.org",
         )
         meter = Meter(Tariff(1_000_000, 0, 0, "$"))
         self.spawning = replace(self.spawning, meter=meter, budgets=self.budgets)
@@ -63,6 +93,14 @@ class BudgetWorld(World):
     def stop(self, server):
         self.stopping.request(self.servers.get(server.id))
         self.turn()
+
+    def tell(self):
+        """Sweep, send the mails that the sweep asked for, and return whose each is and its subject."""
+        self.sweep()
+        while self.asked.sent:
+            self.mails.send(self.asked.sent.pop(0).text)
+        told, self.post.mails = [(mail.to, mail.subject) for mail in self.post.mails], []
+        return told
 
     def active(self):
         return self.servers.count(ACTIVE)
@@ -299,3 +337,156 @@ def test_budgets_of_admins_are_bounded():
     world.budgets.put(Budget("b0", servers=2))
     with pytest.raises(InvalidRequestError, match="already"):
         world.budgets.put(Budget("one more", servers=1))
+
+
+NEARLY, USED = "Your budget b of Physics is nearly used up", "Your budget b of Physics is used up"
+ALICE = "alice@example.org"
+
+
+def with_address(world):
+    world.stores.email_addresses.save(None, EmailAddress(world.alice.id, ALICE))
+    return world
+
+
+def test_a_user_gets_a_mail_at_four_fifths_and_one_when_it_is_used_up():
+    world = with_address(BudgetWorld(hours(10, is_each=True), mail_to=("root@example.org",)))
+    world.start()
+    world.start("", world.bob)  # who has no address
+    world.clock.advance(timedelta(hours=7, minutes=59))
+    assert world.tell() == []
+    world.clock.advance(timedelta(minutes=1))
+    assert world.tell() == [(ALICE, NEARLY)]
+    assert world.tell() == []
+    world.clock.advance(timedelta(hours=1, minutes=55))
+    assert world.tell() == []
+    world.clock.advance(timedelta(minutes=5))
+    assert world.tell() == [(ALICE, USED)]
+    assert world.tell() == []
+
+
+def test_a_mail_says_how_much_is_used_and_what_comes():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    world.sweep()
+    world.mails.send(world.asked.sent[0].text)
+    (mail,) = world.post.mails
+    assert "account alice of Physics" in mail.text
+    assert "8.0 of 10 hours of the budget b are used in this month." in mail.text
+    assert "stops your servers when it is used up" in mail.text
+
+
+def test_admins_get_mails_about_budgets_of_groups_and_of_the_hub():
+    both = "one@example.org", "two@example.org"
+    world = with_address(BudgetWorld(hours(10, group="physics"), Budget("c", cost_micros=20_000_000), mail_to=both))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    assert sorted(world.tell()) == [
+        (to, f"The budget {name} of Physics is nearly used up") for to in both for name in ("b", "c")
+    ]
+    world.clock.advance(3 * HOUR)
+    world.sweep()
+    world.mails.send(world.asked.sent[0].text)
+    (mail,) = world.post.mails
+    assert "11.0 of 10 hours of the budget b are used in this month." in mail.text
+    assert "stops the servers of the group physics, and starts none" in mail.text
+    assert "https://hub.example.org/hub/admin/budgets" in mail.text
+
+
+@pytest.mark.parametrize("facts", [{"has_mail": False, "mail_to": ("root@example.org",)}, {"mail_to": ()}])
+def test_nothing_is_noted_where_nobody_gets_a_mail(facts):
+    world = BudgetWorld(hours(10), **facts)
+    world.start()
+    world.clock.advance(9 * HOUR)
+    world.sweep()
+    assert world.asked.sent == []
+    assert world.stores.ledgers.get_many(["hub#"])["hub#"].told == {}
+
+
+def test_a_sweep_that_dies_before_it_asks_sends_no_mail_later():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+
+    class Dead(RecordingQueue):
+        def send(self, message):
+            raise KeyboardInterrupt
+
+    world.budgets = replace(world.budgets, queue=Dead())
+    with pytest.raises(KeyboardInterrupt):
+        world.budgets.sweep(world.stopping)
+    world.with_budgets(hours(10, user="alice"))
+    assert world.tell() == []
+
+
+def test_a_sweep_that_loses_to_another_asks_for_no_mail():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    key = f"user#{world.alice.id}"
+    old = world.stores.ledgers.get_many([key])[key]
+    assert world.tell() == [(ALICE, NEARLY)]
+    assert world.budgets._alerted(old, world.budgets.all(), world.budgets.all()) is old
+    assert world.asked.sent == []
+
+
+def test_a_budget_that_was_raised_tells_again():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    assert world.tell() == [(ALICE, NEARLY)]
+    world.sweep()
+    world.with_budgets(hours(20, user="alice"))
+    assert world.tell() == []
+    world.clock.advance(8 * HOUR)
+    assert world.tell() == [(ALICE, NEARLY)]
+    (mark,) = world.stores.ledgers.get_many([f"user#{world.alice.id}"])[f"user#{world.alice.id}"].told
+    assert "#72000#" in mark  # and none of the smaller budget
+
+
+@pytest.mark.parametrize(("is_monthly", "told"), [(True, [(ALICE, NEARLY)]), (False, [])])
+def test_a_new_month_tells_again_of_budgets_by_month_alone(is_monthly, told):
+    world = with_address(BudgetWorld(hours(100, user="alice", is_monthly=is_monthly)))
+    server = world.start()
+    world.clock.advance(85 * HOUR)
+    assert world.tell() == [(ALICE, NEARLY)]
+    world.stop(server)
+    world.clock.advance(datetime(2026, 12, 1, tzinfo=UTC) - world.clock.now())
+    world.start()
+    world.clock.advance((85 if is_monthly else 1) * HOUR)
+    assert world.tell() == told
+
+
+def test_no_mail_goes_out_if_there_is_more_by_then():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    world.sweep()
+    world.with_budgets(hours(20, user="alice"))
+    world.mails.send(world.asked.sent[0].text)
+    world.with_budgets()
+    world.mails.send(world.asked.sent[0].text)
+    assert world.post.mails == []
+
+
+def test_a_mail_about_a_budget_is_tried_again_if_that_helps():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    world.sweep()
+    text = world.asked.sent[0].text
+    world.post.refusals = [MailFailedError("no such address", retry=False), MailFailedError("away")]
+    with pytest.raises(RetryLaterError):
+        world.mails.send(text)
+    world.mails.send(text)  # the server refuses the address for good
+    assert world.post.mails == []
+    world.mails.send(text)
+    assert [mail.subject for mail in world.post.mails] == [NEARLY]
+
+
+def test_a_name_of_a_budget_adds_no_lines_to_a_mail():
+    world = with_address(BudgetWorld(hours(10, user="alice")))
+    world.with_budgets(replace(hours(10, user="alice"), name="b\nBcc: all@example.org"))
+    world.start()
+    world.clock.advance(8 * HOUR)
+    assert world.tell() == [(ALICE, "Your budget b Bcc: all@example.org of Physics is nearly used up")]
