@@ -35,6 +35,8 @@ BATCH = 10
 MEASURE_SECONDS = 10.0  # between two looks for homes that are due
 MEASURE_PAUSE_SECONDS = 0.02  # between two steps of a walk
 EVERYBODY_EVERY = 360  # looks: the others look at users who were active lately
+LOADS_SECONDS = 10.0  # between two measurements of what servers use
+LOADS_PAUSE_SECONDS = 0.02  # between two servers: many of them are measured less often, and take no more time at once
 KEEP_SECONDS = 10.0  # between two looks whether links by name follow users
 TASKS_SECONDS = 2.0  # between two looks for files of removed users that an admin wants moved or deleted
 REMOVE_PAUSE_SECONDS = 0.005  # between two steps of a deletion
@@ -59,6 +61,7 @@ class Worker:
         self._sweep_every = settings.culling.sweep_every.total_seconds()
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
         hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring, hub.home_keeping  # noqa: B018 created before the threads that share them
+        self._loads = hub.load_sampler
         self._changed = hub.watcher()
         self._profiles = settings.profiles
         self._pending = 1  # servers that started or stopped at the last step
@@ -82,7 +85,7 @@ class Worker:
         sweeps.start()
         for name, work in (
             ("limits", self._watch_limits), ("homes", self._measure_homes), ("preloading", self._preload),
-            ("files", self._keep_homes),
+            ("files", self._keep_homes), ("loads", self._measure_loads),
         ):  # fmt: skip
             threading.Thread(target=work, name=name, daemon=True).start()
         while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
@@ -177,6 +180,15 @@ class Worker:
                 logger.exception("cannot measure homes, retry in %g s", MEASURE_SECONDS)
             if self._leaving.wait(MEASURE_SECONDS):
                 return
+
+    def _measure_loads(self) -> None:
+        """Measure what servers use until the worker leaves."""
+        while not self._leaving.is_set():
+            try:
+                self._walk(self._loads.steps(self._hub.clock.now), LOADS_PAUSE_SECONDS)
+            except Exception:
+                logger.exception("cannot measure what servers use, retry in %g s", LOADS_SECONDS)
+            self._leaving.wait(LOADS_SECONDS)
 
     def _keep_homes(self) -> None:
         """Have links by name follow users, and do what admins want done with files of removed users."""

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
+    from hubless.ports.loads import Loads
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.login_providers import LoginProvider
     from hubless.ports.lti import LtiStore
@@ -417,6 +418,11 @@ class Hub(ABC):
         from hubless.adapters.no_home_usage import NoHomeUsage
 
         return NoHomeUsage()
+
+    @property
+    def loads(self) -> "Loads | None":
+        """Return what servers use now; None where the hub does not reach their processes."""
+        return None
 
     @property
     def home_keeping(self) -> "HomeKeeping | None":

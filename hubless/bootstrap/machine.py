@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hubless.adapters.processes.fork_servers import ForkServers
     from hubless.adapters.processes.isolation import Isolation
     from hubless.adapters.processes.launcher import ProcessLauncher
+    from hubless.adapters.processes.load_sampler import LoadSampler
+    from hubless.adapters.processes.loads_file import LoadsFile
     from hubless.adapters.processes.machine_turns import MachineTurns
     from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
@@ -429,6 +431,19 @@ class MachineHub(Hub):
 
         homes = LocalHomes(self.settings.launches, self.settings.homes)
         return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock, self.settings.home_limits)
+
+    @cached_property
+    def loads(self) -> "LoadsFile":
+        from hubless.adapters.processes.loads_file import LoadsFile
+
+        return LoadsFile(self.settings.loads_file)
+
+    @cached_property
+    def load_sampler(self) -> "LoadSampler":
+        """Return what measures the loads of servers."""
+        from hubless.adapters.processes.load_sampler import LoadSampler
+
+        return LoadSampler(self.settings.launches, self.loads)
 
     @cached_property
     def home_keeping(self) -> "HomeKeeping":

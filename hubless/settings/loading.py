@@ -151,6 +151,11 @@ class Settings:
         return self.data / "resource-limits.json"
 
     @property
+    def loads_file(self) -> Path:
+        """Return the file in which the worker writes what servers use now."""
+        return self.data / "loads.json"
+
+    @property
     def homes(self) -> Path:
         """Return the folder of users' files."""
         return self.data / Path(self.servers.homes or "homes").expanduser()

@@ -13,6 +13,7 @@ from functions.api.pages import admin_selected
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
+from hubless.domain.loads import Load
 from hubless.domain.metering import Metering
 from hubless.domain.tokens import sha256
 from hubless.domain.usage import Usage
@@ -185,6 +186,62 @@ def test_the_table_shows_hours_and_cost_of_this_month_with_what_runs(hub, people
     (row,) = csv.DictReader(io.StringIO(saved))
     assert (row["hours_this_month"], row["cost_this_month"]) == ("1.500000", "3.000000")
     assert "Cost this month</a>" not in page  # no store has an index for this order
+
+
+LOADED = "/hub/admin?columns=memory&columns=cpus&name_filter=user-0"
+
+
+def load_cells(page):
+    """Return what the table says of memory and processors, by user."""
+    cells = {}
+    for line in page.split('<tr>\n<td class="pick-row">')[1:]:
+        (name,) = names_of_links(line)
+        titles = ("Memory now", "CPU now")
+        cells[name] = tuple(re.search(rf'data-label="{title}">(.*?)</td>', line)[1] for title in titles)
+    return cells
+
+
+def test_the_table_shows_what_the_servers_of_a_user_use_together(hub, root, people):
+    now = hub.hub.clock.now()
+    run(hub, "user-00", "second", launch_id="l2", id="s-second")
+    run(hub, "user-02", state=State.STOPPED)
+    hub.hub.loads.replace(
+        {
+            "user-00": Load(600 * 2**20, 0.25, now),
+            "l2": Load(2**30, 1.5, now, memory_limit=2**31),
+            "user-02": Load(2**30, 1.0, now),  # of the last launch, which is over
+        }
+    )
+    shown = load_cells(root.get(LOADED).text)
+    assert (shown["user-00"], shown["user-01"], shown["user-02"]) == (("1.59 GiB", "1.8"), ("", ""), ("", ""))
+    saved = post(root, act="export", name=["user-00", "user-01"]).content.decode("utf-8-sig")
+    rows = [(one["memory_bytes_now"], one["cpus_now"]) for one in csv.DictReader(io.StringIO(saved))]
+    assert rows == [(str(1624 * 2**20), "1.750"), ("", "")]
+
+
+def test_an_old_measurement_says_how_old_it_is(hub, root, people):
+    now = hub.hub.clock.now()
+    hub.hub.loads.replace({"user-00": Load(600 * 2**20, None, now - timedelta(minutes=5))})
+    memory, cpus = load_cells(root.get(LOADED).text)["user-00"]
+    assert memory.startswith("600 MiB <small")
+    assert "data-relative" in memory
+    assert cpus.startswith(" <small")
+    assert "Memory and CPU measured" in root.get("/hub/admin/users/user-00").text
+
+
+def test_the_page_of_a_user_and_their_home_say_what_a_server_uses(hub, root, people):
+    run(hub, "user-01", state=State.STARTING)  # home asks the processes of one that is ready
+    hub.hub.loads.replace({"user-01": Load(600 * 2**20, 0.25, hub.hub.clock.now(), memory_limit=2**30)})
+    for page in (root.get("/hub/admin/users/user-01"), hub.browser("user-01").get("/hub/home")):
+        assert "Memory now: 600 MiB of 1 GiB" in page.text
+        assert "CPU now: 0.2" in page.text
+
+
+def test_a_hub_that_measures_no_servers_offers_no_columns_for_it(hub, root, people, monkeypatch):
+    monkeypatch.setattr(type(hub.hub), "loads", None)
+    page = root.get(LOADED).text
+    assert "Memory now" not in page
+    assert "CPU now" not in page
 
 
 # --- many users ---

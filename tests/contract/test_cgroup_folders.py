@@ -216,3 +216,35 @@ def test_the_kernels_counts_of_version_1_are_those_of_the_inner_cgroup(kernel):
 
 def test_without_files_nothing_was_counted(kernel):
     assert cgroups.counts(everywhere(str(kernel.mounted / "gone"))) == {"memory": 0, "processes": 0}
+
+
+def test_what_a_launch_uses_is_read_of_version_2(kernel):
+    files = {
+        "memory.current": "1000\n",
+        "memory.stat": "anon 600\ninactive_file 300\n",
+        "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
+    }
+    folder = filled(kernel.mounted / "l1", files)
+    assert cgroups.used(everywhere(str(folder))) == (700, 2.5)
+
+
+def test_what_a_launch_uses_is_read_of_version_1(kernel):
+    memory = {"memory.usage_in_bytes": "1000\n", "memory.stat": "inactive_file 0\ntotal_inactive_file 300\n"}
+    folders = {
+        "memory": str(filled(kernel.mounted / "memory/l1", memory)),
+        "cpu": str(filled(kernel.mounted / "cpu/l1", {"cpuacct.usage": "2500000000\n", "cpu.stat": "nr_periods 0\n"})),
+    }
+    assert cgroups.used(folders) == (700, 2.5)
+
+
+def test_without_a_count_of_processors_that_of_processes_is_taken(kernel):
+    folder = filled(kernel.mounted / "l1", {"memory.usage_in_bytes": "1000\n"})
+    filled(folder / "inner", {"cgroup.procs": f"{os.getpid()}\n999999999\n"})
+    memory, seconds = cgroups.used({"memory": str(folder)})
+    assert memory == 1000
+    assert 0 < seconds <= sum(os.times()[:4])
+
+
+def test_a_launch_without_its_cgroup_uses_nothing_known(kernel):
+    assert cgroups.used(everywhere(str(kernel.mounted / "gone"))) is None
+    assert cgroups.used({}) is None

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,8 @@ from hubless.adapters.processes.isolation.bubblewrap import View
 from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder
 from hubless.adapters.processes.launcher import OOM_SCORE
 from hubless.adapters.processes.limit_means import Means
+from hubless.adapters.processes.load_sampler import LoadSampler
+from hubless.adapters.processes.loads_file import LoadsFile
 from hubless.adapters.processes.memory_files import MemoryFiles
 from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.adapters.sqlite.database import Database
@@ -28,6 +31,7 @@ from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 from hubless.domain.limits import Resource
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch, TaskRunning, TaskStopped
+from tests.support.builders import NOW
 from tests.support.concurrency import eventually
 from tests.support.processes import KINDS, ProcessLaunchers, is_alive, isolation, python_for_all
 
@@ -713,6 +717,59 @@ def test_the_processors_are_limited_where_that_is_promised(place):
         assert quota[0][0] == "50000"
     else:
         assert place.limits.wrapper("l1") == []
+
+
+# --- what launches use ---
+
+BUSY = "while True: pass"
+
+
+class Samples:
+    """Measures the launches of a place; ten seconds pass between two measurements."""
+
+    def __init__(self, place):
+        self._file = LoadsFile(place.servers.parent / "loads.json")
+        self._seconds = 0.0
+        self._sampler = LoadSampler(place.servers, self._file, lambda: self._seconds)
+
+    def __call__(self, *launches):
+        self._seconds += 10
+        for _ in self._sampler.steps(lambda: NOW + timedelta(seconds=self._seconds)):
+            pass
+        return self._file.get_many(launches)
+
+
+def test_what_a_server_and_its_kernels_use_is_measured(place):
+    place.start(WITHIN, BUSY)
+    measured = Samples(place)
+    (first,) = measured("l1").values()
+    assert (first.cpus, first.memory_limit, first.measured_at) == (None, 200 * MIB, NOW + timedelta(seconds=10))
+    eventually(lambda: place.path("enough").exists() and (60 * MIB < measured("l1")["l1"].memory < 200 * MIB))
+    assert eventually(lambda: (load := measured("l1")["l1"]).cpus and load).cpus < 0.6  # of half a processor
+
+
+def test_each_launch_has_a_measurement_of_its_own(place):
+    place.start(WITHIN, launch_id="l1")
+    place.start(SMALL, launch_id="l2", profile=Profile("free"))
+    eventually(lambda: place.path("enough").exists())
+    found = Samples(place)("l1", "l2")
+    assert found["l1"].memory > found["l2"].memory + 50 * MIB
+    assert found["l2"].memory_limit is None
+
+
+def test_a_launch_that_has_ended_is_measured_no_more(place):
+    server = place.start()
+    measured = Samples(place)
+    assert measured("l1")
+    server.kill()
+    server.wait(10)
+    assert measured("l1") == {}
+
+
+def test_without_launches_nothing_is_measured(tmp_path):
+    sampler = LoadSampler(tmp_path / "servers", LoadsFile(tmp_path / "loads.json"))
+    assert list(sampler.steps(lambda: NOW)) == []
+    assert (tmp_path / "loads.json").read_text() == "{}"
 
 
 # --- a limit for each user id ---

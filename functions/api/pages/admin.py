@@ -18,6 +18,7 @@ from functions.api.pages.admin_filter import (
     COLUMNS,
     FILTERS,
     IDLE_HOURS,
+    OF_LOADS,
     PAGE,
     SIZES,
     TableQuery,
@@ -124,6 +125,7 @@ class _Admin:
             limits,
             self.hub.clock.now(),
             self.hub.currency,
+            self.hub.loads,
         )
 
     def used(self, rows: Iterable[Row]) -> dict[str, Totals]:
@@ -144,6 +146,7 @@ class _Admin:
         ids = [row.user.id for row in table.rows] if "files" in query.columns else []
         sizes = self.hub.home_usage.get_many(ids) if ids else {}
         profiles = [(one.name, one.title) for one in self.spawning.profiles.values()]
+        offered = [one for one in COLUMNS if one not in OF_LOADS or self.hub.loads is not None]
         return {
             "rows": self.row_views.views(
                 table.rows, sizes, self.used(table.rows) if query.columns & {"hours", "cost"} else {}
@@ -156,8 +159,8 @@ class _Admin:
             "limit": query.limit,
             "sizes": SIZES,
             "idle_hours": IDLE_HOURS,
-            "all_columns": COLUMNS,
-            "columns": [one for one in COLUMNS if one in query.columns],
+            "all_columns": offered,
+            "columns": [one for one in offered if one in query.columns],
             "sorts": {sort.value: query.url(sort=query.turned(table.sort, sort)) for sort in table.sorts},
             "table_url": query.here,
             "first_url": query.url() if query.cursor else None,

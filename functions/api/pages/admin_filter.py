@@ -19,7 +19,11 @@ FILTERS = ("name_filter", "state", "group", "role", "profile", "idle")
 SIZES = (25, 50, 100)  # rows of a page
 USUAL_SIZE = 50
 IDLE_HOURS = (1, 8, 24, 7 * 24, 30 * 24)
-COLUMNS = ("groups", "roles", "profile", "started", "last_activity", "created", "files", "hours", "cost", "failure")
+COLUMNS = (
+    *("groups", "roles", "profile", "started", "last_activity", "created", "memory", "cpus"),
+    *("files", "hours", "cost", "failure"),
+)
+OF_LOADS = frozenset({"memory", "cpus"})  # columns of a hub that measures what servers use
 USUAL_COLUMNS = frozenset({"groups", "last_activity", "files", "failure"})
 COLUMNS_COOKIE = "hubless-columns"
 _YEAR = 31_536_000  # seconds

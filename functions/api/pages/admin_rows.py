@@ -6,6 +6,7 @@ from typing import Any
 
 from functions.api.pages.failures import failure_view
 from functions.api.pages.home_notices import size_in_words
+from functions.api.pages.loads import load_of, load_view
 from functions.api.pages.usage import hours_in_words
 from functions.api.pages.views import url_part
 from functions.api.serializers import instant
@@ -13,12 +14,14 @@ from hubless.domain import jupyterhub_versions, names, roles
 from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, Server, State
+from hubless.domain.loads import together
 from hubless.domain.origins import Origins
 from hubless.domain.profiles import Profile
 from hubless.domain.roles import Role
 from hubless.domain.usage import Totals
 from hubless.domain.user_table import RANKS, Row
 from hubless.domain.values import value
+from hubless.ports.loads import Loads
 from hubless.services.identity import Actor
 
 LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the table lists
@@ -38,6 +41,7 @@ class RowViews:
     home_limits: HomeLimits
     now: datetime
     currency: str
+    loads: Loads | None = None
 
     def views(
         self, rows: Iterable[Row], homes: Mapping[str, HomeUsage], used: Mapping[str, Totals]
@@ -52,6 +56,7 @@ class RowViews:
         sees_activity = covers("read:users:activity", name, groups)
         running = [one for one in servers if one["started"]]
         used = used if covers("read:servers", name, groups) else None
+        load = together(filter(None, (load_of(self.loads, one) for one in self._seen(row))))
         return {
             "name": name,
             "url": f"/hub/admin/users/{names.url_name(name)}",
@@ -65,6 +70,8 @@ class RowViews:
             "files": size_in_words(home) if sees_activity else "",
             "files_are_over": sees_activity and home is not None and home.exceeds(self.home_limits.of(user)),
             "files_measured": self._measured(home) if sees_activity else None,
+            "load": load,
+            "load_words": load_view(load, self.now),
             "hours": hours_in_words(used.hours) if used else "",
             "cost": f"{self.currency}{used.cost:.2f}" if used and used.cost_micros else "",
             "last_activity": instant(user.last_activity_at) if sees_activity else None,
@@ -80,11 +87,15 @@ class RowViews:
         of_groups = (one for group in row.user.groups for one in roles.of_group(group, self.roles))
         return sorted({*roles.of_user(row.user, self.roles), *of_groups} - {"user"})
 
+    def _seen(self, row: Row) -> list[Server]:
+        """Return the servers that the person may see."""
+        user, covers = row.user, self.who.scopes.covers_server
+        return [one for one in row.servers if covers("read:servers", user.name, one.name, user.groups)]
+
     def servers(self, row: Row) -> list[dict[str, Any]]:
         """Return the views of the servers that the person may see, the main one first, even if it is not stored."""
-        user, covers = row.user, self.who.scopes.covers_server
-        seen = [one for one in row.servers if covers("read:servers", user.name, one.name, user.groups)]
-        views = [self.server(row, one) for one in seen if one.state in LISTED or not one.name]
+        user = row.user
+        views = [self.server(row, one) for one in self._seen(row) if one.state in LISTED or not one.name]
         views.sort(key=lambda view: (view["name"] != "", RANKS[State(view["state"])]))
         has_main = any(not one.name for one in row.servers)
         if not has_main and self.who.scopes.covers_user("read:servers", user.name, user.groups):
@@ -115,6 +126,7 @@ class RowViews:
             "profile": profile.title if profile and len(self.profiles) > 1 else "",
             "started": instant(server.started_at) if server and state is State.READY else None,
             "last_activity": instant(server.last_activity_at) if server else None,
+            "load": load_view(load_of(self.loads, server), self.now),
             # A log is shown to who may start the server, as on the page of a start.
             "failure": failure_view(server) if may_start and state is State.FAILED else None,
             "other_version": _other_version(server),

@@ -29,6 +29,7 @@ from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError
 from hubless.domain.lifecycle import ACTIVE, PENDING_START, State
+from hubless.domain.loads import Load
 from hubless.domain.pasted_people import MAX_PEOPLE
 from hubless.domain.people_batches import Batch
 from hubless.domain.stop_reasons import asked_by
@@ -59,7 +60,7 @@ TITLES = {
 _MOST_TOLD = 2_000  # characters of failures that one answer leaves for the page after it
 _TITLES = (
     *("name", "admin", "groups", "servers", "profile", "last_activity", "created", "files_bytes"),
-    *("hours_this_month", "cost_this_month"),
+    *("memory_bytes_now", "cpus_now", "hours_this_month", "cost_this_month"),
 )
 _STATE = ("act", "to_group", "whom", "back", "total", "done", "failed", "at", "after", "stays")
 
@@ -328,6 +329,7 @@ async def _csv(selected: _Selected) -> str:
                 view["last_activity"] or "",
                 view["created"] or "",
                 home.size if home else "",
+                *_loads(view["load"]),
                 *(_amounts(used[row.user.id]) if view["hours"] else ("", "")),
             ]
             writer.writerow([_no_formula(str(one)) for one in fields])
@@ -338,6 +340,10 @@ async def _csv(selected: _Selected) -> str:
             )
         at = at.with_fields(**following)
     return out.getvalue()
+
+
+def _loads(load: Load | None) -> tuple[object, str]:
+    return ("", "") if load is None else (load.memory, "" if load.cpus is None else f"{load.cpus:.3f}")
 
 
 def _amounts(used: Totals) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
 from functions.api.pages import home_changes
 from functions.api.pages.home_needs import needs_of, remember_seen, seen_in
 from functions.api.pages.home_notices import HomeNotice
+from functions.api.pages.loads import load_of, load_view
 from functions.api.pages.sharing import SharedServers
 from functions.api.pages.views import server_view, url_part
 from functions.api.redirects import Redirects, default_destination
@@ -72,7 +73,9 @@ class _Home:
         runs = any(server.state is State.READY for server in servers)
         schedules = self.hub.schedules.all() if runs and user.groups else []
         views = [
-            server_view(self.spawning, self.origins, user, server) | self._next_stop(user, server, schedules)
+            server_view(self.spawning, self.origins, user, server)
+            | self._next_stop(user, server, schedules)
+            | {"load": self._load(server)}
             for server in servers
         ]
         # A long list begins with what runs, starts, stops or has failed.
@@ -111,6 +114,9 @@ class _Home:
     def _keep_for(self) -> str:
         extension = self.keeping.extension
         return durations.in_words(extension) if extension is not None and extension != timedelta.max else ""
+
+    def _load(self, server: Server) -> dict[str, Any] | None:
+        return load_view(load_of(self.hub.loads, server), self.hub.clock.now())
 
     def _next_stop(self, user: User, server: Server, schedules: Collection[Schedule]) -> dict[str, Any]:
         following = self.keeping.next_stop(user, server, schedules)

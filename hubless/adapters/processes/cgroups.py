@@ -18,6 +18,9 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
+
+from hubless.adapters.processes import process_use
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.domain.limits import Resource
 from hubless.domain.values import value
@@ -149,6 +152,33 @@ def counts(cgroups: Mapping[str, str]) -> dict[str, int]:
     if pids := cgroups.get("pids"):
         found[Resource.PROCESSES.value] = _count_of_v1(Path(pids), "pids.events", "max")
     return found
+
+
+def used(cgroups: Mapping[str, str]) -> tuple[int, float] | None:
+    """Return bytes of memory and seconds of processors that the launch uses and has used; None if it has no cgroup.
+
+    Pages of files that nobody used lately do not count: the kernel takes them when others need memory.
+    """
+    group = Path(cgroups.get("memory", ""))
+    bytes_used = _words(group / "memory.current") or _words(group / "memory.usage_in_bytes")
+    if not bytes_used:
+        return None
+    stat = group / "memory.stat"
+    idle = _number_in(stat, "total_inactive_file") or _number_in(stat, "inactive_file")  # of version 1; of version 2
+    return max(0, int(bytes_used[0]) - idle), _cpu_seconds(Path(cgroups.get("cpu", "")), group)
+
+
+def _cpu_seconds(group: Path, of_memory: Path) -> float:
+    """Return the processors' time: of the cgroup, else of the processes that are in it now."""
+    if microseconds := _number_in(of_memory / "cpu.stat", "usage_usec"):  # version 2 has it without the controller
+        return microseconds / 1_000_000
+    if nanoseconds := _words(group / "cpuacct.usage"):  # version 1, where the two controllers are mounted together
+        return int(nanoseconds[0]) / 1_000_000_000
+    seconds = 0.0
+    for pid in _words(of_memory / INNER / "cgroup.procs"):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            seconds += process_use.cpu_seconds(int(pid))
+    return seconds
 
 
 def remove(cgroups: Mapping[str, str]) -> None:

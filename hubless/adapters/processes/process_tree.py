@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from hubless.adapters.processes import limit_record, memory_files
+from hubless.adapters.processes import limit_record, memory_files, process_use
 from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder, start_of
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.adapters.processes.memory_files import MemoryFiles
@@ -366,8 +366,4 @@ def _act(one: Process, action: Callable[[psutil.Process], None]) -> bool:
 
 
 def _memory(one: Process) -> int:
-    """Return the bytes that the process uses: its proportional share (PSS), else what is its own."""
-    try:
-        return int(psutil.Process(one.pid).memory_full_info().pss) or one.resident
-    except (psutil.Error, AttributeError):
-        return one.resident
+    return process_use.memory(one.pid) or one.resident

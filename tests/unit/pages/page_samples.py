@@ -88,6 +88,11 @@ def frame(user=None, **changes):
     return facts | changes
 
 
+def load(**changes):
+    """What a running server uses, measured so long ago that pages say when."""
+    return {"memory": "512 MiB", "limit": "2 GiB", "cpus": "0.4", "measured": WAS} | changes
+
+
 def server(name="", state="stopped", owner="alice", **changes):
     where = quote(owner) + (f"/{name}" if name else "")
     facts = {
@@ -109,6 +114,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "next_stop": None,
         "may_keep": False,
         "times_kept": 0,
+        "load": load(measured=None) if state == "ready" else None,
         "started": WAS if state == "ready" else None,
         "last_activity": WAS,
         "profile": "JupyterLab",
@@ -516,7 +522,8 @@ def in_table(owner, name="", state="stopped", **changes):
     key, made = f"{owner}/{name}", server(name, state, owner)
     phases = {"launching": "spawn", "starting": "spawn", "stopping": "stop", "ready": "ready"}
     facts = {"key": key, "called": key, "phase": phases.get(state, ""), "may_start": True, "may_stop": True}
-    return made | facts | {"profile": "", "started": None, "other_version": ""} | changes
+    measured = {"load": load() if state == "ready" else None}
+    return made | facts | measured | {"profile": "", "started": None, "other_version": ""} | changes
 
 
 def row(name, *servers, **changes):
@@ -533,6 +540,7 @@ def row(name, *servers, **changes):
         "files": "1.5 GiB",
         "files_are_over": False,
         "files_measured": WAS,
+        "load_words": load(),
         "hours": "12.5",
         "cost": "$1.25",
         "last_activity": WAS,
