@@ -71,6 +71,7 @@ from functions.api.routes import (
     tokens,
     users,
 )
+from functions.api.routes import budgets as budget_routes
 from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import join_links as join_link_routes
@@ -106,6 +107,7 @@ API = (
     lti_routes,
     usage_routes,
     schedule_routes,
+    budget_routes,
     announcement_routes,
     audit_routes,
     documentation,

@@ -91,6 +91,7 @@ AddingPeople = Annotated["hubless.services.adding_people.AddingPeople", _part("a
 Auditing = Annotated["hubless.services.auditing.Auditing", _part("auditing")]
 AuthStates = Annotated["hubless.services.auth_states.AuthStates", _part("kept_auth_states")]
 Authorizations = Annotated["hubless.services.authorizations.Authorizations", _part("authorizations")]
+Budgets = Annotated["hubless.services.budgets.Budgets", _part("budgets")]
 Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]
 Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
 HeldResources = Annotated[frozenset["hubless.domain.limits.Resource"], _part("held_resources")]

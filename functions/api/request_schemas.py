@@ -22,6 +22,7 @@ from hubless.domain.bounds import (
     MAX_SUBJECT,
     MAX_TYPED_NAME,
 )
+from hubless.domain.budgets import MOST_AMOUNT
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.join_links import MOST_PLACES
 from hubless.domain.mails import MAX_ADDRESS
@@ -114,6 +115,22 @@ class ScheduleBody(Body):
     start_before: Annotated[int, Field(ge=0, le=LONGEST_LEAD // timedelta(minutes=1))] = 0  # minutes
     stop: bool = True
     paused: bool = False
+
+
+Amount = Annotated[float, Field(ge=0, le=MOST_AMOUNT, allow_inf_nan=False)]
+
+
+class BudgetBody(Body):
+    """PUT /budgets/{name}: at least one limit, of the hub if neither *group* nor *user* is given."""
+
+    group: Identifier = ""
+    user: TypedName = ""
+    each_user: bool = False
+    period: Literal["month", "total"] = "month"
+    hours: Amount | None = None
+    money: Amount | None = None  # in the hub's currency
+    servers: Annotated[int, Field(ge=0, le=MOST_AMOUNT)] | None = None  # at once
+    cpus: Amount | None = None  # of servers at once
 
 
 class NewJoinLink(Body):

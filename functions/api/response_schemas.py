@@ -510,6 +510,31 @@ class Schedule(TypedDict):
 
 
 @_closed
+class Amounts(TypedDict):
+    """Hours, money in the hub's currency, servers and CPUs; null where a budget has no limit."""
+
+    hours: float | None
+    money: float | None
+    servers: float | None
+    cpus: float | None
+
+
+@_closed
+class Budget(Amounts):
+    """A budget, its limits, and how much is used; null if each user has one, or if its user is gone."""
+
+    name: str
+    group: str
+    user: str
+    each_user: bool
+    period: Literal["month", "total"]
+    used: Amounts | None
+    left: Amounts | None
+    currency: str
+    from_settings: bool
+
+
+@_closed
 class Nothing(TypedDict):
     """An empty object."""
 

@@ -25,6 +25,7 @@ from hubless.domain.values import value
 _HOUR: Final = 3600  # seconds
 _NAME: Final = re.compile(r"\w[\w .-]{0,63}")
 _MOST: Final = 10**15
+MOST_AMOUNT: Final = 10**9  # hours, units of money, servers or CPUs: what an admin may type
 WARN_AT: Final = (4, 5)  # of a budget, as a fraction: whoever has used as much is told
 
 
@@ -72,6 +73,17 @@ class Budget:
     cpu_millis: int | None = None
     seconds: int | None = None
     cost_micros: int | None = None
+
+    @property
+    def limits(self) -> dict[Resource, int]:
+        """Return the limits that it has, in servers, thousandths of CPUs, seconds and millionths of the currency."""
+        found = {
+            Resource.SERVERS: self.servers,
+            Resource.CPUS: self.cpu_millis,
+            Resource.HOURS: self.seconds,
+            Resource.MONEY: self.cost_micros,
+        }
+        return {resource: limit for resource, limit in found.items() if limit is not None}
 
     def ledger_of(self, owner_id: str, owner_name: str, groups: Iterable[str]) -> str | None:
         """Return the key of the ledger that this budget has for a user's servers; None if it is not about them."""

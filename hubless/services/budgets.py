@@ -92,10 +92,16 @@ class Budgets:
             raise NotFoundError("Budget", name)
         logger.info("budget %s was removed", name)
 
-    def overview(self, *, group: str | None = None) -> list[tuple[Budget, list[Standing]]]:
-        """Return each budget, or each of *group*, and how much of it is used if it is not each user's own."""
+    def is_fixed(self, name: str) -> bool:
+        """Say whether the settings have the budget of that name."""
+        return any(one.name == name for one in self.fixed)
+
+    def overview(self, *, group: str | None = None, name: str | None = None) -> list[tuple[Budget, list[Standing]]]:
+        """Return each budget (of *group*, called *name*), and how much of it is used if it is not each user's own."""
         now, keyed = self.clock.now(), list[tuple[Budget, str | None]]()
-        for budget in self.all() if group is None else [one for one in self.all() if one.group == group]:
+        for budget in self.all():
+            if group not in {None, budget.group} or name not in {None, budget.name}:
+                continue
             user = self.users.find(budget.user) if budget.user else None
             has_one = not budget.is_each and (user is not None or not budget.user)
             keyed.append(
@@ -341,7 +347,7 @@ class Budgets:
         return BudgetReachedError(words, limit=standing.limit)
 
     def _check_not_fixed(self, name: str) -> None:
-        if name in {budget.name for budget in self.fixed}:
+        if self.is_fixed(name):
             raise InvalidRequestError(f"The budget {name} is one of the settings: change it there")
 
 

@@ -194,3 +194,72 @@ def test_an_admin_sets_and_removes_budgets_on_a_page(tmp_path):
     acts = [one.act for one in made.hub.auditing.page(everything, limit=20).records]
     assert {Act.BUDGET_SET, Act.BUDGET_REMOVED} <= set(acts)
     assert made.browser("alice").get("/hub/admin/budgets").status_code == 403
+
+
+def test_a_program_sets_reads_and_removes_budgets(tmp_path):
+    made = build_hub(tmp_path, ROLES + BUDGETS)
+    bob = made.user("bob")
+    made.hub.groups.create(Group("g1", "=physics", users=("bob",)))
+    now = made.hub.clock.now()
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    made.hub.usage.add(Usage("l1", "s1", bob.id, "lab", first, first + timedelta(hours=9), "stopped", SIZE))
+    admin = made.as_token(An.ADMIN_TOKEN)
+    created = admin.put("/budgets/lab", {"group": "=physics", "hours": 40.5, "money": 100, "cpus": 2.5})
+    assert created.status_code == 201
+    assert created.json() == {
+        "name": "lab",
+        "group": "=physics",
+        "user": "",
+        "each_user": False,
+        "period": "month",
+        "hours": 40.5,
+        "money": 100.0,
+        "servers": None,
+        "cpus": 2.5,
+        "used": {"hours": 9.0, "money": 4.5, "servers": None, "cpus": 0.0},
+        "left": {"hours": 31.5, "money": 95.5, "servers": None, "cpus": 2.5},
+        "currency": "EUR ",
+        "from_settings": False,
+    }
+    replaced = admin.put("/budgets/lab", {"user": "bob", "hours": 4, "period": "total"})
+    assert (replaced.status_code, replaced.json()["group"], replaced.json()["left"]["hours"]) == (200, "", 0)
+    assert admin.get("/budgets/lab").json() == replaced.json()
+    each = admin.put("/budgets/each", {"each_user": True, "servers": 2}).json()
+    assert (each["servers"], each["used"], each["left"]) == (2, None, None)
+    fixed = {one.name for one in made.hub.settings.budgets}
+    listed = {one["name"]: one["from_settings"] for one in admin.get("/budgets").json()}
+    assert listed == dict.fromkeys(fixed, True) | {"each": False, "lab": False}
+    assert admin.put(f"/budgets/{min(fixed)}", {"servers": 9}).status_code == 400
+    assert admin.delete(f"/budgets/{min(fixed)}").status_code == 400
+    assert admin.delete("/budgets/lab").status_code == 204
+    assert [admin.delete("/budgets/lab").status_code, admin.get("/budgets/lab").status_code] == [404, 404]
+    query = AuditQuery(now - timedelta(days=1), now + timedelta(days=1), act=Act.BUDGET_SET)
+    acts = [(one.by.name, one.on) for one in made.hub.auditing.page(query, limit=20).records]
+    assert acts == [("admin", "each"), ("admin", "lab"), ("admin", "lab")]
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"hours": -1},
+        {"hours": "40"},
+        {"money": 1e10},
+        {"servers": 1.5},
+        {"servers": 1, "user": "bob", "group": "physics"},
+        {"servers": 1, "period": "week"},
+        {"servers": 1, "group": "g" * 300},
+        {"servers": 1, "unknown": 1},
+    ],
+)
+def test_a_budget_that_is_wrong_is_refused(hub, wrong):
+    assert hub.as_token(An.ADMIN_TOKEN).put("/budgets/x", wrong).status_code == 400
+    assert hub.hub.budgets.all() == []
+
+
+def test_only_who_manages_all_servers_reads_and_sets_budgets(hub):
+    for program in (hub.as_user("alice"), hub.as_token("finance-service-token-0123456789")):
+        answers = [program.get("/budgets"), program.get("/budgets/x"), program.put("/budgets/x", {"servers": 1})]
+        assert [answer.status_code for answer in (*answers, program.delete("/budgets/x"))] == [403] * 4
+    assert hub.hub.budgets.all() == []
