@@ -28,7 +28,7 @@ class LineWriter:
         self._waiting: deque[str] = deque()
         self._size = 0
         self._dropped = 0  # lines since the last that was written
-        self._is_closing = False
+        self._is_closing = self._gives_up = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"lines to {name}", daemon=True)
         self._thread.start()
@@ -56,6 +56,8 @@ class LineWriter:
             self._is_closing = True
             self._changed.notify_all()
         self._thread.join(seconds)
+        with self._changed:
+            self._gives_up = True  # what it wrote to may be closed by now, and its descriptor another file's
 
     def _run(self) -> None:
         while text := self._next():
@@ -77,6 +79,8 @@ class LineWriter:
         """Wait for the next text and return it, after a line about what was dropped before it; "" at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            if self._gives_up:
+                return ""
             text = self._waiting.popleft() if self._waiting else ""
             if self._dropped and not self._waiting:  # what came before it has been written
                 note = f"{self._dropped} lines of the log were dropped: {self._name} did not take them.\n"

@@ -15,8 +15,10 @@ class Reader:
 
     def __init__(self):
         self.taken, self.reads, self.refuses = [], threading.Event(), False
+        self.waits = threading.Event()
 
     def write(self, text):
+        self.waits.set()
         assert self.reads.wait(30)
         if self.refuses:
             raise OSError("the disk is full")
@@ -79,6 +81,19 @@ def test_the_end_does_not_wait_for_who_never_reads(reader):
     writer.close(0.01)
 
     assert reader.taken == []
+
+
+def test_after_the_end_nothing_more_is_written(reader):
+    writer = LineWriter(reader.write, "the terminal")
+    writer.put("first\n")
+    assert reader.waits.wait(30)
+    writer.put("second\n")
+    writer.close(0)
+
+    reader.reads.set()
+    writer._thread.join(30)
+
+    assert reader.taken == ["first\n"]
 
 
 def test_the_file_is_rotated_and_bounded(tmp_path, monkeypatch):
