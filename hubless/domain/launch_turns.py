@@ -66,13 +66,16 @@ class Pace:
     def after(self, took: timedelta, *, starting: int, processors: int, longest: timedelta) -> "Pace":
         """Return the pace after a start that *took* so long, or failed after that time.
 
+        A start that ended before it began says nothing: the clock was set back meanwhile.
+
         Args:
             took: from the server's own launch until it was ready.
             starting: how many servers started at that time, itself included.
             processors: of the machine.
             longest: how long a start may take.
         """
-        took = max(took, timedelta(milliseconds=1))
+        if took <= timedelta():
+            return self
         quick = took if self.quick is None else min(self.quick * _FORGETTING, took)
         bearable = min(_TOLERANCE * quick, longest / _SAFE_PART)
         gradient = max(_STEEPEST, min(1.0, bearable / took))

@@ -186,3 +186,9 @@ def test_a_start_that_ran_out_of_time_slows_the_others_down():
     assert pace.after(MINUTE, starting=10, processors=2, longest=MINUTE).at_once < pace.at_once
     assert pace.after(seconds(1), starting=10, processors=2, longest=MINUTE).at_once > pace.at_once
     assert pace.after(seconds(1), starting=1, processors=2, longest=MINUTE).at_once == pace.at_once  # nobody tried more
+
+
+def test_a_start_in_which_the_clock_was_set_back_says_nothing():
+    pace = Pace(8, seconds(1))
+    for took in (seconds(-3600), seconds(0)):
+        assert pace.after(took, starting=8, processors=2, longest=MINUTE) == pace
