@@ -92,13 +92,8 @@ def _add_homes(archive: tarfile.TarFile, homes: Path) -> list[str]:
         inside = Path(folder).relative_to(homes)
         if inside != Path():
             archive.addfile(_entry(inside, os.fstat(descriptor)))
-        links = [
-            name for name in folders if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode)
-        ]
-        for name in (*files, *links):
-            try:
-                _add_file(archive, inside / name, name, descriptor)
-            except OSError:
+        for name in (*files, *(one for one in folders if _is_link(one, descriptor))):
+            if not _add_file(archive, inside / name, name, descriptor):
                 skipped.append(str(inside / name))
     return skipped
 
@@ -110,29 +105,46 @@ def _is_link(name: str, folder: int) -> bool:
         return False  # it is gone by now
 
 
-def _add_file(archive: tarfile.TarFile, inside: Path, name: str, folder: int) -> None:
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
+def _add_file(archive: tarfile.TarFile, inside: Path, name: str, folder: int) -> bool:
+    """Add a file or a link, and nothing for what is neither; say whether it could be read whole.
+
+    Raises:
+        OSError: when the archive cannot be written. What cannot be read raises nothing.
+    """
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        target = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(found.st_mode) else ""
+        is_file = stat.S_ISREG(found.st_mode)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder) if is_file else -1
+    except OSError:
+        return False
+    if target:
         entry = _entry(inside, found)
-        entry.type, entry.size, entry.linkname = tarfile.SYMTYPE, 0, os.readlink(name, dir_fd=folder)
+        entry.type, entry.size, entry.linkname = tarfile.SYMTYPE, 0, target
         archive.addfile(entry)
-    elif stat.S_ISREG(found.st_mode):
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        with os.fdopen(descriptor, "rb") as file:
-            now = os.fstat(descriptor)
-            if stat.S_ISREG(now.st_mode):
-                archive.addfile(_entry(inside, now), _Padded(file, now.st_size))
+    if not is_file:
+        return True
+    with os.fdopen(descriptor, "rb") as file:
+        now = os.fstat(descriptor)
+        content = _Padded(file, now.st_size)
+        if stat.S_ISREG(now.st_mode):
+            archive.addfile(_entry(inside, now), content)
+    return content.is_whole
 
 
 class _Padded(io.RawIOBase):
-    """A file of just the size that was announced: one that shrinks meanwhile is filled up with zeros."""
+    """A file of just the size that was announced: what it has lost since, or cannot be read, is filled with zeros."""
 
     def __init__(self, file: io.BufferedReader, size: int) -> None:
         self._file, self._left = file, size
+        self.is_whole = True
 
     def read(self, size: int = -1, /) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
-        content = self._file.read(wanted)
+        try:
+            content = self._file.read(wanted)
+        except OSError:  # the archive goes on: its next entry begins where this one was to end
+            content, self.is_whole = b"", False
         self._left -= wanted
         return content.ljust(wanted, b"\0")
 
@@ -212,7 +224,7 @@ class Backup:
                     if entry.isdir():  # its owner may be unable to write into it
                         closed.append((folder / entry.name, entry.mode))
                         entry.mode |= stat.S_IRWXU
-                    archive.extract(entry, folder, numeric_owner=True, filter=_safe)
+                    archive.extract(entry, folder, numeric_owner=True, filter=_refuse_outside)
             for path, mode in reversed(closed):
                 path.chmod(mode & 0o777)
         except (OSError, tarfile.TarError) as error:
@@ -222,6 +234,6 @@ class Backup:
         return f"{self.file} is no backup that `hubless backup` wrote: {why}."
 
 
-def _safe(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    """Refuse what leads out of the folder; links may point anywhere, because nothing is written through them."""
-    return entry if entry.issym() else tarfile.tar_filter(entry, path)
+def _refuse_outside(entry: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """Refuse what would be written outside of the folder, also through a link; links may point anywhere."""
+    return tarfile.tar_filter(entry, path)

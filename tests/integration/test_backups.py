@@ -1,5 +1,6 @@
 """`hubless backup`, `hubless restore`, `hubless strays`, and a database that was removed, restored or is older."""
 
+import errno
 import io
 import os
 import shutil
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import tarfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from embedded import data_folder, database_file
+from embedded import backup_file, data_folder, database_file
 from embedded.cli import main
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.strays import strays
@@ -130,6 +132,58 @@ def test_a_restore_keeps_what_was_there_and_says_what_ends(here, saved):
     (kept,) = here.data.glob("before-restore-*")
     assert {"hub.sqlite", "secret"} <= {file.name for file in kept.iterdir()}
     assert (here.settings.homes / "ada" / "notes.txt").read_text() == "newer notes"
+
+
+def test_what_goes_while_homes_are_saved_is_told_and_no_more(here, tmp_path, monkeypatch):
+    here.start()
+    (here.settings.homes / "ada").mkdir()
+    walk = os.fwalk
+
+    def late(*arguments, **options):
+        for folder, folders, files, descriptor in walk(*arguments, **options):
+            yield folder, [*folders, "gone"], [*files, "gone.txt"], descriptor
+
+    monkeypatch.setattr("os.fwalk", late)
+    done = here.run("backup", tmp_path / "hub.tar", "--homes")
+    assert done.exit_code == 0, done.output
+    assert "could not be read: ada/gone.txt" in done.output
+
+
+def test_a_disk_that_is_full_before_all_homes_are_saved_is_no_success(here, tmp_path, monkeypatch):
+    here.start()
+    (here.settings.homes / "notes.txt").write_text("my notes")
+    add = tarfile.TarFile.addfile
+
+    def full(archive, entry, content=None):
+        if entry.name == "homes/notes.txt":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        add(archive, entry, content)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    done = here.run("backup", tmp_path / "hub.tar", "--homes")
+    assert (done.exit_code, "No space left" in done.output) == (1, True)
+    assert not list(tmp_path.glob("hub.tar*"))
+
+
+def test_a_file_that_breaks_while_it_is_read_keeps_its_place():
+    with Path("/proc/self/mem").open("rb") as broken:  # its first page can be read by nobody
+        content = backup_file._Padded(broken, 5)
+        assert (content.read(3), content.read(), content.is_whole) == (bytes(3), bytes(2), False)
+
+
+@pytest.mark.parametrize("name", ["homes/ada/link/inside", "homes/../../outside"])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.REGTYPE, tarfile.DIRTYPE])
+def test_a_restore_writes_nothing_outside_of_homes(here, saved, tmp_path, name, kind):
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    with tarfile.open(saved, "a") as archive:
+        for path, its, target in (("homes/ada/link", tarfile.SYMTYPE, str(elsewhere)), (name, kind, "/etc")):
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.linkname = its, target
+            archive.addfile(entry)
+    done = here.run("restore", saved, "--yes")
+    assert (done.exit_code, "Cannot unpack" in done.output) == (1, True)
+    assert list(elsewhere.iterdir()) == []
+    assert here.users() == ["ada"]
 
 
 def test_nothing_is_restored_over_a_hub_that_runs(here, saved):
