@@ -1,7 +1,7 @@
 """Announcements that admins make at run time: who reads them, and from when to when."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum, auto
 from typing import Final
 
@@ -15,6 +15,7 @@ MOST: Final = 20  # at once, those included that have not begun: each page may s
 MAX_TEXT: Final = 2_000  # characters
 MAX_GROUPS: Final = 20
 LONGEST: Final = timedelta(days=366)  # from now to the end
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # start: some clocks cannot show the first day of the year 1
 MAX_PUT_AWAY: Final = 2 * MOST  # ids that a browser keeps
 
 
@@ -67,6 +68,8 @@ def check(announcement: Announcement, now: datetime) -> None:
         raise InvalidRequestError(
             _("The end must be in the future, and at most %(days)s days away.", days=LONGEST.days)
         )
+    if announcement.starts_at < EARLIEST:
+        raise InvalidRequestError(_("The start must be in the year %(year)s or later.", year=EARLIEST.year))
     if announcement.starts_at >= announcement.ends_at:
         raise InvalidRequestError(_("The end must come after the start."))
     if len(announcement.groups) > MAX_GROUPS:

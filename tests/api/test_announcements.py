@@ -75,6 +75,7 @@ def test_a_form_offers_the_zone_of_the_hub(root):
     [
         ({"ends": "soon"}, "soon is no date with a time"),
         ({"ends": "2001-01-01T00:00"}, "The end must be in the future"),
+        ({"starts": "0001-01-01T00:00"}, "The start must be in the year 2000 or later"),
         ({"zone": "Mars"}, "Mars is no time zone"),
         ({"text": " "}, "Write what people shall read"),
         ({"groups": "nobody"}, "There is no group 'nobody'"),
@@ -167,6 +168,7 @@ def test_an_announcement_changes_and_a_form_that_is_out_of_date_does_not(hub, ro
 
     assert stale.status_code == 409
     assert "Stale" in stale.text
+    assert 'name="revision" value="0"' in stale.text  # so that a second click changes nothing either
     (changed,) = hub.hub.announcements.all()
     assert (changed.text, changed.kind.value, changed.revision) == ("Moved", "warning", 1)
 
@@ -298,4 +300,11 @@ def test_a_body_that_is_not_allowed_announces_nothing(hub, api, body):
     refused = api.post("/announcements", body)
     assert refused.status_code == 400
     assert refused.json()["message"]
+    assert hub.hub.announcements.all() == ()
+
+
+def test_no_announcement_begins_before_some_clocks_do(hub, api):
+    body = {"text": "x", "ends_at": f"{tomorrow(hub)}:00Z", "starts_at": "0001-01-01T00:00:00Z"}
+    refused = api.post("/announcements", body)
+    assert (refused.status_code, refused.json()["message"]) == (400, "The start must be in the year 2000 or later.")
     assert hub.hub.announcements.all() == ()

@@ -38,6 +38,7 @@ SCOPE: Final = "admin:users"
 _FIELDS: Final = ("text", "kind", "starts", "ends", "zone", "groups")
 _FEED_AGE: Final = 60  # seconds
 _USUAL: Final = timedelta(days=1)
+_LONGEST_NUMBER: Final = 7  # digits of a revision
 _LONGEST_FIELD: Final = 3 * MAX_TEXT  # of what a refused form shows again
 
 
@@ -80,7 +81,8 @@ class _AnnouncementsPage:
             "announcement.html",
             status_code=status,
             action=f"{PAGE}/{found.id}",
-            revision=found.revision,
+            # A refused form stays as old as it is: whoever sends it again replaces nothing that others wrote meanwhile.
+            revision=form.text("revision")[:_LONGEST_NUMBER] if form else found.revision,
             filled=_filled(form) if form else stored,
             max_text=MAX_TEXT,
             error=error,
@@ -220,7 +222,7 @@ async def change_announcement(announcement_id: str, form: OwnForm, page: Announc
     """Change an announcement, unless somebody else has changed it since the form was shown."""
     found, revision = page.get(announcement_id), form.text("revision")
     try:
-        seen = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < len("10000000") else -1
+        seen = int(revision) if revision.isascii() and revision.isdigit() and len(revision) <= _LONGEST_NUMBER else -1
         changed = page.hub.announcements.change(announcement_id, _wish_of(form), revision=seen)
     except HublessError as refused:
         return page.edit(found, form, error=refused.message, status=STATUSES[type(refused)])
