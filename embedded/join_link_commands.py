@@ -94,7 +94,7 @@ def remove_join_link(*, code: str, data: Path, file: Path | None, stage: str | N
     """End the join link with this CODE, or id. Who signed up with it stays."""
     with opening.hub(data, file, stage, needs_key=True) as hub:
         ended = hub.join_links.named(code)
-        hub.join_links.end(ended.id)
+        hub.join_links.end(ended)
         record(hub, Act.JOIN_LINK_ENDED, group=ended.group)
         click.echo(f"The join link {hub.join_links.code_of(ended)} has ended. Who signed up with it stays.")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from hubless.domain import names, tokens
 from hubless.domain.bounds import MAX_SECRET_LENGTH
-from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.errors import InvalidRequestError, NotFoundError, NotPermittedError
 from hubless.domain.join_links import MOST_PLACES, JoinLink, join_code, join_path, typed_code
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
@@ -84,20 +84,26 @@ class JoinLinks:
         """Return the links that have not ended, the newest first."""
         return self.store.all(self.clock.now())
 
-    def get(self, link_id: str) -> JoinLink:
+    def seen_by(self, actor: Actor) -> list[JoinLink]:
+        """Return those whose codes *actor* may know, the newest first: whoever knows one can join its group."""
+        found = self.all()
+        allowed = {group for group in {one.group for one in found} if self._may_add(actor, group)}
+        return [one for one in found if one.group in allowed]
+
+    def get(self, actor: Actor, link_id: str) -> JoinLink:
         """Return the link of this id.
 
         Raises:
-            NotFoundError: when there is none, or it has ended.
+            NotFoundError: when there is none, it has ended, or *actor* may not know its code.
         """
-        found = next((one for one in self.all() if one.id == link_id), None)
+        found = next((one for one in self.seen_by(actor) if one.id == link_id), None)
         if found is None:
             raise NotFoundError("Join link", link_id)
         return found
 
-    def of_group(self, group: str) -> list[JoinLink]:
-        """Return the links with which people join this group, the newest first."""
-        return [one for one in self.all() if one.group == group]
+    def of_group(self, actor: Actor, group: str) -> list[JoinLink]:
+        """Return the links with which people join this group, the newest first; none if *actor* may not know them."""
+        return [one for one in self.seen_by(actor) if one.group == group]
 
     def named(self, code_or_id: str) -> JoinLink:
         """Return the link that has this code, as somebody typed it, or this id; also one whose places are taken.
@@ -127,19 +133,25 @@ class JoinLinks:
         found = self.store.find(tokens.sha256(typed_code(typed)), now)
         return found if found is not None and found.is_open(now) else None
 
-    def end(self, link_id: str) -> None:
-        """End a link. Who signed up with it stays.
-
-        Raises:
-            NotFoundError: when there is none, or it has ended.
-        """
-        self.store.end(self.get(link_id).sha256)
+    def end(self, link: JoinLink) -> None:
+        """End a link; do nothing if it has ended. Who signed up with it stays."""
+        self.store.end(link.sha256)
 
     def _check_group(self, actor: Actor | None, group: str) -> None:
         if self.manages_groups:
             raise InvalidRequestError(_("Groups follow logins on this hub: leave groups out."))
-        if actor is None:
-            return
+        if actor is not None:
+            self._require_may_add(actor, group)
+
+    def _may_add(self, actor: Actor, group: str) -> bool:
+        try:
+            if group:
+                self._require_may_add(actor, group)
+        except (InvalidRequestError, NotPermittedError):
+            return False
+        return True
+
+    def _require_may_add(self, actor: Actor, group: str) -> None:
         needed = "groups" if self.groups.find(group) else "admin:groups"
         if not actor.scopes.covers_group(needed, group):
             raise InvalidRequestError(_("You may not add people to the group %(group)s.", group=names.shown(group)))

@@ -239,6 +239,19 @@ def test_programs_may_do_no_more_with_links_than_people(tmp_path, hub):
     assert shared.as_user("root").get("/join-links").status_code == 404
 
 
+def test_nobody_reads_a_code_that_gives_more_than_they_may(hub, boss):
+    code, known = code_of(make(boss, group="lab")), code_of(make(boss))
+    link = next(one for one in hub.hub.join_links.all() if one.group == "lab")
+    person, program = log_in(hub, "helper"), hub.as_user("helper")
+    listed = person.get(PAGE).text
+    assert (known in listed, code in listed) == (True, False)
+    assert person.get(f"{PAGE}/{link.id}").status_code == 404
+    assert person.submit(f"{PAGE}/{link.id}/end").status_code == 404
+    assert [one["group"] for one in program.get("/join-links").json()["join_links"]] == ["physics"]
+    assert program.delete(f"/join-links/{link.id}").status_code == 404
+    assert code in boss.get(PAGE).text
+
+
 def test_the_page_of_a_group_shows_its_links_and_leads_to_its_members(hub, boss):
     code = code_of(make(boss))
     hub.hub.groups.add_users(hub.hub.groups.find("physics").id, ["tom"])

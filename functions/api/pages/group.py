@@ -246,7 +246,7 @@ class _GroupPage:
         }
 
     def _join_links(self) -> list[dict[str, Any]]:
-        """Return the join links of the group, for who may end them."""
+        """Return the join links of the group, for who may know their codes."""
         if not (self.hub.has_passwords and self.who.scopes.has_everywhere("admin:users")):
             return []
         links = self.hub.join_links
@@ -258,7 +258,7 @@ class _GroupPage:
                 "places": one.places,
                 "until": instant(one.expires_at),
             }
-            for one in links.of_group(self.group.name)
+            for one in links.of_group(self.who, self.group.name)
         ]
 
     def _limits(self) -> list[dict[str, Any]]:

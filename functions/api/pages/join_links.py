@@ -49,7 +49,7 @@ class _JoinLinksPage:
             "join_links.html",
             status_code=status,
             error=error,
-            links=[self.view(one) for one in self.join_links.all()],
+            links=[self.view(one) for one in self.join_links.seen_by(self.who)],
             manages_groups=self.join_links.manages_groups,
             days_offered=DAYS,
             most_places=MOST_PLACES,
@@ -84,7 +84,7 @@ class _JoinLinksPage:
             HTTPException: 404.
         """
         try:
-            return self.join_links.get(link_id)
+            return self.join_links.get(self.who, link_id)
         except NotFoundError:
             raise HTTPException(404, _GONE) from None
 
@@ -141,7 +141,7 @@ async def show_join_link(link_id: str, page: JoinLinksPage) -> Response:
 async def end_join_link(link_id: str, _form: OwnForm, page: JoinLinksPage) -> Response:
     """End a link. Who signed up with it stays."""
     ended = page.get(link_id)
-    page.join_links.end(link_id)
+    page.join_links.end(ended)
     record(page.request, Act.JOIN_LINK_ENDED, group=ended.group)
     response = RedirectResponse(PAGE, 303)
     flash(page.request, response, _("The join link has ended. Who signed up with it stays."))

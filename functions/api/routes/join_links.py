@@ -36,9 +36,9 @@ Links = Annotated[JoinLinks, Depends(_where_people_sign_up)]
 
 @router.get("", response_model=schemas.JoinLinks)
 @has_long_store_calls
-async def list_join_links(request: Request, _actor: MayAddUsers, join_links: Links) -> Response:
-    """List the join links that have not ended, the newest first, with their codes."""
-    return JSONResponse({"join_links": [_model(request, join_links, one) for one in join_links.all()]})
+async def list_join_links(request: Request, actor: MayAddUsers, join_links: Links) -> Response:
+    """List the join links whose groups the caller may add people to, the newest first, with their codes."""
+    return JSONResponse({"join_links": [_model(request, join_links, one) for one in join_links.seen_by(actor)]})
 
 
 @router.post("", response_model=schemas.JoinLink, status_code=201, responses=problems(413))
@@ -60,13 +60,13 @@ async def make_join_link(
 
 @router.delete("/{link_id:segment}", status_code=204)
 @has_long_store_calls
-async def end_join_link(request: Request, link_id: str, _actor: MayAddUsers, join_links: Links) -> Response:
+async def end_join_link(request: Request, link_id: str, actor: MayAddUsers, join_links: Links) -> Response:
     """End a join link. Who signed up with it stays."""
     try:
-        ended = join_links.get(link_id)
-        join_links.end(link_id)
+        ended = join_links.get(actor, link_id)
     except NotFoundError:
         raise HTTPException(404, "Join link not found") from None
+    join_links.end(ended)
     record(request, Act.JOIN_LINK_ENDED, group=ended.group)
     return Response(status_code=204)
 
