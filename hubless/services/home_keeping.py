@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 
-from hubless.domain.errors import HomeTaskError, InvalidRequestError, LaunchFailedError
+from hubless.domain.errors import HomeTaskError, InvalidRequestError, IsolationError, LaunchFailedError
 from hubless.domain.orphaned_homes import HomeTask, OrphanedHome, named
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
@@ -99,7 +99,7 @@ class HomeKeeping:
                 self._give(home)
             else:
                 yield from self._delete(home)
-        except (HomeTaskError, LaunchFailedError) as failed:
+        except (HomeTaskError, IsolationError, LaunchFailedError) as failed:
             logger.warning("cannot %s the files of %s: %s", home.task.value, owner_id, failed.message)
             self.store.fail(owner_id, failed.message)
         else:

@@ -172,8 +172,22 @@ def test_what_cannot_be_deleted_is_named(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "unlink", refuse)
-    with pytest.raises(HomeTaskError, match="work cannot be deleted: Operation not permitted"):
+    with pytest.raises(HomeTaskError, match="work' cannot be deleted: Operation not permitted"):
         list(folders.delete(MARIA))
+
+
+def test_a_failure_names_files_whose_names_are_no_text(
+    folders: LocalHomeFolders, maria: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (maria / "work").rename(maria / os.fsdecode(b"w\xff\n\x1b[2J"))
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(HomeTaskError) as refused:
+        list(folders.delete(MARIA))
+    assert r"w\udcff\n\x1b[2J' cannot be deleted" in refused.value.message
+    refused.value.message.encode()  # as stores and logs do
 
 
 def test_nothing_outside_the_folder_of_homes_is_deleted(folders: LocalHomeFolders, tmp_path: Path) -> None:
@@ -202,6 +216,18 @@ def test_given_files_replace_nothing(folders: LocalHomeFolders, homes: Path, mar
 def test_files_of_the_longest_name_are_given(folders: LocalHomeFolders, homes: Path, maria: Path) -> None:
     found = folders.give(MARIA, "ü" * 255, RECEIVER)
     assert (homes / ANNA / found / "work").is_dir()
+
+
+def test_a_receiver_whose_home_cannot_be_made_gets_nothing(
+    folders: LocalHomeFolders, maria: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Isolation, "prepare", refuse)
+    with pytest.raises(HomeTaskError, match=r"cannot be moved into .*: Operation not permitted"):
+        folders.give(MARIA, "maria", RECEIVER)
+    assert maria.exists()
 
 
 def test_files_that_cannot_be_moved_stay(

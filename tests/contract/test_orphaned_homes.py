@@ -13,7 +13,7 @@ from hubless.adapters.processes.home_folders import LocalHomeFolders
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
 from hubless.adapters.sqlite.orphaned_homes import SqliteOrphanedHomeStore
-from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
+from hubless.domain.errors import InvalidRequestError, IsolationError, NotFoundError, StoreConflictError
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.ids import identifier
 from hubless.domain.lifecycle import State
@@ -254,6 +254,16 @@ def test_a_task_that_failed_says_why_and_may_be_repeated(world: World) -> None:
     assert (world.homes / MARIA.id).exists()
     world.keeping.begin(failed, HomeTask.DELETE)
     assert world.keeping.find("maria").failure == ""
+
+
+def test_a_hub_that_cannot_isolate_gives_no_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise IsolationError("Servers cannot be isolated")
+
+    monkeypatch.setattr(LocalHomeFolders, "give", refuse)
+    world.keeping.begin(world.remove(MARIA), HomeTask.GIVE, ANNA)
+    all_steps(world.keeping.work())
+    assert world.keeping.find("maria").failure == "Servers cannot be isolated"
 
 
 def test_a_hub_that_was_killed_goes_on_with_its_task(world: World) -> None:

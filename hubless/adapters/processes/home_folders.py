@@ -93,8 +93,8 @@ class LocalHomeFolders:
             return ""
         isolation = self._isolation()
         account = isolation.account(to.name, to.id)
-        isolation.prepare(account)
         try:
+            isolation.prepare(account)
             if account.uid is not None and account.gid is not None:
                 hand_over(home, account.uid, account.gid)
             return _move(home, account.home, f"files-of-{file_name(name or owner_id)}")
@@ -231,8 +231,8 @@ class _Removal:
         self._gone += 1
 
     def _sentence(self, error: OSError) -> str:
-        where = ("/".join(self._names) or str(self._home))[-_SHOWN:]
-        return f"Something in {where} cannot be deleted: {error.strerror}. Look at that folder, and try again."
+        where = ("/".join(self._names) or str(self._home))[-_SHOWN:]  # its owner chose it: perhaps it is no text
+        return f"Something in {where!r} cannot be deleted: {error.strerror}. Look at that folder, and try again."
 
 
 def _open_for_removal(name: Path | str, parent: int | None) -> int:
