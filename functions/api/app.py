@@ -81,6 +81,7 @@ from functions.api.routes import schedules as schedule_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
 from functions.api.routes import usage as usage_routes
+from functions.api.routes import user_notes as note_routes
 from functions.api.version import VERSION
 from functions.api.watchers import ALL_PLACES, Watchers
 from hubless.bootstrap.hub import Hub
@@ -98,6 +99,7 @@ API = (
     session_routes,
     identities,
     email_routes,
+    note_routes,
     factor_routes,
     people_routes,
     sign_ups,

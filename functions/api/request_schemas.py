@@ -29,6 +29,8 @@ from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.maintenance import MAX_TEXT as MAX_MAINTENANCE_TEXT
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
 from hubless.domain.schedules import LONGEST_LEAD, MOST_GROUPS
+from hubless.domain.user_notes import MAX_REVISION
+from hubless.domain.user_notes import MAX_TEXT as MAX_USER_NOTE
 
 
 def _small(facts: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +172,15 @@ class NewEmail(Body):
     """PUT /users/{name}/email; "" removes the address."""
 
     email: Annotated[str, Field(max_length=MAX_ADDRESS)]
+
+
+class UserNote(Body):
+    """PUT /users/{name}/note; "" removes the note."""
+
+    text: Annotated[str, Field(max_length=MAX_USER_NOTE, description="Plain text")]
+    revision: Annotated[
+        int | None, Field(ge=0, le=MAX_REVISION, description="Of the note that was read; default: whatever is there")
+    ] = None
 
 
 class ServerActivity(Open):

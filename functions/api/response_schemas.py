@@ -351,6 +351,16 @@ class Email(TypedDict):
 
 
 @_closed
+class UserNote(TypedDict):
+    """What an admin wrote about a user; 0 is the revision where nobody did."""
+
+    text: str
+    revision: int
+    written_by: str
+    written_at: Instant | None
+
+
+@_closed
 class SecondFactors(TypedDict):
     """Which second factors a user has."""
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
+    from hubless.ports.user_notes import UserNoteStore
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
@@ -434,6 +435,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
 
         return DynamoImportMarkStore(self._database)
+
+    @cached_property
+    def user_note_store(self) -> "UserNoteStore":
+        from hubless.adapters.dynamodb.user_notes import DynamoUserNoteStore
+
+        return DynamoUserNoteStore(self._database)
 
     @cached_property
     def email_addresses(self) -> "EmailAddressStore":

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
+    from hubless.ports.user_notes import UserNoteStore
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from hubless.services.unused_secrets import UnusedSecrets
     from hubless.services.uptime_log import UptimeLog
     from hubless.services.usage_reports import UsageReports
+    from hubless.services.user_notes import UserNotes
     from hubless.services.user_removal import UserRemoval
     from hubless.services.visits import Visits
     from hubless.settings.mail import MailSettings
@@ -356,6 +358,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def email_addresses(self) -> "EmailAddressStore": ...
+
+    @property
+    @abstractmethod
+    def user_note_store(self) -> "UserNoteStore": ...
 
     @property
     @abstractmethod
@@ -736,6 +742,7 @@ class Hub(ABC):
             emails=self.email_addresses,
             factors=self.factor_store,
             identities=self.external_identities,
+            user_notes=self.user_note_store,
             sign_ups=self.sign_up_store,
             auth_states=AuthStates(self.auth_states, self._sealer("auth_state"), is_kept=True),
             app_secrets=self._sealer("second factors"),
@@ -900,6 +907,12 @@ class Hub(ABC):
             self.settings.hub.name,
             self.settings.url,
         )
+
+    @cached_property
+    def user_notes(self) -> "UserNotes":
+        from hubless.services.user_notes import UserNotes
+
+        return UserNotes(self.user_note_store, self.clock)
 
     @cached_property
     def emails(self) -> "EmailAddresses":

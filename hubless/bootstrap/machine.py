@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from hubless.ports.sweeps import SweepStore
     from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
     from hubless.ports.usage import UsageLog
+    from hubless.ports.user_notes import UserNoteStore
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
@@ -313,6 +314,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
 
         return SqliteImportMarkStore(self._database)
+
+    @cached_property
+    def user_note_store(self) -> "UserNoteStore":
+        from hubless.adapters.sqlite.user_notes import SqliteUserNoteStore
+
+        return SqliteUserNoteStore(self._database)
 
     @cached_property
     def email_addresses(self) -> "EmailAddressStore":

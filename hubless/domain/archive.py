@@ -50,6 +50,15 @@ class ArchivedIdentity:
 
 
 @value
+class ArchivedNote:
+    """What an admin wrote about a user."""
+
+    text: str
+    written_by: str = ""  # a name, as it was then
+    written_at: datetime | None = None
+
+
+@value
 class ArchivedUser:
     """A user with everything that is the user's alone."""
 
@@ -68,6 +77,7 @@ class ArchivedUser:
     awaited: AwaitedLogin | None = None  # if it has no identity and no password
     id: str = ""  # of a hub of ours: passkeys and recovery codes work for this id only
     is_refused: bool = False  # an admin there took back that the user may log in with a password
+    admin_note: ArchivedNote | None = field(default=None, repr=False)
 
 
 @value

@@ -18,10 +18,12 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hubless.domain import archive
+from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.imported_passwords import is_checkable
 from hubless.domain.imported_secrets import is_hash
 from hubless.domain.mails import MAX_ADDRESS
+from hubless.domain.user_notes import MAX_TEXT
 
 # The records of each kind, with the field of `Archive` that holds them, in the order of a file.
 KINDS: Mapping[str, tuple[str, type[Any]]] = types.MappingProxyType(
@@ -97,6 +99,10 @@ def _is_app(app: archive.ArchivedApp) -> bool:
         return False
 
 
+def _is_note(note: archive.ArchivedNote) -> bool:
+    return 0 < len(note.text) <= MAX_TEXT and len(note.written_by) <= MAX_IDENTIFIER
+
+
 def _is_address(text: str) -> bool:
     return "@" in text and len(text) <= MAX_ADDRESS and text.isprintable() and " " not in text
 
@@ -125,6 +131,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = types.MappingProxyType(
         "password_hash": is_checkable,
         "app": _is_app,
         "email": _is_address,
+        "admin_note": _is_note,
     }
 )
 

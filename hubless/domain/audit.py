@@ -63,6 +63,7 @@ class Act(StrEnum):
     ADMIN_GIVEN = "admin-rights-given"
     ADMIN_TAKEN = "admin-rights-taken"
     AUTH_STATE_CHANGED = "auth-state-changed"
+    NOTE_CHANGED = "user-note-changed"
     JOIN_LINK_MADE = "join-link-made"
     JOIN_LINK_ENDED = "join-link-ended"
     SIGN_UP_APPROVED = "sign-up-approved"

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     FACTORS = "second factors"  # before passwords: after a crash no password opens alone what two factors closed
     PASSWORD = "password"  # noqa: S105 the kind's name
     EMAIL = "e-mail address"
+    NOTE = "note"
     AUTH_STATE = "auth_state"
     IDENTITY = "identity"
     AWAITED = "awaited login"
@@ -83,6 +84,7 @@ _OF_ACCOUNT: Mapping[str, Any] = {
     "identities": (),
     "awaited": None,
     "is_refused": False,
+    "admin_note": None,
 }
 
 
@@ -185,6 +187,8 @@ def _items_of_user(user: ArchivedUser) -> Iterator[Item]:
         yield _item(Kind.PASSWORD, key, user.password_hash, user.name)
     if user.email:
         yield _item(Kind.EMAIL, key, user.email, user.name)
+    if user.admin_note is not None:
+        yield _item(Kind.NOTE, key, user.admin_note, user.name)
     if user.auth_state is not None:
         yield _item(Kind.AUTH_STATE, key, user.auth_state, user.name)
     if user.app is not None or user.passkeys:

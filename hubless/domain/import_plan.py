@@ -35,8 +35,8 @@ class Action(StrEnum):
 
 
 _SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, Kind.SHARE_CODE, Kind.SIGN_UP})
-# What its owner may have changed here: never replaced once it differs from what was imported.
-_GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY, Kind.AWAITED})
+# What its owner, or an admin, may have changed here: never replaced once it differs from what was imported.
+_GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.NOTE, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY, Kind.AWAITED})
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
 _BEYOND = "is one of too many that begin with the same characters"

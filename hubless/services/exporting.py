@@ -9,6 +9,7 @@ from hubless.domain.archive import (
     ArchivedApp,
     ArchivedGroup,
     ArchivedIdentity,
+    ArchivedNote,
     ArchivedPasskey,
     ArchivedRole,
     ArchivedServer,
@@ -37,6 +38,7 @@ from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
 from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.tokens import TokenStore
+from hubless.ports.user_notes import UserNoteStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.services.auth_states import AuthStates
 from hubless.services.second_factors import opened_app_secret
@@ -59,6 +61,7 @@ class HubStores:
     share_codes: ShareCodeStore
     passwords: PasswordStore
     emails: EmailAddressStore
+    user_notes: UserNoteStore
     factors: FactorStore
     identities: IdentityStore
     sign_ups: SignUpStore
@@ -160,7 +163,7 @@ class Exporting:
 
     def _user(self, user: User, *, with_secrets: bool) -> ArchivedUser:
         stores = self.stores
-        email = stores.emails.get(user.id)
+        email, note = stores.emails.get(user.id), stores.user_notes.get(user.id)
         factors = stores.factors.get(user.id) if with_secrets and user.factors else Factors(user.id)
         app = self._app(user, factors)
         # Without its factor the password alone would open what two factors closed.
@@ -188,6 +191,7 @@ class Exporting:
             ),
             awaited=user.awaited,
             id=user.id,
+            admin_note=ArchivedNote(note.text, note.written_by, note.written_at) if note and note.text else None,
         )
 
     def _app(self, user: User, factors: Factors) -> ArchivedApp | None:

@@ -19,6 +19,7 @@ from hubless.domain.second_factors import AuthenticatorApp, Passkey
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, Token
+from hubless.domain.user_notes import UserNote
 from hubless.domain.users import Group, Service, User
 from hubless.domain.values import value
 from hubless.services.exporting import ALL, HubStores, Progress
@@ -81,6 +82,7 @@ class ImportWriting:
         self._each: Mapping[Kind, Callable[[Item], None]] = {
             Kind.PASSWORD: self._password,
             Kind.EMAIL: self._email,
+            Kind.NOTE: self._note,
             Kind.AUTH_STATE: self._auth_state,
             Kind.FACTORS: self._factors,
             Kind.IDENTITY: self._identity,
@@ -217,6 +219,15 @@ class ImportWriting:
         before = self._stores.emails.get(user_id)
         _expect(item.before or "", before.address if before else "", f"The address of {item.owner}")
         self._stores.emails.save(before, replace(before or EmailAddress(user_id), address=item.record))
+
+    def _note(self, item: Item) -> None:
+        user_id = self._ids.user(item.owner)
+        there, record = self._stores.user_notes.get(user_id), item.record
+        before = "" if item.before is None else item.before.text
+        _expect(before, there.text if there else "", f"The note on {item.owner}")
+        revision = (there.revision if there else 0) + 1
+        after = UserNote(user_id, record.text, revision, record.written_by, record.written_at)
+        self._stores.user_notes.save(there, after)
 
     def _auth_state(self, item: Item) -> None:
         self._ids.user(item.owner)

@@ -33,6 +33,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import TotalsOf, Usage
+from hubless.domain.user_notes import UserNote
 from hubless.domain.user_table import Sort, TableFilter
 from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
@@ -63,6 +64,7 @@ from hubless.ports.single_use import SingleUseStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
+from hubless.ports.user_notes import UserNoteStore
 from hubless.ports.users import GroupStore, UserStore
 from hubless.ports.visits import VisitStore
 from hubless.ports.waiting import WaitingList
@@ -103,6 +105,7 @@ PORTS = {
     "attempts": AttemptStore,
     "password_logins": PasswordLoginStore,
     "email_addresses": EmailAddressStore,
+    "user_notes": UserNoteStore,
     "sign_ups": SignUpStore,
     "join_codes": JoinCodeStore,
     "routes": RouteStore,
@@ -146,6 +149,7 @@ AN_ANNOUNCEMENT = Announcement("n-1", "Exams", Kind.INFO, NOW, LATER, "ada", NOW
 A_MAINTENANCE = Maintenance("m-1", "New disks", NOW, "ada")
 A_JOIN_LINK = JoinLink("j-1", "hash", "ada", NOW, LATER, 30, used=1)
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
+A_NOTE = UserNote(ALICE.id, "Ask Tina", 1, "ada", NOW)
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
 NO_GUESSES = LoginFacts(is_locked=False, as_read=dict.fromkeys(A_GUESS.limits))
@@ -174,6 +178,7 @@ def hub(in_moto):
     made.passwords.add_link(PasswordLink("link", ALICE.id, LATER))
     made.attempts.add("alice", NOW)
     made.email_addresses.save(None, EmailAddress(ALICE.id, "ada@example.org"))
+    made.user_notes.save(None, A_NOTE)
     made.sign_ups.add(A_SIGN_UP, NOW, most=9)
     made.join_codes.use("code", 9)
     made.usage.add(USAGE)
@@ -336,6 +341,8 @@ USUAL = {
     "email_addresses.get": lambda s: s.email_addresses.get(ALICE.id),
     "email_addresses.save": lambda s: s.email_addresses.save(None, EmailAddress(BOB.id, "b@example.org")),
     "email_addresses.users_of": lambda s: s.email_addresses.users_of("ada@example.org"),
+    "user_notes.get": lambda s: s.user_notes.get(ALICE.id),
+    "user_notes.save": lambda s: s.user_notes.save(A_NOTE, replace(A_NOTE, revision=2)),
     "sign_ups.add": lambda s: s.sign_ups.add(replace(A_SIGN_UP, name="dora"), NOW, most=9),
     "sign_ups.find": lambda s: s.sign_ups.find("carol", NOW),
     "sign_ups.all": lambda s: s.sign_ups.all(NOW),

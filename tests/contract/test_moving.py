@@ -10,12 +10,13 @@ from hubless.adapters import archive_file
 from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
-from hubless.domain.archive import Archive, ArchivedGroup, ArchivedSignUp, ArchivedUser
-from hubless.domain.errors import HublessError
+from hubless.domain.archive import Archive, ArchivedGroup, ArchivedNote, ArchivedSignUp, ArchivedUser
+from hubless.domain.errors import HublessError, StoreConflictError
 from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind
 from hubless.domain.import_plan import Action
 from hubless.domain.tokens import OwnerKind, sha256
+from hubless.domain.user_notes import UserNote
 from hubless.domain.users import Service
 from hubless.services.second_factors import Accepted, SecondFactors
 from tests.support import sqlite
@@ -118,6 +119,33 @@ def test_a_password_that_was_set_here_since_stays(hub):
     plan = hub.bring(with_user(a_hub(), "bob", password_hash="$2b$12$new"))
     assert hub.stores.passwords.get(bob.id) == "$argon2id$here"
     assert [(one.kind, one.subject) for one in plan.remarks] == [(Kind.PASSWORD, "bob")]
+
+
+def test_a_note_comes_with_its_writer_and_stays_as_it_became_here(hub):
+    hub.bring(a_hub())
+    ada, notes = hub.stores.users.find("ada"), hub.stores.user_notes
+    came = notes.get(ada.id)
+    assert came == UserNote(ada.id, "Needs a large screen", 1, "tina", NOW)
+    changed = with_user(a_hub(), "ada", admin_note=ArchivedNote("Paid", "tina", NOW))
+    assert hub.bring(changed).count(Action.CHANGE) == {Kind.NOTE: 1}
+    assert (notes.get(ada.id).text, notes.get(ada.id).revision) == ("Paid", 2)
+    notes.save(notes.get(ada.id), UserNote(ada.id, "Ours", 3, "root", NOW))
+    assert hub.bring(with_user(a_hub(), "ada", admin_note=ArchivedNote("Left", "tina", NOW))).changes == 0
+    assert hub.bring(with_user(a_hub(), "ada", admin_note=None)).gone == ()
+    assert hub.archive().users[0].admin_note == ArchivedNote("Ours", "root", NOW)
+    notes.save(notes.get(ada.id), UserNote(ada.id, "", 4, "root", NOW))
+    hub.bring(with_user(a_hub(), "ada", admin_note=ArchivedNote("Left", "tina", NOW)))
+    assert hub.archive().users[0].admin_note is None  # somebody removed it here
+
+
+def test_a_note_that_changes_after_the_plan_was_made_is_not_lost(hub):
+    hub.bring(a_hub())
+    ada, notes = hub.stores.users.find("ada"), hub.stores.user_notes
+    plan = hub.plan(with_user(a_hub(), "ada", admin_note=ArchivedNote("Paid")))
+    notes.save(notes.get(ada.id), UserNote(ada.id, "Ours", 2, "root", NOW))
+    with pytest.raises(StoreConflictError, match="The note on ada"):
+        hub.moving.carry_out(plan, "old")
+    assert notes.get(ada.id).text == "Ours"
 
 
 def test_the_hash_of_a_token_that_was_used_here_stays(hub):

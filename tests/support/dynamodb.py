@@ -51,6 +51,7 @@ from hubless.adapters.dynamodb.single_use import DynamoSingleUseStore
 from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
+from hubless.adapters.dynamodb.user_notes import DynamoUserNoteStore
 from hubless.adapters.dynamodb.users import DynamoUserStore
 from hubless.adapters.dynamodb.visits import DynamoVisitStore
 from hubless.adapters.dynamodb.waiting import DynamoWaitingList
@@ -102,6 +103,7 @@ def stores_of(database, close=lambda: None):
         waiting=DynamoWaitingList(database),
         visits=DynamoVisitStore(database),
         email_addresses=DynamoEmailAddressStore(database),
+        user_notes=DynamoUserNoteStore(database),
         sign_ups=DynamoSignUpStore(database),
         join_codes=DynamoJoinCodeStore(database),
         auth_states=DynamoAuthStateStore(database),

@@ -9,6 +9,7 @@ from hubless.domain.archive import (
     ArchivedApp,
     ArchivedGroup,
     ArchivedIdentity,
+    ArchivedNote,
     ArchivedPasskey,
     ArchivedServer,
     ArchivedService,
@@ -49,6 +50,7 @@ class MovingHub:
             share_codes=stores.codes,
             passwords=stores.passwords,
             emails=stores.email_addresses,
+            user_notes=stores.user_notes,
             factors=stores.factors,
             identities=stores.external_identities,
             sign_ups=stores.sign_ups,
@@ -92,6 +94,7 @@ def a_hub():
         recovery_codes=("hash-1", "hash-2"),
         identities=(ArchivedIdentity(ExternalId("https://id.example.org", "1001"), "campus", "ada@x", NOW, True),),
         id="u-ada-there",
+        admin_note=ArchivedNote("Needs a large screen", "tina", NOW),
     )
     bob = ArchivedUser("bob", created_at=NOW - timedelta(days=80), password_hash=BCRYPT_HASH, id="u-bob-there")
     eve = ArchivedUser(

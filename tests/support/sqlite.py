@@ -32,6 +32,7 @@ from hubless.adapters.sqlite.single_use import SqliteSingleUseStore
 from hubless.adapters.sqlite.sweeps import SqliteSweepStore
 from hubless.adapters.sqlite.tokens import SqliteClientStore, SqliteSessionStore, SqliteTokenStore
 from hubless.adapters.sqlite.usage import SqliteUsageLog
+from hubless.adapters.sqlite.user_notes import SqliteUserNoteStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.adapters.sqlite.visits import SqliteVisitStore
 from hubless.adapters.sqlite.waiting import SqliteWaitingList
@@ -75,6 +76,7 @@ def stores_of(database):
         waiting=SqliteWaitingList(database),
         visits=SqliteVisitStore(database),
         email_addresses=SqliteEmailAddressStore(database),
+        user_notes=SqliteUserNoteStore(database),
         sign_ups=SqliteSignUpStore(database),
         join_codes=SqliteJoinCodeStore(database),
         auth_states=SqliteAuthStateStore(database),

@@ -33,6 +33,7 @@ from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import Usage
+from hubless.domain.user_notes import UserNote
 from hubless.domain.users import Group, Service
 from hubless.domain.visits import Visit
 from hubless.ports.lti import SealedKeys
@@ -144,6 +145,7 @@ def fill_beside(stores):
     stores.lti.add_platform(a_platform())
     stores.lti.save_course(None, a_course())
     stores.email_addresses.save(None, EmailAddress("u-alice", "a@example.org", "b@example.org", sha256("mail"), LATER))
+    stores.user_notes.save(None, UserNote("u-alice", "Ask Tina", 1, "ada", NOW))
     stores.sign_ups.add(SignUp("carol", "u-carol", "$argon2id$hash", NOW, LATER, needs_approval=True), NOW, most=9)
     stores.join_codes.use(sha256("join"), 2)
     stores.ledgers.create(Ledger("group#class", "2026-11", servers=1, told={"class": 7}, seconds=60))
@@ -167,6 +169,7 @@ def read_beside(stores):
         {
             "lti": [stores.lti.keys(), stores.lti.platforms(), stores.lti.courses()],
             "email": stores.email_addresses.get("u-alice"),
+            "user_note": stores.user_notes.get("u-alice"),
             "sign_ups": stores.sign_ups.all(NOW),
             "join_codes": stores.join_codes.uses(sha256("join")),
             "join_links": stores.join_links.all(NOW),

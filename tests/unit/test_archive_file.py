@@ -24,6 +24,13 @@ TOKEN = (
 )
 
 
+@pytest.mark.parametrize("note", [{}, {"text": ""}, {"text": "x" * 2_001}, "Ask Tina"], ids=lambda note: str(note)[:20])
+def test_a_note_that_no_hub_writes_is_refused(path, note):
+    user = {"kind": "user", "name": "x", "admin_note": note}
+    write_lines(path, [lines_of(path)[0], json.dumps(user)])
+    assert "Line 2" in refusal(path)
+
+
 @pytest.fixture
 def path(tmp_path):
     archive_file.write(a_hub(), tmp_path / "a.jsonl", NOW)

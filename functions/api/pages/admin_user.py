@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, user_of
+from functions.api.error_handlers import STATUSES
 from functions.api.pages.admin import Admin, edit_url
 from functions.api.pages.home_notices import size_in_words
 from functions.api.provider_pool import in_provider_pool
@@ -27,6 +28,7 @@ from hubless.domain.home_names import file_name
 from hubless.domain.limits import size
 from hubless.domain.translatable import gettext as _
 from hubless.domain.usage import Usage
+from hubless.domain.user_notes import MAX_REVISION, MAX_TEXT
 from hubless.domain.user_table import Row
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -47,8 +49,14 @@ class _UserPage:
         """Return the page's path."""
         return f"/hub/admin/users/{names.url_name(self.user.name)}"
 
-    def __call__(self, *, error: str | None = None, status: int = 200) -> Response:
-        """Return the page, with the one-time link that a form has just made, once."""
+    def __call__(self, *, error: str | None = None, status: int = 200, typed: str | None = None) -> Response:
+        """Return the page, with the one-time link that a form has just made, once.
+
+        Args:
+            error: why a form was refused.
+            status: of the answer.
+            typed: the note that was refused, so that nobody types it again.
+        """
         admin, user = self.admin, self.user
         links = shown_once(admin.request, user_of(admin.who), self.address)
         servers = admin.servers.of_owners([user.id])
@@ -68,6 +76,7 @@ class _UserPage:
             links_logins=bool(admin.settings.providers),
             can_set_passwords=admin.settings.login.kind == "password",
             changes_groups=not admin.hub.manages_groups and admin.who.scopes.has("groups"),
+            note=self._note(typed) if admin.who.is_admin else None,
             **self._account(),
             **self._records(),
         )
@@ -81,6 +90,35 @@ class _UserPage:
     def may(self, scope: str) -> bool:
         """Say whether the person holds *scope* for this user."""
         return self.admin.who.scopes.covers_user(scope, self.user.name, self.user.groups)
+
+    def _note(self, typed: str | None) -> dict[str, Any]:
+        """Return the note on the user, which admins alone may read: others with rights here may be that user."""
+        stored = self.admin.hub.user_notes.of(self.user)
+        return {
+            "text": stored.text if typed is None else typed,
+            "stored": stored.text if typed is not None else "",
+            "revision": stored.revision,
+            "max_text": MAX_TEXT,
+            "by": stored.written_by if stored.text else "",
+            "written": instant(stored.written_at) if stored.text else None,
+        }
+
+    def write_note(self, form: Form) -> Response:
+        """Write the note on the user, unless somebody has changed it since the form was shown."""
+        admin, typed, seen = self.admin, form.text("note"), form.text("revision")
+        is_number = seen.isascii() and seen.isdigit() and len(seen) < len(str(MAX_REVISION))
+        before = admin.hub.user_notes.of(self.user)
+        try:
+            after = admin.hub.user_notes.write(
+                self.user, typed, admin.who.name, revision=int(seen) if is_number else -1
+            )
+        except HublessError as refused:
+            return self(error=refused.message, status=STATUSES[type(refused)], typed=typed)
+        if after.revision != before.revision:
+            record(admin.request, Act.NOTE_CHANGED, self.user.name)
+        facts = {"user": self.user.name}
+        said = _("The note on %(user)s is saved", **facts) if after.text else _("There is no note on %(user)s", **facts)
+        return admin.done(said, self.address)
 
     def _account(self) -> dict[str, Any]:
         admin, user = self.admin, self.user
@@ -201,6 +239,16 @@ async def _changed_user(name: str, admin: Admin) -> _UserPage:
 ChangedUser = Annotated[_UserPage, Depends(_changed_user)]
 
 
+async def _noted_user(name: str, admin: Admin) -> _UserPage:
+    page = _UserPage(admin, admin.subject(name, "admin:users"))
+    if not admin.who.is_admin:
+        raise HTTPException(403, _("Only admins read and write notes on users"))
+    return page
+
+
+NotedUser = Annotated[_UserPage, Depends(_noted_user)]
+
+
 async def _removed_user(name: str, admin: Admin) -> _UserPage:
     page = _UserPage(admin, admin.subject(name, "delete:users"))
     if page.user.admin:
@@ -231,6 +279,13 @@ async def show_user(page: UserPage) -> Response:
 async def change_group(form: OwnForm, page: UserPage) -> Response:
     """Add a user to a group, or take them out of one."""
     return page.change_group(form)
+
+
+@router.post("/admin/users/{name:segment}/note")
+@has_long_store_calls
+async def write_note(form: OwnForm, page: NotedUser) -> Response:
+    """Write the note on a user."""
+    return page.write_note(form)
 
 
 @router.get("/admin/users/{name:segment}/delete")

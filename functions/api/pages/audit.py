@@ -54,6 +54,7 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.ADMIN_GIVEN: _("gave admin rights"),
         Act.ADMIN_TAKEN: _("took admin rights away"),
         Act.AUTH_STATE_CHANGED: _("changed what a provider said"),
+        Act.NOTE_CHANGED: _("changed the note on a user"),
         Act.JOIN_LINK_MADE: _("made a join link"),
         Act.JOIN_LINK_ENDED: _("ended a join link"),
         Act.SIGN_UP_APPROVED: _("approved a sign-up"),

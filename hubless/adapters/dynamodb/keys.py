@@ -80,6 +80,11 @@ def email(user_id: str) -> Key:
     return Key(user(user_id), "EMAIL")
 
 
+def user_note(user_id: str) -> Key:
+    """Return the key of the note on a user."""
+    return Key(user(user_id), "NOTE")
+
+
 def visits(*, by_role: bool, server_id: str = "") -> str:
     """Return with what the sort keys of visits begin, in their owner's partition."""
     return f"VISIT#{'ROLE' if by_role else 'SHARE'}#{server_id}{'#' if server_id else ''}"

@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 11  # of the items that this code writes
+VERSION = 12  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -259,6 +259,15 @@ class EmailItem(Item):
     pending = UnicodeAttribute()
     pending_sha256 = UnicodeAttribute()
     pending_until = Instant(null=True)
+
+
+class UserNoteItem(Item):
+    """What admins wrote about a user."""
+
+    text = UnicodeAttribute()
+    revision = NumberAttribute()
+    written_by = UnicodeAttribute()
+    written_at = Instant(null=True)
 
 
 class SignUpItem(Item):

@@ -631,6 +631,17 @@ CREATE TABLE epoch (
 ) STRICT;
 """
 
+# What admins write about users.
+_USER_NOTES = """
+CREATE TABLE user_notes (
+    user_id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    text TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    written_by TEXT NOT NULL,         -- a name
+    written_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -674,5 +685,6 @@ STEPS = (
     _BULLETIN,
     _OVERRUNS,
     _EPOCH,
+    _USER_NOTES,
 )
 VERSION = len(STEPS)  # of a file with all steps

@@ -576,6 +576,7 @@ admin_user = {
     "edit_url": lambda name, what: f"/hub/admin/users/{quote(name)}/{what}",
     "may": {"admin:users": True, "tokens": True, "delete:users": True},
     "may_make_admin": True,
+    "note": {"text": "", "stored": "", "revision": 0, "max_text": 2000, "by": "", "written": None},
     "offers_factors": True,
     "links_logins": True,
     "can_set_passwords": True,
@@ -597,6 +598,14 @@ admin_user = {
 }
 admin_user_full = admin_user | {
     "is_admin": True,
+    "note": {
+        "text": "Writes the exam on paper.\nAsk Tina.",
+        "stored": "Needs a large screen.",
+        "revision": 3,
+        "max_text": 2000,
+        "by": "ada",
+        "written": WAS,
+    },
     "servers": PEOPLE[1]["servers"],
     "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
     "groups": ["physics", "first-year"],
