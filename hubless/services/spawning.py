@@ -130,10 +130,12 @@ class Spawning:
             MaintenanceError: when maintenance is on, and not for an admin who may start all the same.
             StoreConflictError: when another request for this server was faster.
         """
-        if self.maintaining is not None:
+        found = self.servers.find(owner.id, name)
+        is_active = found is not None and found.state not in INACTIVE  # then maintenance is not what is in the way
+        if self.maintaining is not None and not is_active:
             self.maintaining.require_no_maintenance(owner)
         line = self._line(owner, waits=waits)
-        server = self.servers.find(owner.id, name) or self._created_to_start(owner, name, display_name or "", line)
+        server = found or self._created_to_start(owner, name, display_name or "", line)
         options = server.user_options if user_options is None else user_options
         profile = self._chosen(options, owner)
         if server.state not in INACTIVE:

@@ -7,6 +7,7 @@ import pytest
 from hubless.domain.audit import AuditQuery
 from hubless.domain.lifecycle import State
 from tests.api.hub import SETTINGS, An, build_hub
+from tests.support.builders import a_server
 
 PAGE = "/hub/admin/maintenance"
 PROFILES = '\n[[profiles]]\nname = "small"\n[[profiles]]\nname = "large"\n'
@@ -146,6 +147,18 @@ def test_what_is_no_start_goes_on(hub):
     assert browser.get("/hub/home").status_code == 200
     assert alice.delete("/users/alice/server").status_code in {202, 204}
     assert hub.as_token(An.ADMIN_TOKEN).post("/users/carol", {}).status_code == 201
+
+
+def test_a_server_that_runs_is_reached_and_cannot_start_again(hub):
+    alice, browser, owner = hub.as_user("alice"), hub.browser("alice"), hub.user("alice")
+    facts = {"state": State.READY, "launch_id": "l1", "task": "t1", "address": "127.0.0.1:1"}
+    hub.hub.servers.create(a_server(owner_id=owner.id, **facts))
+    before = alice.post("/users/alice/server", {})
+    turn_on(hub)
+    again = alice.post("/users/alice/server", {})
+    assert (again.status_code, again.json()) == (400, before.json())
+    for path in ("/hub/spawn", "/hub/spawn/alice", "/hub/user-redirect/lab"):
+        assert browser.get(path).status_code == 302
 
 
 def test_who_waits_in_a_full_hub_reads_of_the_maintenance(tmp_path):
