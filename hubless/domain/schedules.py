@@ -17,7 +17,7 @@ DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday
 CATCH_UP: Final = timedelta(hours=1)  # after a lesson, within which its servers are stopped
 MOST_GROUPS: Final = 20  # of a schedule
 LONGEST_LEAD: Final = timedelta(hours=2)
-_NAME: Final = re.compile(r"\w[\w .-]{0,63}")
+_NAME: Final = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")  # a blank at the end nobody sees
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _LONGEST: Final = 16  # characters of a time or a date
 _DAY = timedelta(days=1)
@@ -234,13 +234,13 @@ def clock_of(text: str) -> time:
     """Return the time of day in *text*, such as "08:50".
 
     Raises:
-        InvalidRequestError: when it is none, or has an offset.
+        InvalidRequestError: when it is none, or has an offset, or seconds, which no page and no answer shows.
     """
     try:
         found = time.fromisoformat(text) if len(text) <= _LONGEST else None
     except ValueError:
         found = None
-    if found is None or found.tzinfo is not None:
+    if found is None or found != found.replace(second=0, microsecond=0, tzinfo=None):
         raise InvalidRequestError(_("%(text)s is no time of day such as 08:50", text=repr(text[:_LONGEST])))
     return found
 

@@ -155,6 +155,7 @@ def test_a_program_makes_reads_and_removes_schedules(hub):
         {"days": ["noday"]},
         {"days": ["monday"] * 8},
         {"begins": 9},
+        {"begins": "09:30:30"},  # an answer has no seconds
         {"groups": []},
         {"groups": ["g"] * 21},
         {"start_before": 121},
@@ -174,6 +175,20 @@ def test_only_who_manages_all_servers_sees_and_makes_schedules(unchanged):
         assert alice.submit(PAGE + path, **FIELDS).status_code == 403
     assert [program.get("/schedules").status_code, program.put("/schedules/lab", BODY).status_code] == [403, 403]
     assert program.delete("/schedules/fixed").status_code == 403
+
+
+def test_names_of_schedules_do_not_end_with_a_blank(unchanged):
+    program = unchanged.as_token(An.ADMIN_TOKEN)
+    assert program.put("/schedules/lab%20", BODY).status_code == 400
+
+
+def test_the_form_offers_groups_to_who_may_list_them(tmp_path):
+    role = '\n[[roles]]\nname = "servers"\nscopes = ["admin-ui", "admin:servers"]\nusers = ["helper"]\n'
+    hub = build_hub(tmp_path, SETTINGS + role)
+    hub.user("alice", groups=["secret-group"])
+    assert "secret-group" in hub.browser("root").get(PAGE).text
+    page = hub.browser("helper").get(PAGE)
+    assert (page.status_code, "secret-group" in page.text) == (200, False)
 
 
 def test_home_says_until_when_a_lesson_keeps_a_server(hub, root):

@@ -73,7 +73,7 @@ class _SchedulesPage:
             edited=edited if of_edited else "",
             filled=filled,
             days=[(name, words, name in filled["days"]) for name, words in zip(DAYS, _DAY_NAMES, strict=True)],
-            groups=[group.name for group in self.hub.groups.summaries(limit=_OFFERED_GROUPS)],
+            groups=self._offered_groups(),
             profiles=[(one.name, one.title) for one in profiles] if len(profiles) > 1 else [],
             error=error,
         )
@@ -121,6 +121,11 @@ class _SchedulesPage:
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, said)
         return response
+
+    def _offered_groups(self) -> list[str]:
+        if not self.who.scopes.has_everywhere("list:groups"):
+            return []
+        return [group.name for group in self.hub.groups.summaries(limit=_OFFERED_GROUPS)]
 
     def _is_fixed(self, schedule: Schedule) -> bool:
         return self.hub.schedules.is_fixed(schedule.name)

@@ -154,6 +154,8 @@ def _exists(day, clock, zone):
         (clock_of, "25:00"),
         (clock_of, "8.50"),
         (clock_of, "08:50+01:00"),
+        (clock_of, "08:50:30"),
+        (clock_of, "08:50:00.5"),
         (clock_of, "0" * 5000),
         (date_of, "2026-02-30"),
         (date_of, "9999-12-31"),
