@@ -13,6 +13,7 @@ from datetime import timedelta
 from edge_proxy.signals import on_signals
 from embedded import ipc
 from embedded.ipc import Channel, ChildConfig
+from embedded.name_check import check_names
 from functions.reaper import sweep as reaper
 from functions.spawn import dispatch as spawn
 from hubless.bootstrap import machine
@@ -224,6 +225,7 @@ class Worker:
 def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Work until the supervisor ends this process, or has died."""
     hub = machine.build(settings)
+    check_names(hub)
     note_settings(hub)
     hub.uptime_log.note(is_start=True)
     worker = Worker(

@@ -35,6 +35,7 @@ MEASURED = (
     "integration/test_import_into_a_table.py",
     "integration/test_import_of_jupyterhub.py",
     "integration/test_operator_commands.py",
+    "integration/test_worker.py",
     "integration/test_ecs_garbage_collection.py",
     "integration/test_ecs_launcher.py",
     "integration/test_ecs_task_roles.py",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hubless.ports.auth_state import AuthStateStore
     from hubless.ports.budgets import BudgetStore
     from hubless.ports.bulletin import BulletinStore
+    from hubless.ports.checked_names import CheckedNames
     from hubless.ports.clock import Clock
     from hubless.ports.edges import DesiredEdgeStateStore
     from hubless.ports.email_addresses import EmailAddressStore
@@ -423,6 +424,13 @@ class MachineHub(Hub):
     @property
     def held_resources(self) -> "frozenset[Resource]":
         return self.resource_limits.holds
+
+    @cached_property
+    def checked_names(self) -> "CheckedNames":
+        """Return the mark of the last check of all names."""
+        from hubless.adapters.sqlite.checked_names import SqliteCheckedNames
+
+        return SqliteCheckedNames(self._database)
 
     @cached_property
     def home_usage(self) -> "HomeUsageStore":

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubless.adapters.processes import memory_files, process_tree
+from hubless.adapters.processes import load_sampler, memory_files, process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
 from hubless.adapters.processes.isolation import SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
-from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder
+from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder, start_of
 from hubless.adapters.processes.launcher import OOM_SCORE
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.load_sampler import LoadSampler
@@ -748,6 +748,14 @@ def test_what_a_server_and_its_kernels_use_is_measured(place):
     assert eventually(lambda: (load := measured("l1")["l1"]).cpus and load).cpus < 0.6  # of half a processor
 
 
+def test_only_time_since_the_measurement_before_counts(watched, monkeypatch):
+    watched.start()
+    seconds = iter([100.0, 105.0, 104.0, 105.0])  # a program that ended took a second with it
+    monkeypatch.setattr(load_sampler, "_used_by", lambda _pids: (MIB, next(seconds)))
+    measured = Samples(watched)
+    assert [measured("l1")["l1"].cpus for _ in range(4)] == [None, 0.5, 0.0, 0.1]
+
+
 def test_each_launch_has_a_measurement_of_its_own(place):
     place.start(WITHIN, launch_id="l1")
     place.start(SMALL, launch_id="l2", profile=Profile("free"))
@@ -755,6 +763,16 @@ def test_each_launch_has_a_measurement_of_its_own(place):
     found = Samples(place)("l1", "l2")
     assert found["l1"].memory > found["l2"].memory + 50 * MIB
     assert found["l2"].memory_limit is None
+
+
+def test_a_server_that_was_forked_counts_for_its_launch(watched):
+    server = watched.start(SMALL)
+    forked = subprocess.Popen([sys.executable, "-c", WITHIN], cwd=watched.path("."))
+    watched._children.append(forked)
+    watched.path("server").write_text(f"{forked.pid} {start_of(forked.pid)}")
+    measured = Samples(watched)
+    eventually(lambda: watched.path("enough").exists() and measured("l1")["l1"].memory > 60 * MIB)
+    assert server.poll() is None
 
 
 def test_a_launch_that_has_ended_is_measured_no_more(place):

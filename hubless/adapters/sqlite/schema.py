@@ -642,6 +642,14 @@ CREATE TABLE user_notes (
 ) STRICT, WITHOUT ROWID;
 """
 
+# By which version of the rule the names of all users were checked.
+_CHECKED_NAMES = """
+CREATE TABLE checked_names (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    rule INTEGER NOT NULL
+) STRICT;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -686,5 +694,6 @@ STEPS = (
     _OVERRUNS,
     _EPOCH,
     _USER_NOTES,
+    _CHECKED_NAMES,
 )
 VERSION = len(STEPS)  # of a file with all steps
