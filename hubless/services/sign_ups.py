@@ -31,6 +31,7 @@ from hubless.services import mail_texts
 from hubless.services.accounts import Accounts
 from hubless.services.email_addresses import WINDOW, EmailAddresses
 from hubless.services.identifiers import new_id, new_secret
+from hubless.services.identity import Actor
 from hubless.services.join_links import JoinLinks
 from hubless.services.login_throttling import LockedOut, LoginThrottle
 
@@ -150,17 +151,19 @@ class SignUps:
             found = self._change(found, replace(found, is_confirmed=True, expires_at=later))
         return self._complete(found) if found.is_complete else found
 
-    def approve(self, name: str, by: str) -> User | SignUp:
+    def approve(self, name: str, actor: Actor) -> User | SignUp:
         """Approve a sign-up, and make the account if nothing else is missing; tell its user by mail if there is one.
 
         Raises:
             NotFoundError: when no sign-up of this name waits.
+            NotPermittedError: when its group gives more rights than *actor* has.
             StoreConflictError: when somebody else changed or refused it meanwhile.
             NameTakenError: when somebody else has the name meanwhile.
         """
         found = self._find(name)
         if found.waits_for_admin:
-            found = self._change(found, replace(found, approved_by=by))
+            self.join_links.privileges.require_may_add(actor, filter(None, [found.group]), [found.name])
+            found = self._change(found, replace(found, approved_by=actor.name))
         if not found.is_complete:
             return found
         user = self._complete(found)

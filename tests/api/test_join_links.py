@@ -134,6 +134,20 @@ def test_with_approval_an_admin_lets_each_one_in(hub, boss):
     assert hub.hub.users.find("ada").groups == ("physics",)
 
 
+def test_who_lets_somebody_in_must_be_allowed_what_the_group_may(hub, boss):
+    for name, group in (("ada", "lab"), ("eve", "physics")):
+        sign_up(hub, make(boss, approval="1", group=group), name)
+    helper, program = log_in(hub, "helper"), hub.as_user("helper")
+    refused = helper.submit("/hub/admin/sign-ups/ada/approve")
+    assert (refused.status_code, "only an admin adds" in html.unescape(refused.text)) == (400, True)
+    assert program.post("/sign-ups/ada/approve").status_code == 403
+    assert not exists(hub)
+    assert helper.submit("/hub/admin/sign-ups/eve/approve").status_code == 303
+    assert exists(hub, "eve")
+    assert boss.submit("/hub/admin/sign-ups/ada/approve").status_code == 303
+    assert hub.hub.users.find("ada").groups == ("lab",)
+
+
 @pytest.mark.parametrize("places", ["0", "1001", "x", "-1", "", "²", "1" * 5000])
 def test_a_link_needs_a_number_of_places(boss, places):
     boss.get(PAGE)

@@ -256,7 +256,7 @@ async def approve_sign_up(name: str, _form: OwnForm, admin: Admin) -> Response:
     """Approve a sign-up."""
     admin.require("admin:users")
     try:
-        admin.sign_ups.approve(name, admin.who.name)
+        admin.sign_ups.approve(name, admin.who)
     except HublessError as refused:
         return admin.page(error=refused.message, status=400)
     record(admin.request, Act.SIGN_UP_APPROVED, name)

@@ -34,7 +34,7 @@ async def list_sign_ups(_actor: MayAddUsers, sign_ups: SignUps) -> Response:
 async def approve_sign_up(request: Request, name: str, actor: MayAddUsers, sign_ups: SignUps) -> Response:
     """Approve a sign-up. The account is made at once, unless the e-mail address must still be confirmed."""
     try:
-        made = sign_ups.approve(name, actor.name)
+        made = sign_ups.approve(name, actor)
     except NotFoundError:
         raise HTTPException(404, "Sign-up not found") from None
     record(request, Act.SIGN_UP_APPROVED, name)
