@@ -29,6 +29,10 @@ for (const button of themes) {
   });
 }
 
+// On phones the admin pages are one line that scrolls.
+const here = document.querySelector(".sections [aria-current]");
+if (here) here.closest("ul").scrollLeft = here.offsetLeft - innerWidth / 3;
+
 // Screen readers speak what changes in a page, not what it comes with.
 const flash = document.querySelector("[data-flash]");
 if (flash) setTimeout(() => { document.getElementById("announcements").textContent = flash.textContent; }, 200);
