@@ -163,6 +163,8 @@ def import_(
             joined=frozenset(joined),
             joins_all=joins_all,
             users_of_settings=_users_of(hub.settings),
+            budgets=frozenset(one.name for one in hub.settings.budgets),
+            schedules=frozenset(one.name for one in hub.settings.schedules),
         )
         plan = hub.moving.plan(archive, origin, choices)
         progress.end()

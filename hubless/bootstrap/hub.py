@@ -744,6 +744,8 @@ class Hub(ABC):
             identities=self.external_identities,
             user_notes=self.user_note_store,
             sign_ups=self.sign_up_store,
+            budgets=self.budget_store,
+            schedules=self.schedule_store,
             auth_states=AuthStates(self.auth_states, self._sealer("auth_state"), is_kept=True),
             app_secrets=self._sealer("second factors"),
             marks=self.import_marks,

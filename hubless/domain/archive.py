@@ -190,6 +190,38 @@ class ArchivedShareCode:
 
 
 @value
+class ArchivedBudget:
+    """A budget that admins set while the hub ran: `hubless.domain.budgets.Budget` says what its fields are."""
+
+    name: str
+    group: str = ""
+    user: str = ""  # the name
+    is_each: bool = False
+    is_monthly: bool = True
+    servers: int | None = None
+    cpu_millis: int | None = None
+    seconds: int | None = None
+    cost_micros: int | None = None
+
+
+@value
+class ArchivedSchedule:
+    """A schedule that admins made while the hub ran; times and dates are ISO 8601, in the time zone *zone*."""
+
+    name: str
+    begins: str
+    ends: str
+    zone: str
+    groups: tuple[str, ...]
+    days: tuple[int, ...] = ()  # Monday is 0
+    on: str = ""  # the date of a class that meets once
+    profile: str = ""
+    stops: bool = True
+    lead: int = 0  # seconds
+    is_paused: bool = False
+
+
+@value
 class Remark:
     """A line of the report: what about the source needs a look, and what to do about it.
 
@@ -218,6 +250,8 @@ class Archive:
     tokens: tuple[ArchivedToken, ...] = ()
     shares: tuple[ArchivedShare, ...] = ()
     share_codes: tuple[ArchivedShareCode, ...] = ()
+    budgets: tuple[ArchivedBudget, ...] = ()
+    schedules: tuple[ArchivedSchedule, ...] = ()
     remarks: tuple[Remark, ...] = ()
     is_whole: bool = True  # whether its reader could read all records: else nothing counts as removed there
     has_secrets: bool = True  # whether password hashes, tokens and alike are in it where their owners have some

@@ -37,6 +37,8 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = types.MappingProxyType(
         "token": ("tokens", archive.ArchivedToken),
         "share": ("shares", archive.ArchivedShare),
         "share_code": ("share_codes", archive.ArchivedShareCode),
+        "budget": ("budgets", archive.ArchivedBudget),
+        "schedule": ("schedules", archive.ArchivedSchedule),
     }
 )
 _MAX_INTEGER = 2**53  # what every JSON reader keeps exactly

@@ -26,6 +26,7 @@ _HOUR: Final = 3600  # seconds
 _NAME: Final = re.compile(r"\w[\w .-]{0,63}")
 _MOST: Final = 10**15
 MOST_AMOUNT: Final = 10**9  # hours, units of money, servers or CPUs: what an admin may type
+MOST_BUDGETS: Final = 200  # that admins set: each start reads them
 WARN_AT: Final = (4, 5)  # of a budget, as a fraction: whoever has used as much is told
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from hubless.domain import import_bounds
 from hubless.domain.added_services import check_service
-from hubless.domain.archive import Archive, ArchivedService
+from hubless.domain.archive import Archive, ArchivedBudget, ArchivedSchedule, ArchivedService
+from hubless.domain.archive_conversion import budget_of, schedule_of
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.external_identities import check_awaited_login, check_external_id
 from hubless.domain.import_choices import Choices
@@ -38,7 +39,13 @@ class Admission:
 
     def admits(self, item: Item) -> bool:
         """Say whether this item can be here at all; leave it out with a remark if not."""
-        if item.kind is Kind.SERVICE and item.record.name in self._choices.services:
+        choices = self._choices
+        of_settings = {
+            Kind.SERVICE: choices.services,
+            Kind.BUDGET: choices.budgets,
+            Kind.SCHEDULE: choices.schedules,
+        }
+        if item.key[0] in of_settings.get(item.kind, ()):
             self._notes.keep(item, "keeps the settings that it has here")
             return False
         why, to_do = self._refusal(item)
@@ -51,7 +58,7 @@ class Admission:
         """Return why the item cannot be here, and what to do; two empty texts if it can."""
         if item.kind is Kind.AWAITED:
             return self._refusal_of_awaited(item), "Link the login: `hubless user link NAME`."
-        look = {
+        looks: dict[Kind, Callable[[Any], tuple[str, str]]] = {
             Kind.GROUP: self._refusal_of_group,
             Kind.SERVER: self._refusal_of_server,
             Kind.AUTH_STATE: self._refusal_of_auth_state,
@@ -61,7 +68,10 @@ class Admission:
             Kind.SERVICE: self._refusal_of_service,
             Kind.SIGN_UP: self._refusal_of_sign_up,
             Kind.IDENTITY: self._refusal_of_identity,
-        }.get(item.kind)
+            Kind.BUDGET: self._refusal_of_budget,
+            Kind.SCHEDULE: self._refusal_of_schedule,
+        }
+        look = looks.get(item.kind)
         return ("", "") if look is None else look(item.record)
 
     def _refusal_of_awaited(self, item: Item) -> str:
@@ -130,6 +140,15 @@ class Admission:
 
     def _refusal_of_identity(self, identity: Any) -> tuple[str, str]:
         return _fault(lambda: check_external_id(identity.id)), "Link the login: `hubless user link NAME`."
+
+    def _refusal_of_budget(self, budget: ArchivedBudget) -> tuple[str, str]:
+        return _fault(lambda: budget_of(budget)), "Set the budget here."
+
+    def _refusal_of_schedule(self, schedule: ArchivedSchedule) -> tuple[str, str]:
+        if schedule.profile and schedule.profile not in self._choices.profiles:
+            why = f"starts servers of the type {shown(schedule.profile)}, which is not here"
+            return why, "Define the type in the settings and import again, or add the schedule here."
+        return _fault(lambda: schedule_of(schedule)), "Add the schedule here."
 
     def _refusal_of_sign_up(self, sign_up: Any) -> tuple[str, str]:
         if sign_up.name in self._users or sign_up.name in self._coming:

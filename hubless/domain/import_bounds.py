@@ -30,11 +30,13 @@ from hubless.domain.bounds import (
     MAX_SCOPES,
     MAX_USER_RECORD,
 )
+from hubless.domain.budgets import MOST_BUDGETS
 from hubless.domain.errors import InvalidRequestError, OptionRefusedError
 from hubless.domain.import_items import Item, Kind, token_in_words
 from hubless.domain.names import check_display_name, shown
 from hubless.domain.profile_options import UNLISTED
 from hubless.domain.profiles import PROFILE, Profile, check_options, choose
+from hubless.domain.schedules import MOST_SCHEDULES
 from hubless.domain.second_factors import MAX_PASSKEYS
 from hubless.domain.shares import MAX_CODES, MAX_SHARES
 from hubless.domain.users import User
@@ -110,6 +112,13 @@ def too_many(added: Iterable[Item], here: Iterable[Item]) -> Iterator[tuple[Item
             sizes.update(dict(_bytes_of(item)))
 
 
+_MOST: Mapping[Kind, int] = {
+    Kind.SERVICE: MAX_SERVICES,
+    Kind.BUDGET: MOST_BUDGETS,
+    Kind.SCHEDULE: MOST_SCHEDULES,
+}
+
+
 def _counted(item: Item) -> list[tuple[tuple[str, ...], int, str]]:
     """Return what the item is counted under, how many there may be, and what to say of one more."""
     record = item.record
@@ -124,8 +133,9 @@ def _counted(item: Item) -> list[tuple[tuple[str, ...], int, str]]:
         case Kind.SHARE_CODE:
             why = f"is one of more than {MAX_CODES} share codes of its server"
             return [(("codes of", record.owner, record.server), MAX_CODES, why)]
-        case Kind.SERVICE:
-            return [(("services",), MAX_SERVICES, f"is one of more than {MAX_SERVICES} services")]
+        case Kind.SERVICE | Kind.BUDGET | Kind.SCHEDULE as kind:
+            most, many = _MOST[kind], f"{kind.value}s"
+            return [((many,), most, f"is one of more than {most} {many}")]
         case Kind.IDENTITY:
             why = f"is one of more than {MAX_IDENTITIES} identities of the user"
             return [(("identities of", item.owner), MAX_IDENTITIES, why)]

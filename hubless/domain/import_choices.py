@@ -24,3 +24,5 @@ class Choices:
     users_of_settings: frozenset[str] = frozenset()
     # By name here: the digest of the hash from which a login made the stored one, of the same password.
     rehashed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    budgets: frozenset[str] = frozenset()  # names of those of the settings
+    schedules: frozenset[str] = frozenset()  # likewise

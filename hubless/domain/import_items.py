@@ -46,6 +46,8 @@ class Kind(StrEnum):
     SHARE = "share"
     SHARE_CODE = "share code"
     SIGN_UP = "sign-up"
+    BUDGET = "budget"
+    SCHEDULE = "schedule"  # after its groups
     ACTIVITY = "last activity"
 
 
@@ -155,6 +157,8 @@ def items_of(found: Archive) -> Iterator[Item]:
     yield from map(_item_of_share, found.shares)
     yield from map(_item_of_share_code, found.share_codes)
     yield from (_item(Kind.SIGN_UP, (one.name,), one) for one in found.sign_ups)
+    yield from (_item(Kind.BUDGET, (one.name,), one, one.user) for one in found.budgets)
+    yield from (_item(Kind.SCHEDULE, (one.name,), one) for one in found.schedules)
 
 
 def in_words(item: Item) -> str:

@@ -37,6 +37,8 @@ class Action(StrEnum):
 _SECRET = frozenset({Kind.PASSWORD, Kind.AUTH_STATE, Kind.FACTORS, Kind.TOKEN, Kind.SHARE_CODE, Kind.SIGN_UP})
 # What its owner, or an admin, may have changed here: never replaced once it differs from what was imported.
 _GUARDED = frozenset({Kind.PASSWORD, Kind.EMAIL, Kind.NOTE, Kind.AUTH_STATE, Kind.FACTORS, Kind.IDENTITY, Kind.AWAITED})
+# Few, and each is one whole: it follows the source as long as it is here as it came.
+_WHOLE = frozenset({Kind.BUDGET, Kind.SCHEDULE})
 _REMOVABLE = frozenset(set(Kind) - _GUARDED - {Kind.ACTIVITY, Kind.SIGN_UP})
 _ORDER: Mapping[Kind, int] = {kind: number for number, kind in enumerate(Kind)}
 _BEYOND = "is one of too many that begin with the same characters"
@@ -226,6 +228,8 @@ class _Planning:
             needs[Kind.SERVER, (record.owner, record.server)] = f"the server {record.owner}/{record.server}"
         elif item.kind is Kind.TOKEN and record.owner_kind is OwnerKind.SERVICE:
             needs[Kind.SERVICE, (record.owner,)] = f"the service {shown(record.owner)}"
+        if item.kind is Kind.SCHEDULE:
+            needs |= {(Kind.GROUP, (name,)): f"the group {shown(name)}" for name in record.groups}
         if item.kind is Kind.SHARE and record.group is not None:
             needs[Kind.GROUP, (record.group,)] = f"the group {shown(record.group)}"
         lacking = [what for place, what in needs.items() if place not in self._present]
@@ -264,7 +268,7 @@ class _Planning:
             self._join(item, there)
         elif item.kind in PARTS:
             self._bring_parts(item, there, mark)
-        elif item.kind not in _GUARDED:
+        elif item.kind not in _GUARDED | _WHOLE:
             self._notes.keep(item, "is here in another form, which stays")
         elif not self._is_as_it_came(there, mark):
             self._notes.keep(item, "was changed there, and here since the last import; what is here stays")

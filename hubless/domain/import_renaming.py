@@ -78,6 +78,11 @@ class Renaming:
                 for one in source.share_codes
                 if is_known(Kind.SHARE_CODE, f"{one.owner}/{one.server}", one.owner)
             ),
+            budgets=tuple(
+                replace(one, user=name_of(one.user))
+                for one in source.budgets
+                if is_known(Kind.BUDGET, one.name, one.user or None)
+            ),
             sign_ups=tuple(
                 replace(one, name=self._named.sign_ups[one.name])
                 for one in source.sign_ups

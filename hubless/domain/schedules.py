@@ -16,6 +16,7 @@ from hubless.domain.values import value
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CATCH_UP: Final = timedelta(hours=1)  # after a lesson, within which its servers are stopped
 MOST_GROUPS: Final = 20  # of a schedule
+MOST_SCHEDULES: Final = 100  # that admins make, or a few more at a rush: each sweep reads them
 LONGEST_LEAD: Final = timedelta(hours=2)
 _NAME: Final = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")  # a blank at the end nobody sees
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hubless.domain import budgets, lifecycle
 from hubless.domain.audit import Act, Doer, DoerKind
-from hubless.domain.budgets import Alert, AlertRequest, Budget, Claim, Ledger, Resource, Standing
+from hubless.domain.budgets import MOST_BUDGETS, Alert, AlertRequest, Budget, Claim, Ledger, Resource, Standing
 from hubless.domain.errors import (
     BudgetReachedError,
     InvalidRequestError,
@@ -38,7 +38,6 @@ from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
 
-MOST_BUDGETS = 200  # that admins set: each start reads them
 TRIES = 20  # of what loses to another change of the same ledger
 _STOPPED = frozenset({State.STOPPING})
 

@@ -21,6 +21,7 @@ from hubless.domain.archive import (
     ArchivedUser,
     Remark,
 )
+from hubless.domain.archive_conversion import archived_budget, archived_schedule
 from hubless.domain.archive_form import KINDS
 from hubless.domain.lifecycle import Server
 from hubless.domain.second_factors import Factors
@@ -28,10 +29,12 @@ from hubless.domain.tokens import OwnerKind, Token
 from hubless.domain.users import Service, User
 from hubless.domain.values import value
 from hubless.ports.archives import ImportMarkStore
+from hubless.ports.budgets import BudgetStore
 from hubless.ports.clock import Clock
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.passwords import PasswordStore
+from hubless.ports.schedules import ScheduleStore
 from hubless.ports.second_factors import FactorStore, SecretSealer
 from hubless.ports.servers import ServerStore
 from hubless.ports.services import ServiceStore
@@ -65,6 +68,8 @@ class HubStores:
     factors: FactorStore
     identities: IdentityStore
     sign_ups: SignUpStore
+    budgets: BudgetStore
+    schedules: ScheduleStore
     auth_states: AuthStates  # that reads them whether or not settings keep them
     app_secrets: SecretSealer
     marks: ImportMarkStore
@@ -132,6 +137,8 @@ class Exporting:
                     yield "sign_up", ArchivedSignUp(asked.name, asked.password_hash, asked.created_at, asked.address)
             yield from (("group", ArchivedGroup(group.name, group.users, group.properties)) for group in groups)
             yield from (("role", role) for role in self.roles)
+            yield from (("budget", archived_budget(one)) for one in stores.budgets.all())
+            yield from (("schedule", archived_schedule(one)) for one in stores.schedules.all())
         self.remarks.sort(key=lambda remark: (remark.kind, remark.subject))
 
     def _records_of_services(self, *, with_secrets: bool) -> Iterator[tuple[str, Any]]:

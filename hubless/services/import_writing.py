@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from hubless.domain.archive import ArchivedServer, ArchivedService, ArchivedToken, ArchivedUser
+from hubless.domain.archive_conversion import archived_budget, archived_schedule, budget_of, schedule_of
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AWAITED_FOR, LinkedIdentity
@@ -93,6 +94,8 @@ class ImportWriting:
             Kind.SHARE: self._share,
             Kind.SHARE_CODE: self._share_code,
             Kind.SIGN_UP: self._sign_up,
+            Kind.BUDGET: self._budget,
+            Kind.SCHEDULE: self._schedule,
             Kind.ACTIVITY: self._activity,
             Kind.GROUP: self._change_group,
             Kind.USER: self._change_user,
@@ -117,6 +120,8 @@ class ImportWriting:
             Kind.TOKEN: lambda item: stores.tokens.delete([item.key[0]]),
             Kind.SHARE: self._revoke,
             Kind.SHARE_CODE: self._remove_share_code,
+            Kind.BUDGET: lambda item: stores.budgets.remove(item.key[0]),
+            Kind.SCHEDULE: lambda item: stores.schedules.remove(item.key[0]),
         }
 
     def all(self, plan: Plan, origin: str, progress: Progress) -> None:
@@ -435,6 +440,26 @@ class ImportWriting:
             raise StoreConflictError(f"The sign-up of {record.name} was changed meanwhile. Import again")
         after = replace(there, password_hash=record.password_hash, address=record.address, revision=there.revision + 1)
         self._stores.sign_ups.change(there, after)
+
+    # --- what admins set while the hub ran ---
+
+    def _budget(self, item: Item) -> None:
+        there = next((one for one in self._stores.budgets.all() if one.name == item.key[0]), None)
+        found = None if there is None else archived_budget(there)
+        _expect(item.before, found, f"The budget {item.key[0]}")
+        self._stores.budgets.put(budget_of(item.record))
+
+    def _schedule(self, item: Item) -> None:
+        schedules, wanted = self._stores.schedules, schedule_of(item.record)
+        there = next((one for one in schedules.all() if one.name == wanted.name), None)
+        found = None if there is None else archived_schedule(there)
+        _expect(item.before, found, f"The schedule {wanted.name}")
+        if there is None:
+            is_written = schedules.add(wanted)
+        else:
+            is_written = schedules.replace(there, replace(wanted, revision=there.revision + 1))
+        if not is_written:
+            raise StoreConflictError(f"The schedule {wanted.name} was changed meanwhile. Import again")
 
     # --- what the source has lost ---
 

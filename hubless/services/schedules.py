@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Final
 
 from hubless.domain import schedules
 from hubless.domain.errors import InvalidRequestError, NameTakenError, NotFoundError, StoreConflictError
-from hubless.domain.schedules import Lesson, Schedule
+from hubless.domain.schedules import MOST_SCHEDULES, Lesson, Schedule
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -15,7 +14,6 @@ from hubless.ports.schedules import ScheduleStore
 from hubless.ports.users import GroupStore
 
 logger = logging.getLogger(__name__)
-MOST_SCHEDULES: Final = 100  # that admins make, or a few more at a rush: each sweep reads them
 
 
 @value

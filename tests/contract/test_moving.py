@@ -11,6 +11,7 @@ from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.sealing import FernetSealer
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.archive import Archive, ArchivedGroup, ArchivedNote, ArchivedSignUp, ArchivedUser
+from hubless.domain.budgets import Budget
 from hubless.domain.errors import HublessError, StoreConflictError
 from hubless.domain.import_choices import Choices
 from hubless.domain.import_items import Kind
@@ -370,6 +371,7 @@ def test_a_user_who_got_another_name_there_becomes_another_one_here(hub):
         tokens=(replace(a_hub().tokens[0], owner="robert"), a_hub().tokens[1]),
         shares=tuple(replace(one, owner="robert") for one in a_hub().shares),
         share_codes=(),
+        budgets=(a_hub().budgets[0], replace(a_hub().budgets[1], user="robert")),
     )
     plan = hub.bring(renamed)
     assert "bob" in {item.key[0] for item in plan.gone if item.kind is Kind.USER}
@@ -515,13 +517,18 @@ def test_what_the_source_lost_is_named_and_removed_only_if_asked(hub):
         tokens=(),
         shares=(),
         share_codes=(),
+        budgets=a_hub().budgets[:1],
+        schedules=(),
     )
     plan = hub.bring(left)
     assert plan.steps == ()
     gone = sorted((one.kind.value, "/".join(one.key[:2])) for one in plan.gone)
     assert gone == [
+        ("budget", "own"),
         ("group", "empty"),
         ("membership", "class/bob"),
+        ("schedule", "exam"),
+        ("schedule", "lab"),
         ("server", "bob/work"),
         ("service", "dash"),
         ("share", "bob/work"),
@@ -745,3 +752,41 @@ def test_a_plan_that_was_made_before_a_password_lets_nobody_await_a_login(hub):
         hub.moving.carry_out(plan, "old")
     assert hub.stores.users.find("eve").awaited is None
     assert "has another way in" in {one.what for one in hub.plan(Archive("old", users=(eve,))).remarks}
+
+
+def other_plans(archive):
+    """Return the budgets and schedules of *archive* with one change each."""
+    (money, own), (lab, exam) = archive.budgets, archive.schedules
+    return {
+        "budgets": (replace(money, seconds=3600), own),
+        "schedules": (replace(lab, ends="12:00:00", days=(1,)), exam),
+    }
+
+
+def test_budgets_and_schedules_follow_the_source_unless_changed_here(hub):
+    hub.bring(a_hub())
+    assert [one.name for one in hub.stores.schedules.all()] == ["exam", "lab"]
+    changed = replace(a_hub(), **other_plans(a_hub()))
+    plan = hub.bring(changed)
+    assert plan.count(Action.CHANGE) == {Kind.BUDGET: 1, Kind.SCHEDULE: 1}
+    assert records_of(hub.archive()) == records_of(changed)
+    assert hub.bring(changed).steps == ()
+    lab = next(one for one in hub.stores.schedules.all() if one.name == "lab")
+    hub.stores.schedules.replace(lab, replace(lab, is_paused=True, revision=lab.revision + 1))
+    hub.stores.budgets.put(Budget("class", group="class", servers=1))
+    plan = hub.bring(a_hub())
+    assert (plan.changes, set(plan.kept)) == (0, {Kind.BUDGET, Kind.SCHEDULE})
+    assert next(one for one in hub.stores.schedules.all() if one.name == "lab").is_paused
+
+
+@pytest.mark.parametrize("what", ["budgets", "schedules"])
+def test_a_plan_of_an_admin_that_changes_meanwhile_is_not_lost(hub, what):
+    hub.bring(a_hub())
+    plan = hub.plan(replace(a_hub(), **{what: other_plans(a_hub())[what]}))
+    hub.stores.budgets.put(Budget("class", group="class", servers=1))
+    lab = next(one for one in hub.stores.schedules.all() if one.name == "lab")
+    hub.stores.schedules.replace(lab, replace(lab, is_paused=True, revision=lab.revision + 1))
+    ours = records_of(hub.archive())
+    with pytest.raises(StoreConflictError, match="was changed meanwhile"):
+        hub.moving.carry_out(plan, "old")
+    assert records_of(hub.archive()) == ours

@@ -172,7 +172,8 @@ def many_users(number):
     return replace(a_hub(), users=tuple(ArchivedUser(f"m{n:03}") for n in range(number)), **NOTHING_ELSE)
 
 
-NOTHING_ELSE = dict.fromkeys(("sign_ups", "groups", "services", "servers", "tokens", "shares", "share_codes"), ())
+OF_USERS = ("sign_ups", "groups", "services", "servers", "tokens", "shares", "share_codes")
+NOTHING_ELSE = dict.fromkeys((*OF_USERS, "budgets", "schedules"), ())
 
 
 def test_an_import_that_dies_at_any_request_is_completed_by_the_next(hub):

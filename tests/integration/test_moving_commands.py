@@ -130,7 +130,7 @@ def test_without_yes_nobody_who_cannot_be_asked_imports(here, archive):
     answer = here.run("import", archive)
     assert answer.exit_code == 1
     assert "Add --yes" in answer.output
-    assert here.hub().accounts.all() == []
+    assert list(here.hub().accounts.all()) == []
 
 
 def test_a_long_import_is_refused_beside_a_hub_that_runs(here, archive, monkeypatch):
@@ -346,7 +346,7 @@ def test_an_old_program_runs_for_an_import_only_when_asked(here, archive, tmp_pa
     assert refused.exit_code == 1
     assert "add --run-config" in refused.output
     assert not file.exists()
-    assert here.hub().accounts.all() == []
+    assert list(here.hub().accounts.all()) == []
     assert here.run(*words, "--run-config").exit_code == 0
     assert parse(file.read_text(), here.data, {"DASH_TOKEN": "x" * 32}).hub.port == 8099
 
@@ -358,7 +358,7 @@ def test_settings_go_over_no_other_file_and_nothing_is_imported_then(here, archi
     assert answer.exit_code == 1
     assert "exists already" in answer.output
     assert file.read_text() == "mine"
-    assert here.hub().accounts.all() == []
+    assert list(here.hub().accounts.all()) == []
 
 
 def test_a_service_of_the_settings_is_not_written_again(here, archive, tmp_path):

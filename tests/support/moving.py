@@ -7,10 +7,12 @@ from hubless.adapters.sealing import FernetSealer
 from hubless.domain.archive import (
     Archive,
     ArchivedApp,
+    ArchivedBudget,
     ArchivedGroup,
     ArchivedIdentity,
     ArchivedNote,
     ArchivedPasskey,
+    ArchivedSchedule,
     ArchivedServer,
     ArchivedService,
     ArchivedShare,
@@ -54,6 +56,8 @@ class MovingHub:
             factors=stores.factors,
             identities=stores.external_identities,
             sign_ups=stores.sign_ups,
+            budgets=stores.budgets,
+            schedules=stores.schedules,
             auth_states=auth_states,
             app_secrets=self.app_secrets,
             marks=stores.import_marks,
@@ -163,6 +167,23 @@ def a_hub():
                 id="sc_there",
             ),
         ),
+        budgets=(
+            ArchivedBudget("class", "class", servers=30, seconds=400 * 3600),
+            ArchivedBudget("own", user="bob", is_monthly=False, cost_micros=9_000_000),
+        ),
+        schedules=(
+            ArchivedSchedule("lab", "08:50:00", "10:30:00", "Europe/Berlin", ("class",), (0, 3), lead=600),
+            ArchivedSchedule(
+                "exam",
+                "09:00:00",
+                "11:00:00",
+                "UTC",
+                ("class", "empty"),
+                on="2026-12-01",
+                stops=False,
+                is_paused=True,
+            ),
+        ),
     )
 
 
@@ -175,6 +196,7 @@ def with_user(archive, name, **facts):
 def records_of(archive):
     """Return all records but the name of the source, in an order that no store decides."""
     ordered = {}
-    for attribute in ("users", "sign_ups", "groups", "services", "servers", "tokens", "shares", "share_codes"):
+    of_users = ("users", "sign_ups", "groups", "services", "servers", "tokens", "shares", "share_codes")
+    for attribute in (*of_users, "budgets", "schedules"):
         ordered[attribute] = sorted(getattr(archive, attribute), key=repr)
     return ordered

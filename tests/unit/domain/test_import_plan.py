@@ -8,9 +8,11 @@ import pytest
 from hubless.domain.archive import (
     Archive,
     ArchivedApp,
+    ArchivedBudget,
     ArchivedGroup,
     ArchivedIdentity,
     ArchivedPasskey,
+    ArchivedSchedule,
     ArchivedServer,
     ArchivedService,
     ArchivedShare,
@@ -20,6 +22,7 @@ from hubless.domain.archive import (
     ArchivedUser,
     Remark,
 )
+from hubless.domain.budgets import MOST_BUDGETS
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.external_identities import AwaitedLogin, ExternalId
 from hubless.domain.import_choices import Choices
@@ -801,3 +804,51 @@ def test_a_service_of_the_settings_is_kept_and_not_left_out():
 def test_a_remark_counts_all_that_it_is_about():
     remark = Remark("token", "", "Tokens that belong to servers: 12", is_left_out=True, number=12)
     assert plan(Archive("x", remarks=(remark,))).left_out == {"token": 12}
+
+
+LAB = ArchivedSchedule("lab", "08:50", "10:30", "Europe/Berlin", ("class",), (0,))
+CLASS = Archive("x", groups=(ArchivedGroup("class"),))
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"groups": ("class", "gone")}, "needs the group 'gone'"),
+        ({"profile": "huge"}, "starts servers of the type 'huge'"),
+        ({"zone": "Berlin"}, "is no time zone"),
+        ({"begins": "25:00"}, "no time of day"),
+        ({"ends": "08:00"}, "choose a later end"),
+        ({"days": (7,)}, "Monday to Sunday"),
+        ({"on": "2026-02-30"}, "is no date"),
+        ({"lead": 2**53}, "120 minutes"),
+        ({"lead": -1}, "120 minutes"),
+    ],
+)
+def test_a_schedule_that_cannot_be_here_is_left_out(facts, why):
+    found = plan(replace(CLASS, schedules=(replace(LAB, **facts), replace(LAB, name="other"))))
+    assert written(found, Kind.SCHEDULE) == [("other",)]
+    assert left_out(found) == [(Kind.SCHEDULE, "lab")]
+    assert why in found.remarks[0].what
+
+
+def test_budgets_and_schedules_of_the_settings_are_kept():
+    source = replace(CLASS, schedules=(LAB,), budgets=(ArchivedBudget("term", servers=1),))
+    found = plan(source, schedules=frozenset({"lab"}), budgets=frozenset({"term"}))
+    assert (found.left_out, found.kept) == ({}, {Kind.SCHEDULE: 1, Kind.BUDGET: 1})
+
+
+def test_a_budget_follows_its_user_and_keeps_to_the_rules():
+    budgets = (
+        ArchivedBudget("own", user="Ada", servers=1),
+        ArchivedBudget("none"),
+        ArchivedBudget("gone", user="nobody", servers=1),
+    )
+    found = plan(Archive("x", users=users("Ada"), budgets=budgets))
+    assert [step.item.record.user for step in found.steps if step.item.kind is Kind.BUDGET] == ["ada"]
+    assert sorted(left_out(found)) == [(Kind.BUDGET, "gone"), (Kind.BUDGET, "none")]
+
+
+def test_no_more_budgets_come_than_there_may_be():
+    many = tuple(ArchivedBudget(f"b{number}", servers=1) for number in range(MOST_BUDGETS + 1))
+    found = plan(Archive("x", budgets=many))
+    assert (len(written(found, Kind.BUDGET)), found.left_out) == (MOST_BUDGETS, {Kind.BUDGET: 1})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hubless.domain.audit import Act, DoerKind
-from hubless.domain.budgets import Budget
+from hubless.domain.budgets import MOST_BUDGETS, Budget
 from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.errors import (
     BudgetReachedError,
@@ -23,7 +23,7 @@ from hubless.domain.tariffs import Meter, Tariff
 from hubless.domain.usage import Usage
 from hubless.domain.users import Group
 from hubless.services.budget_mails import BudgetMails
-from hubless.services.budgets import MOST_BUDGETS, Budgets
+from hubless.services.budgets import Budgets
 from tests.support.builders import NOW
 from tests.support.fakes import RecordingQueue
 from tests.support.world import World

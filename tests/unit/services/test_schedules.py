@@ -18,14 +18,14 @@ from hubless.domain.idle_policies import IdlePolicies
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.profiles import Profile
-from hubless.domain.schedules import Schedule
+from hubless.domain.schedules import MOST_SCHEDULES, Schedule
 from hubless.domain.stop_reasons import StopCause
 from hubless.domain.users import Group
 from hubless.services import lessons as module
 from hubless.services.auditing import Auditing
 from hubless.services.keeping import Keeping
 from hubless.services.lessons import Lessons
-from hubless.services.schedules import MOST_SCHEDULES, Schedules
+from hubless.services.schedules import Schedules
 from tests.support.builders import a_server
 from tests.support.world import World
 
