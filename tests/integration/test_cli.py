@@ -159,8 +159,8 @@ def test_admin_creates_or_promotes_a_user_and_prints_a_first_link(shell: Shell) 
     assert "http://127.0.0.1:8000/hub/set-password?key=" in new.output
     assert found.output == "bob is an admin and keeps the password.\n"
     assert [line.split()[:2] for line in shell.run("user", "list").output.splitlines()] == [
-        ["bob", "admin"],
         ["ada", "admin"],
+        ["bob", "admin"],
     ]
 
 

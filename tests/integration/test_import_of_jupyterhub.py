@@ -165,7 +165,7 @@ def test_a_source_that_is_none_is_refused_in_a_sentence(here, tmp_path):
     assert (answer.exit_code, answer.output.count("\n")) == (1, 1)
     unknown = here.run("import", FILES / "jupyterhub-5.4.6.sqlite", "--yes", "--provider", "campus")
     assert "no [[providers]] with the name 'campus'" in unknown.output
-    assert here.hub().accounts.all() == []
+    assert list(here.hub().accounts.all()) == []
 
 
 def test_a_key_that_is_not_set_is_a_usage_error(here):
