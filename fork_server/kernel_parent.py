@@ -26,6 +26,7 @@ MODULES = ("jupyter_client.provisioning", "ipykernel.zmqshell")  # loaded where 
 PROGRAM = "ipykernel_launcher"
 BEGIN = b"!"
 _FAILED = 1
+_FILES = 2  # open files that come with a request: where to answer, and the rest of it
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,6 +46,7 @@ class KernelParent:
         loaded.note_packages()
         self._kernels: dict[int, socket.socket] = {}  # where the server waits for each kernel's end
         self._told: set[int] = set()
+        self._left: set[int] = set()  # kernels for whose end the server does not wait any more
         self._wakes, self._woken = os.pipe()
         for descriptor in (self._wakes, self._woken):
             os.set_blocking(descriptor, False)
@@ -64,10 +66,10 @@ class KernelParent:
                     os.read(self._wakes, select.PIPE_BUF)
             self._tell_ends(ready)
             if self._requests.fileno() in ready:
-                request, descriptors, _, _ = socket.recv_fds(self._requests, 1, 2)
+                request, descriptors, _, _ = socket.recv_fds(self._requests, 1, _FILES)
                 if not request:
                     return None
-                kernel = self._fork(socket.socket(fileno=descriptors[0]), descriptors[1])
+                kernel = self._answer(descriptors)
                 if kernel is not None:
                     return kernel
 
@@ -75,9 +77,18 @@ class KernelParent:
         poll = select.poll()
         poll.register(self._requests, select.POLLIN)
         poll.register(self._wakes, select.POLLIN)
-        for reply in self._kernels.values():
-            poll.register(reply, 0)  # whatever comes is the kernel's; only the other end's closing is told here
+        for pid, reply in self._kernels.items():
+            if pid not in self._left:
+                poll.register(reply, 0)  # whatever comes is the kernel's; only the other end's closing is told here
         return {descriptor for descriptor, _ in poll.poll()}
+
+    def _answer(self, descriptors: list[int]) -> Kernel | None:
+        """Answer a request with these open files; return a kernel in the process that was forked for it."""
+        if len(descriptors) < _FILES:  # too many are open here: the server sees that nobody answers
+            for one in descriptors:
+                os.close(one)
+            return None
+        return self._fork(socket.socket(fileno=descriptors[0]), descriptors[1])
 
     def _fork(self, reply: socket.socket, body: int) -> Kernel | None:
         """Fork a kernel, and return it in the kernel."""
@@ -85,7 +96,8 @@ class KernelParent:
         try:
             pid = os.fork()
         except OSError as error:  # the server starts the kernel itself
-            reply.send(json.dumps({"unfit": str(error)}).encode())
+            with contextlib.suppress(OSError):  # it waits no more
+                reply.send(json.dumps({"unfit": str(error)}).encode())
             reply.close()
             os.close(body)
             return None
@@ -109,9 +121,12 @@ class KernelParent:
                 code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
                 with contextlib.suppress(OSError):
                     reply.send(json.dumps({"exit": code}).encode())
-            if ended is not None and reply.fileno() in ready:  # the server has closed its end
+            if reply.fileno() in ready:  # the server has closed its end
+                self._left.add(pid)
+            if ended is not None and pid in self._left:
                 os.waitpid(pid, 0)
                 self._told.discard(pid)
+                self._left.discard(pid)
                 self._kernels.pop(pid).close()
 
 

@@ -39,6 +39,8 @@ class ForkedKernel:
                 said = self._told.recv(_LONGEST)
             except BlockingIOError:
                 return None
+            except ConnectionError:  # it had not read all that it was told
+                said = b""
             # Nobody tells when the kernel parent has ended: its kernels were killed with it.
             self.returncode = json.loads(said)["exit"] if said else -signal.SIGKILL
             self._told.close()
@@ -47,7 +49,9 @@ class ForkedKernel:
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for its end, at most *timeout* seconds; return as `poll` does."""
         if self.returncode is None:
-            select.select([self._told], [], [], timeout)
+            end = select.poll()  # select(2) knows descriptors below 1,024 alone
+            end.register(self._told, select.POLLIN)
+            end.poll(None if timeout is None else timeout * 1000)
         return self.poll()
 
     def send_signal(self, number: int) -> None:

@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import socket
-from contextlib import suppress
+import subprocess
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fork_server.kernel_parent import BEGIN, KernelParent
+from fork_server.provisioner import ForkedKernel
 from hubless.adapters.processes import fork_servers
 from tests.support.concurrency import concurrently, eventually
 from tests.support.fork_place import PATH, Place
@@ -259,6 +262,50 @@ def test_kernels_end_with_their_kernel_parent_and_others_start(server):
     second = server.ask("start", "b")
     assert psutil.Process(second).ppid() == server.pid
     assert server.run("b", "1 + 1") == "2"
+
+
+def test_a_kernel_of_which_its_server_has_let_go_wakes_nobody_until_its_end():
+    ours, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    told, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = object.__new__(KernelParent)  # not as a process of its own: that would close all files of this one
+    parent._requests, parent._kernels, parent._told, parent._left = requests, {}, set(), set()
+    parent._wakes, woken = os.pipe()
+    with ExitStack() as ends, ours, requests, reply:
+        kernel = ends.enter_context(subprocess.Popen(["sleep", "600"]))
+        ends.callback(kernel.kill)
+        parent._kernels[kernel.pid] = reply
+        told.close()
+        parent._tell_ends(parent._wait())
+        ours.send(BEGIN)
+        assert parent._wait() == {requests.fileno()}
+        kernel.kill()
+        eventually(lambda: not is_alive(kernel.pid))
+        parent._tell_ends(set())
+        assert parent._kernels == {}
+        assert not psutil.pid_exists(kernel.pid)  # and no zombie
+    for descriptor in (parent._wakes, woken):
+        os.close(descriptor)
+
+
+def test_a_kernel_parent_that_can_open_no_more_files_keeps_its_kernels(server):
+    server.ask("start", "a")
+    parent = server.kernel_parent()
+    taken = {int(one.name) for one in Path(f"/proc/{parent.pid}/fd").iterdir()}
+    before, free = parent.rlimit(psutil.RLIMIT_NOFILE), min(set(range(len(taken) + 1)) - taken)
+    parent.rlimit(psutil.RLIMIT_NOFILE, (free, before[1]))
+    assert psutil.Process(server.ask("start", "b")).ppid() == server.pid
+    parent.rlimit(psutil.RLIMIT_NOFILE, before)
+    assert server.is_forked(server.ask("start", "c"))
+    assert [server.run(name, "1 + 1") for name in "abc"] == ["2", "2", "2"]
+
+
+def test_a_kernel_that_was_killed_before_it_began_has_ended():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kernel = ForkedKernel(1, ours)
+    assert (kernel.poll(), kernel.wait(0)) == (None, None)
+    ours.send(BEGIN)
+    theirs.close()  # nobody has read it
+    assert (kernel.wait(), kernel.poll()) == (-signal.SIGKILL, -signal.SIGKILL)
 
 
 def test_kernels_end_with_their_server(server):
