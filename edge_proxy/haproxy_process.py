@@ -251,15 +251,25 @@ def haproxies_of(edge: EdgeConfiguration) -> list[int]:
     """Return the process ids of the HAProxies that run with *edge*'s configuration file, the youngest last.
 
     They are known by their arguments (proc_pid_cmdline(5)), also when their socket and their pid file are gone; so
-    only on Linux.
+    only on Linux. Any user can give a program the same arguments, so those of other accounts do not count.
     """
     arguments, found = ["-f", str(edge.file)], list[tuple[int, int]]()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             words = (folder / "cmdline").read_text(errors="replace").split("\0")
-            if "-db" in words and words[words.index("-f") :][:2] == arguments:
+            if "-db" in words and words[words.index("-f") :][:2] == arguments and _is_of_this_account(folder):
                 found.append((int(_facts(int(folder.name))[_START]), int(folder.name)))
     return [pid for _, pid in sorted(found)]
+
+
+def _is_of_this_account(process: Path) -> bool:
+    """Say whether this account started the process with that folder in /proc (proc_pid_status(5)).
+
+    Raises:
+        OSError: when it has ended.
+    """
+    lines = (process / "status").read_text(errors="replace").splitlines()
+    return any(line.split()[:2] == ["Uid:", str(os.getuid())] for line in lines)
 
 
 def _facts(pid: int) -> list[str]:
