@@ -171,7 +171,9 @@ class Supervisor:
         """Bind the API's socket again if somebody removed it: nobody reaches the API otherwise.
 
         Raises:
-            ChildError: when somebody removed or replaced the database, because what the hub writes would be lost.
+            ChildError: when somebody removed or replaced the database, because what the hub writes would be lost, or
+                when the socket cannot be bound.
+            DataFolderError: when its folder is another user's by now.
         """
         if _identity(self._settings.database) != self._database:
             self._fatal = f"Somebody removed or replaced the database {self._settings.database} while the hub ran."
@@ -181,7 +183,11 @@ class Supervisor:
             return
         self._print(f"Somebody removed {self._config.api_socket}; the hub makes it anew, and restarts the API.")
         self._listener.close()
-        self._listener = _listen(self._config)
+        try:
+            data_folder.make_run_folder(self._settings.data)  # it may be gone as a whole
+            self._listener = _listen(self._config)
+        except OSError as error:
+            raise ChildError(f"Cannot make {self._config.api_socket} anew: {error.strerror}.") from None
         self._bound = _identity(self._config.api_socket)
         self._config = replace(self._config, listener=self._listener.fileno())
         for child in self._apis:

@@ -202,13 +202,14 @@ def test_restores_the_signal_handlers(tree: Callable[..., Tree]) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("remove", [Path.unlink, lambda file: shutil.rmtree(file.parent)], ids=["alone", "with folder"])
 def test_the_apis_socket_is_made_anew_if_somebody_removes_it(
-    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch
+    tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch, remove: Callable[[Path], None]
 ) -> None:
     monkeypatch.setattr("embedded.supervisor.LOOK_SECONDS", 0.05)
     hub = tree(api="ends_after_restart")
 
-    hub.run(lambda _facts: hub.config.api_socket.unlink())
+    hub.run(lambda _facts: remove(hub.config.api_socket))
 
     assert "api.sock; the hub makes it anew" in hub.said.getvalue()
     assert hub.written("first", "again", "reached").count("api reached") == 1
