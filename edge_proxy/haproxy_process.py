@@ -104,9 +104,10 @@ class HAProxyProcess:
 
         A replaced one can no longer be asked, so its servers count until it ends.
         """
-        keys = list[str]()
-        for file in self._edge.run_folder.glob("draining.*"):
-            if _is_alive(int(file.suffix[1:])):
+        keys, files = list[str](), [*self._edge.run_folder.glob("draining.*")]
+        alive = self._ours() if files else []  # another program may have the id of one that has ended
+        for file in files:
+            if int(file.suffix[1:]) in alive:
                 keys += file.read_text(encoding="utf-8").split()
             else:
                 file.unlink(missing_ok=True)
