@@ -94,7 +94,9 @@ def _answers_of_child() -> dict[str, Any]:
     text = _read(reader)
     os.close(reader)
     if not text:
-        os.killpg(child, signal.SIGKILL)
+        for end in (os.killpg, os.kill):  # it may not lead a group yet
+            with suppress(ProcessLookupError):
+                end(child, signal.SIGKILL)
     os.waitpid(child, 0)
     try:
         return dict(json.loads(text))
