@@ -10,13 +10,14 @@ import pytest
 from edge_proxy.haproxy_binary import HAProxyBinary
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from edge_proxy.haproxy_process import HAProxyProcess, haproxies_of
+from tests.support.concurrency import eventually
 
 
 def test_a_haproxy_is_known_by_arguments_and_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edge = EdgeConfiguration("127.0.0.1", 8000, UnixSocket(tmp_path / "api.sock"), tmp_path)
     command = [sys.executable, "-c", "input()", "-db", "-f", str(edge.file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        assert haproxies_of(edge) == [process.pid]
+        eventually(lambda: haproxies_of(edge) == [process.pid])  # Linux names a program's arguments a moment later
         monkeypatch.setattr("os.getuid", lambda: 12_345)
         assert haproxies_of(edge) == []
         process.communicate(b"\n")
