@@ -4,14 +4,13 @@ import itertools
 import json
 import random
 import threading
-import time
 from collections import defaultdict
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from hubless.adapters.dynamodb import pace
+from hubless.adapters.dynamodb import database, pace
 from hubless.domain.archive import ArchivedGroup, ArchivedServer, ArchivedShare, ArchivedToken, ArchivedUser
 from hubless.domain.errors import HublessError, StoreUnavailableError
 from hubless.domain.import_choices import Choices
@@ -208,7 +207,7 @@ THROTTLED = [
 
 
 def test_a_table_that_throttles_makes_an_import_slower_and_no_less_whole(hub, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(database, "Pace", lambda: pace.Pace(sleep=lambda _seconds: None))
     chance = random.Random(7)
 
     def answer(name, _number, _params):
@@ -226,13 +225,14 @@ def test_a_table_that_throttles_makes_an_import_slower_and_no_less_whole(hub, mo
 
 def test_a_table_that_throttles_for_ever_ends_an_import_with_a_sentence(hub, monkeypatch):
     slept = []
-    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(database, "Pace", lambda: pace.Pace(sleep=slept.append))
     plan = hub.plan(a_hub())
     with (
         Requests(hub.stores.database, lambda *_: refusal("ThrottlingException")),
         pytest.raises(StoreUnavailableError, match="throttles"),
     ):
         hub.moving.carry_out(plan, "old")
+    assert len(slept) >= pace.PATIENT_TRIES - 1
     assert sum(slept) < pace.PATIENT_TRIES * 6
 
 
