@@ -242,7 +242,7 @@ def test_without_a_count_of_processors_that_of_processes_is_taken(kernel):
     filled(folder / "inner", {"cgroup.procs": f"{os.getpid()}\n999999999\n"})
     memory, seconds = cgroups.used({"memory": str(folder)})
     assert memory == 1000
-    assert 0 < seconds <= sum(os.times()[:4])
+    assert 0 < seconds <= sum(os.times()[:4]) + 0.01  # a tick
 
 
 def test_a_launch_without_its_cgroup_uses_nothing_known(kernel):

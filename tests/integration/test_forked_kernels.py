@@ -264,7 +264,7 @@ def test_kernels_end_with_their_kernel_parent_and_others_start(server):
     assert server.run("b", "1 + 1") == "2"
 
 
-def test_a_kernel_of_which_its_server_has_let_go_wakes_nobody_until_its_end():
+def test_a_kernel_that_its_server_let_go_wakes_nobody_until_its_end():
     ours, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     told, reply = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = object.__new__(KernelParent)  # not as a process of its own: that would close all files of this one
