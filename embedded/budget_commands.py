@@ -152,7 +152,7 @@ def _facts(one: Budget, standings: Sequence[Standing], *, fixed: bool) -> dict[s
         "user": one.user,
         "each_user": one.is_each,
         "period": "month" if one.is_monthly else "total",
-        "of_settings": fixed,
+        "from_settings": fixed,
         "limits": _limits(one),
         "used": {standing.resource.value: standing.used for standing in standings},
     }

@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
@@ -107,7 +108,7 @@ def to_file(file: Path) -> LineWriter:
 
 
 class _LogFile(RotatingFileHandler):
-    def _open(self) -> "TextIO":  # type: ignore[override]  # it opens text
+    def _open(self) -> TextIOWrapper:
         file = super()._open()
         os.fchmod(file.fileno(), 0o600)
         return file

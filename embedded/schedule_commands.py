@@ -161,7 +161,7 @@ def _facts(one: Schedule, now: datetime, *, is_fixed: bool) -> dict[str, object]
         "start_before": one.lead // _MINUTE,
         "stop": one.stops,
         "paused": one.is_paused,
-        "of_settings": is_fixed,
+        "from_settings": is_fixed,
         "next": [
             {"begins": lesson.meets_at.isoformat(), "ends": lesson.ends.isoformat()}
             for lesson in upcoming(one, now, _SHOWN)
