@@ -71,6 +71,8 @@ def _carry_out(hub: Hub, body: str) -> None:
             hub.password_resets.send(message.text)
         elif message.kind is MessageKind.BUDGET_ALERT:
             hub.budget_mails.send(message.text)
+        elif message.kind is MessageKind.LETTER_MAIL:
+            hub.letter_mails.send(message.text)
         else:
             hub.launching.on_message(message)
 

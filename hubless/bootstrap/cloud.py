@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
+    from hubless.ports.letters import LetterStore
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore, Metrics
     from hubless.ports.password_logins import PasswordLoginStore
@@ -435,6 +436,12 @@ class CloudHub(Hub):
         from hubless.adapters.dynamodb.import_marks import DynamoImportMarkStore
 
         return DynamoImportMarkStore(self._database)
+
+    @cached_property
+    def letter_store(self) -> "LetterStore":
+        from hubless.adapters.dynamodb.letters import DynamoLetterStore
+
+        return DynamoLetterStore(self._database)
 
     @cached_property
     def user_note_store(self) -> "UserNoteStore":

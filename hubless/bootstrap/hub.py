@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import Launcher, TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
+    from hubless.ports.letters import LetterStore
     from hubless.ports.loads import Loads
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.login_providers import LoginProvider
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from hubless.services.keeping import Keeping
     from hubless.services.launching import Launching
     from hubless.services.lessons import Lessons
+    from hubless.services.letters import LetterMails, Letters
     from hubless.services.login_beginnings import LoginBeginnings
     from hubless.services.login_throttling import LoginThrottle
     from hubless.services.logins import Logins
@@ -358,6 +360,10 @@ class Hub(ABC):
     @property
     @abstractmethod
     def email_addresses(self) -> "EmailAddressStore": ...
+
+    @property
+    @abstractmethod
+    def letter_store(self) -> "LetterStore": ...
 
     @property
     @abstractmethod
@@ -917,6 +923,35 @@ class Hub(ABC):
         return UserNotes(self.user_note_store, self.clock)
 
     @cached_property
+    def letters(self) -> "Letters":
+        from hubless.services.letters import Letters
+
+        return Letters(
+            self.letter_store,
+            self.users,
+            self.groups,
+            self.email_addresses,
+            self.leases,
+            self.queue if self.settings.mail.is_on else None,
+            self.clock,
+            self.settings.messages.keep,
+        )
+
+    @cached_property
+    def letter_mails(self) -> "LetterMails":
+        from hubless.services.letters import LetterMails
+
+        return LetterMails(
+            self.letter_store,
+            self.users,
+            self.email_addresses,
+            lambda: self.mailer,
+            self.clock,
+            self.settings.hub.name,
+            self.settings.url,
+        )
+
+    @cached_property
     def emails(self) -> "EmailAddresses":
         from hubless.services.email_addresses import EmailAddresses
 
@@ -1377,6 +1412,7 @@ class Hub(ABC):
             self.people_batches,
             self.join_link_store,
             self.bulletin_store,
+            self.letter_store,
             self.preparing_ahead,
             self.usage,
             self.message_is_lost_after,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hubless.ports.launcher import TaskEvent
     from hubless.ports.leases import LeaseStore
     from hubless.ports.ledgers import LedgerStore
+    from hubless.ports.letters import LetterStore
     from hubless.ports.login_plugin import LoginPlugin
     from hubless.ports.lti import LtiStore
     from hubless.ports.metrics import HistogramStore
@@ -315,6 +316,12 @@ class MachineHub(Hub):
         from hubless.adapters.sqlite.import_marks import SqliteImportMarkStore
 
         return SqliteImportMarkStore(self._database)
+
+    @cached_property
+    def letter_store(self) -> "LetterStore":
+        from hubless.adapters.sqlite.letters import SqliteLetterStore
+
+        return SqliteLetterStore(self._database)
 
     @cached_property
     def user_note_store(self) -> "UserNoteStore":

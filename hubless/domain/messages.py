@@ -15,6 +15,7 @@ class MessageKind(StrEnum):
     STOP = "stop"
     RESET_PASSWORD = "reset-password"  # noqa: S105 send a link to whom the message's text names
     BUDGET_ALERT = "budget-alert"  # send the mail that the text asks for: `AlertRequest`
+    LETTER_MAIL = "letter-mail"  # send a letter by mail: the text has the ids of the letter and of its recipient
 
 
 @value
@@ -24,7 +25,7 @@ class Message:
     kind: MessageKind
     server_id: str = ""
     launch_id: str = ""
-    text: str = ""  # of a mail: what a person typed who forgot a password, or an `AlertRequest`
+    text: str = ""  # of a mail: what a person typed who forgot a password, an `AlertRequest`, or two ids
 
 
 def encode(message: Message) -> dict[str, str]:

@@ -33,6 +33,7 @@ class User:
     revision: int = 0  # +1 at each change of name, admin or info; a change states the revision that it expects
     factors: FactorState = FactorState.NONE  # whether the user has second factors; their own record has the details
     awaited: AwaitedLogin | None = None  # of an imported user whose identity is not known
+    unread: tuple[str, ...] = ()  # ids of letters that the user has not read; some may have gone. Sorted
 
 
 @value

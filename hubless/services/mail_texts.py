@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from hubless.domain.budgets import Alert, AlertRequest
+from hubless.domain.letters import Letter
 from hubless.domain.mails import Mail
 
 
@@ -139,6 +140,25 @@ def budget_of_many(hub: str, asked: AlertRequest, used: Iterable[str], whose: st
 This page shows the budgets, and sets them:
 
 {url}/hub/admin/budgets
+""",
+    )
+
+
+def letter(hub: str, to: str, sent: Letter, user_name: str, url: str) -> Mail:
+    """Return the mail with a letter that an admin has sent."""
+    return Mail(
+        to,
+        f"{_line(sent.subject)} ({hub})",
+        f"""{sent.sent_by} has sent a message to the account {user_name} of {hub}:
+
+{sent.text}
+
+--
+This page has all your messages:
+
+{url}/hub/messages
+
+The hub reads no answers to this mail.
 """,
     )
 

@@ -30,6 +30,7 @@ from hubless.ports.clock import Clock
 from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
 from hubless.ports.leases import LeaseStore
+from hubless.ports.letters import LetterStore
 from hubless.ports.passwords import AttemptStore
 from hubless.ports.pending_logins import PendingLoginStore
 from hubless.ports.people_batches import PeopleBatchStore
@@ -153,6 +154,7 @@ class Reaping:
     people_batches: PeopleBatchStore
     join_links: JoinLinkStore
     bulletin: BulletinStore
+    letters: LetterStore
     preparing_ahead: PreparingAhead
     usage: UsageLog
     message_is_lost_after: timedelta = timedelta(seconds=20)  # how long a message to launch may wait in the queue
@@ -427,6 +429,7 @@ class Reaping:
             "usage of launches": self.usage.delete_expired,
             "join links": self.join_links.delete_expired,
             "announcements": self.bulletin.delete_expired,
+            "messages to users": self.letters.delete_expired,
             "people to add": self.people_batches.delete_expired,
             "audit records": self.delete_old_acts,
         }

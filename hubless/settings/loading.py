@@ -34,6 +34,7 @@ from hubless.settings.environment import ENVIRON
 from hubless.settings.login_proxies import LoginProxySettings, login_proxies_of
 from hubless.settings.lti import LtiPlatformSettings, platform_of
 from hubless.settings.mail import MailSettings, checked_mail
+from hubless.settings.messages import MessagesSettings, checked_messages
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings, with_secrets
 from hubless.settings.profiles import ProfileSettings, profiles_of
@@ -99,6 +100,7 @@ class Settings:
     sharing: SharingSettings = field(default_factory=SharingSettings)
     usage: UsageSettings = field(default_factory=UsageSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    messages: MessagesSettings = field(default_factory=MessagesSettings)
     providers: tuple[Provider, ...] = ()
     profiles: tuple[Profile, ...] = (Profile("default"),)
     services: tuple[Service, ...] = ()
@@ -314,6 +316,7 @@ def _settings(toml: Mapping[str, Any], data: Path, environ: Mapping[str, str], s
         sharing=read["sharing"],
         usage=checked_usage(read["usage"], read["mail"]),
         audit=checked_audit(read["audit"]),
+        messages=checked_messages(read["messages"]),
         providers=providers,
         profiles=profiles,
         services=_services(services, secrets),

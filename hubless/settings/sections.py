@@ -12,6 +12,7 @@ from hubless.settings.budgets import BudgetSettings
 from hubless.settings.login_proxies import LoginProxySettings
 from hubless.settings.lti import LtiPlatformSettings
 from hubless.settings.mail import MailSettings
+from hubless.settings.messages import MessagesSettings
 from hubless.settings.passwords import PasswordsSettings
 from hubless.settings.plugin import PluginSettings
 from hubless.settings.profiles import ProfileSettings
@@ -404,6 +405,7 @@ TABLES: dict[str, type] = {
     "sharing": SharingSettings,
     "usage": UsageSettings,
     "audit": AuditSettings,
+    "messages": MessagesSettings,
 }
 LISTS: dict[str, type] = {
     "providers": ProviderSettings,

@@ -21,6 +21,7 @@ from hubless.domain.email_addresses import EmailAddress
 from hubless.domain.external_identities import AwaitedLogin
 from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
+from hubless.domain.letters import Letter
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.lock_policy import Window
 from hubless.domain.maintenance import Maintenance
@@ -48,6 +49,7 @@ from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.launch_rate_limiter import LaunchRateLimiter
 from hubless.ports.launch_times import LaunchTimeStore
 from hubless.ports.ledgers import LedgerStore
+from hubless.ports.letters import LetterStore
 from hubless.ports.lti import LtiStore, SealedKeys
 from hubless.ports.password_logins import Guess, LoginFacts, PasswordLoginStore
 from hubless.ports.passwords import AttemptStore, PasswordStore
@@ -106,6 +108,7 @@ PORTS = {
     "password_logins": PasswordLoginStore,
     "email_addresses": EmailAddressStore,
     "user_notes": UserNoteStore,
+    "letters": LetterStore,
     "sign_ups": SignUpStore,
     "join_codes": JoinCodeStore,
     "routes": RouteStore,
@@ -150,6 +153,7 @@ A_MAINTENANCE = Maintenance("m-1", "New disks", NOW, "ada")
 A_JOIN_LINK = JoinLink("j-1", "hash", "ada", NOW, LATER, 30, used=1)
 A_BATCH = Batch("b-1", "u-alice", LATER, "sealed")
 A_NOTE = UserNote(ALICE.id, "Ask Tina", 1, "ada", NOW)
+A_LETTER = Letter("le-1", "Exam", "At nine", "ada", NOW, LATER)
 A_SIGN_UP = SignUp("carol", "u-carol", "hash", NOW, LATER)
 A_GUESS = Guess(NOW, Window(NOW, LATER), {"name": 9}, {"address": 99})
 NO_GUESSES = LoginFacts(is_locked=False, as_read=dict.fromkeys(A_GUESS.limits))
@@ -179,6 +183,8 @@ def hub(in_moto):
     made.attempts.add("alice", NOW)
     made.email_addresses.save(None, EmailAddress(ALICE.id, "ada@example.org"))
     made.user_notes.save(None, A_NOTE)
+    made.letters.create(A_LETTER)
+    made.letters.deliver(A_LETTER, ALICE.id)
     made.sign_ups.add(A_SIGN_UP, NOW, most=9)
     made.join_codes.use("code", 9)
     made.usage.add(USAGE)
@@ -343,6 +349,17 @@ USUAL = {
     "email_addresses.users_of": lambda s: s.email_addresses.users_of("ada@example.org"),
     "user_notes.get": lambda s: s.user_notes.get(ALICE.id),
     "user_notes.save": lambda s: s.user_notes.save(A_NOTE, replace(A_NOTE, revision=2)),
+    "letters.create": lambda s: s.letters.create(replace(A_LETTER, id="le-2")),
+    "letters.get": lambda s: s.letters.get(A_LETTER.id, NOW),
+    "letters.page": lambda s: s.letters.page(NOW, limit=20),
+    "letters.remove": lambda s: s.letters.remove(A_LETTER.id),
+    "letters.deliver": lambda s: s.letters.deliver(A_LETTER, BOB.id),
+    "letters.of_user": lambda s: s.letters.of_user(ALICE.id, NOW),
+    "letters.mark_read": lambda s: s.letters.mark_read(A_LETTER.id, ALICE.id, NOW),
+    "letters.forget": lambda s: s.letters.forget(ALICE.id, [A_LETTER.id]),
+    "letters.claim_mail": lambda s: s.letters.claim_mail(A_LETTER.id, ALICE.id, NOW),
+    "letters.release_mail": lambda s: s.letters.release_mail(A_LETTER.id, ALICE.id),
+    "letters.delete_expired": lambda s: s.letters.delete_expired(NOW, 50),
     "sign_ups.add": lambda s: s.sign_ups.add(replace(A_SIGN_UP, name="dora"), NOW, most=9),
     "sign_ups.find": lambda s: s.sign_ups.find("carol", NOW),
     "sign_ups.all": lambda s: s.sign_ups.all(NOW),

@@ -34,6 +34,7 @@ from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimite
 from hubless.adapters.dynamodb.launch_times import DynamoLaunchTimeStore
 from hubless.adapters.dynamodb.leases import DynamoLeaseStore
 from hubless.adapters.dynamodb.ledgers import DynamoLedgerStore
+from hubless.adapters.dynamodb.letters import DynamoLetterStore
 from hubless.adapters.dynamodb.lti import DynamoLtiStore
 from hubless.adapters.dynamodb.password_logins import DynamoPasswordLoginStore
 from hubless.adapters.dynamodb.passwords import DynamoAttemptStore, DynamoPasswordStore
@@ -103,6 +104,7 @@ def stores_of(database, close=lambda: None):
         waiting=DynamoWaitingList(database),
         visits=DynamoVisitStore(database),
         email_addresses=DynamoEmailAddressStore(database),
+        letters=DynamoLetterStore(database),
         user_notes=DynamoUserNoteStore(database),
         sign_ups=DynamoSignUpStore(database),
         join_codes=DynamoJoinCodeStore(database),

@@ -15,6 +15,7 @@ from hubless.adapters.sqlite.join_links import SqliteJoinLinkStore
 from hubless.adapters.sqlite.launch_times import SqliteLaunchTimeStore
 from hubless.adapters.sqlite.leases import SqliteLeaseStore
 from hubless.adapters.sqlite.ledgers import SqliteLedgerStore
+from hubless.adapters.sqlite.letters import SqliteLetterStore
 from hubless.adapters.sqlite.lti import SqliteLtiStore
 from hubless.adapters.sqlite.password_logins import SqlitePasswordLoginStore
 from hubless.adapters.sqlite.passwords import SqliteAttemptStore, SqlitePasswordStore
@@ -76,6 +77,7 @@ def stores_of(database):
         waiting=SqliteWaitingList(database),
         visits=SqliteVisitStore(database),
         email_addresses=SqliteEmailAddressStore(database),
+        letters=SqliteLetterStore(database),
         user_notes=SqliteUserNoteStore(database),
         sign_ups=SqliteSignUpStore(database),
         join_codes=SqliteJoinCodeStore(database),

@@ -22,6 +22,7 @@ from hubless.domain.histograms import SPAWN_DURATION
 from hubless.domain.imported_secrets import prefix_of
 from hubless.domain.join_links import JoinLink
 from hubless.domain.launch_times import LaunchTime
+from hubless.domain.letters import Letter
 from hubless.domain.lifecycle import StartStep, State
 from hubless.domain.maintenance import Maintenance
 from hubless.domain.metering import Metering
@@ -82,6 +83,7 @@ A_SCHEDULE = Schedule(
 )
 AN_ANNOUNCEMENT = Announcement("n-1", "*Exams*", Kind.WARNING, NOW, LATER, "ada", NOW, ("class",), 1)
 A_MAINTENANCE = Maintenance("m-1", "New disks", NOW, "ada", LATER, admins_start=True)
+A_LETTER = Letter("le-1", "Exam", "At *nine*", "ada", NOW, LATER, "user#u-ada", by_mail=True)
 READER = Service(
     name="reader",
     url="http://10.0.0.3:80",
@@ -146,6 +148,11 @@ def fill_beside(stores):
     stores.lti.save_course(None, a_course())
     stores.email_addresses.save(None, EmailAddress("u-alice", "a@example.org", "b@example.org", sha256("mail"), LATER))
     stores.user_notes.save(None, UserNote("u-alice", "Ask Tina", 1, "ada", NOW))
+    stores.letters.create(A_LETTER)
+    for user_id in ("u-alice", "u-bob"):
+        stores.letters.deliver(A_LETTER, user_id)
+    stores.letters.mark_read(A_LETTER.id, "u-alice", SOON, put_away=True)
+    stores.letters.claim_mail(A_LETTER.id, "u-alice", NOW)
     stores.sign_ups.add(SignUp("carol", "u-carol", "$argon2id$hash", NOW, LATER, needs_approval=True), NOW, most=9)
     stores.join_codes.use(sha256("join"), 2)
     stores.ledgers.create(Ledger("group#class", "2026-11", servers=1, told={"class": 7}, seconds=60))
@@ -170,6 +177,8 @@ def read_beside(stores):
             "lti": [stores.lti.keys(), stores.lti.platforms(), stores.lti.courses()],
             "email": stores.email_addresses.get("u-alice"),
             "user_note": stores.user_notes.get("u-alice"),
+            "letters": [stores.letters.page(NOW, limit=9), stores.letters.of_user("u-alice", NOW)],
+            "unread": stores.users.get("u-bob").unread,
             "sign_ups": stores.sign_ups.all(NOW),
             "join_codes": stores.join_codes.uses(sha256("join")),
             "join_links": stores.join_links.all(NOW),
@@ -245,6 +254,7 @@ def end(stores):
     stores.groups.delete("g-class")
     stores.services.delete(stores.services.find("reader"))
     stores.join_links.end(A_JOIN_LINK.sha256)
+    stores.letters.remove(A_LETTER.id)
     stores.bulletin.remove(AN_ANNOUNCEMENT.id)
     maintenance = stores.bulletin.read(NOW).maintenance
     stores.bulletin.set_maintenance(maintenance, None)

@@ -269,6 +269,7 @@ class World:
             self.stores.people_batches,
             self.stores.join_links,
             self.stores.bulletin,
+            self.stores.letters,
             self.preparing_ahead,
             self.usage,
             active_limit=active_limit,

@@ -85,6 +85,19 @@ def user_note(user_id: str) -> Key:
     return Key(user(user_id), "NOTE")
 
 
+LETTERS = "LETTERS"  # the partition of all letters, by the time at which they were begun
+
+
+def letter(letter_id: str) -> Key:
+    """Return the key of a letter."""
+    return Key(LETTERS, f"LETTER#{letter_id}")
+
+
+def delivery(user_id: str, letter_id: str) -> Key:
+    """Return the key of a letter's delivery, in its recipient's partition."""
+    return Key(user(user_id), f"LETTER#{letter_id}")
+
+
 def visits(*, by_role: bool, server_id: str = "") -> str:
     """Return with what the sort keys of visits begin, in their owner's partition."""
     return f"VISIT#{'ROLE' if by_role else 'SHARE'}#{server_id}{'#' if server_id else ''}"

@@ -24,7 +24,7 @@ from hubless.domain.limits import LimitReached, Resource
 from hubless.domain.metering import Metering
 from hubless.domain.stop_reasons import StopCause, StopReason
 
-VERSION = 12  # of the items that this code writes
+VERSION = 13  # of the items that this code writes
 ACTIVITY, EXPIRY = "activity", "expiry"  # the two indexes
 
 # --- attributes ---
@@ -231,6 +231,7 @@ class Account(Item):
     tokens_added = NumberAttribute(null=True)  # how often a token was added under a limit
     identified = BooleanAttribute(null=True)  # whether it has, or once had, an external identity
     awaited = UnicodeAttribute(null=True)  # the first login that an imported user awaits, as JSON
+    unread = UnicodeSetAttribute(null=True)  # ids of letters that the user has not read
     factors = Text()  # the state of the user's second factors; older items have nothing
 
 
@@ -268,6 +269,30 @@ class UserNoteItem(Item):
     revision = NumberAttribute()
     written_by = UnicodeAttribute()
     written_at = Instant(null=True)
+
+
+class LetterItem(Item):
+    """A letter."""
+
+    id = UnicodeAttribute()
+    subject = UnicodeAttribute()
+    text = UnicodeAttribute()
+    sent_by = UnicodeAttribute()
+    sent_at = Instant()
+    expires_at = Instant()
+    sender = UnicodeAttribute()
+    by_mail = BooleanAttribute(default=False)
+    reached = NumberAttribute(default=0)
+    read = NumberAttribute(default=0)
+
+
+class DeliveryItem(Item):
+    """That a user has a letter, which has its text."""
+
+    letter_id = UnicodeAttribute()
+    read_at = Instant(null=True)
+    is_put_away = BooleanAttribute(null=True)
+    mailed_at = Instant(null=True)
 
 
 class SignUpItem(Item):

@@ -121,6 +121,7 @@ def _user(account: Account, seen: Seen | None, gone: set[str], scopes: set[str])
         revision=int(account.revision),
         factors=FactorState(account.factors or ""),
         awaited=_awaited(account.awaited),
+        unread=tuple(sorted(account.unread or ())),
     )
 
 

@@ -650,6 +650,33 @@ CREATE TABLE checked_names (
 ) STRICT;
 """
 
+# What admins send to people, and who has it.
+_LETTERS = """
+CREATE TABLE letters (
+    id TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    sent_by TEXT NOT NULL,            -- a name
+    sent_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    sender TEXT NOT NULL,             -- kind and id; empty for an operator
+    by_mail INTEGER NOT NULL,
+    reached INTEGER NOT NULL,
+    read INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX letters_by_expiry ON letters (expires_at);
+CREATE TABLE deliveries (
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    letter_id TEXT NOT NULL REFERENCES letters ON DELETE CASCADE,
+    read_at INTEGER,
+    is_put_away INTEGER NOT NULL DEFAULT 0,
+    mailed_at INTEGER,
+    PRIMARY KEY (user_id, letter_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_by_letter ON deliveries (letter_id);
+CREATE INDEX unread_deliveries ON deliveries (user_id, letter_id) WHERE read_at IS NULL;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -695,5 +722,6 @@ STEPS = (
     _EPOCH,
     _USER_NOTES,
     _CHECKED_NAMES,
+    _LETTERS,
 )
 VERSION = len(STEPS)  # of a file with all steps

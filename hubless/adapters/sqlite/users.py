@@ -22,7 +22,8 @@ COLUMNS = """u.id, u.name, u.admin, u.created_at, u.last_activity_at, u.user_inf
     (SELECT json_group_array(g.name) FROM members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id),
     (SELECT json_group_array(json_array(json(h.scopes), o.name, s.name)) FROM shares h
      JOIN servers s ON s.id = h.server_id JOIN users o ON o.id = s.owner_id
-     WHERE h.user_id = u.id OR h.group_id IN (SELECT m.group_id FROM members m WHERE m.user_id = u.id))"""
+     WHERE h.user_id = u.id OR h.group_id IN (SELECT m.group_id FROM members m WHERE m.user_id = u.id)),
+    (SELECT json_group_array(d.letter_id) FROM deliveries d WHERE d.user_id = u.id AND d.read_at IS NULL)"""
 _ACTIVE = "EXISTS (SELECT 1 FROM servers s WHERE s.owner_id = u.id AND s.state NOT IN ('stopped', 'failed'))"
 _STATES = {
     "active": _ACTIVE,
@@ -36,7 +37,8 @@ _ORDERS = {"id": "u.id", "name": "u.name", "last_activity": "u.last_activity_at"
 
 def user_of(row: Sequence[Any]) -> User:
     """Return the user of a row with `COLUMNS`."""
-    user_id, name, admin, created_at, last_activity_at, user_info, revision, factors, awaited, groups, shares = row
+    user_id, name, admin, created_at, last_activity_at, user_info, revision, factors, awaited, *lists = row
+    groups, shares, unread = lists
     created = to_instant(created_at)
     assert created is not None  # noqa: S101 the column is NOT NULL
     return User(
@@ -51,6 +53,7 @@ def user_of(row: Sequence[Any]) -> User:
         awaited=_awaited(awaited),
         groups=() if groups == "[]" else tuple(sorted(json.loads(groups))),
         shared=() if shares == "[]" else tuple(sorted(s for share in json.loads(shares) for s in on_server(*share))),
+        unread=() if unread == "[]" else tuple(sorted(json.loads(unread))),
     )
 
 
