@@ -98,6 +98,7 @@ _TITLES = {
     405: _("Method Not Allowed"),
     408: _("Request Timeout"),
     409: _("Conflict"),
+    412: _("Precondition Failed"),
     413: _("Content Too Large"),
     429: _("Too Many Requests"),
     500: _("Internal Server Error"),
@@ -127,6 +128,9 @@ ADVICE = {
     503: _("Try again in a moment."),
     504: _("Try again in a moment."),
 }
+CHANGED_MEANWHILE = _(
+    "Somebody else has saved a change meanwhile. Read it below. If you save yours now, it replaces theirs."
+)
 _FAILED = _("Something went wrong in the hub.")
 
 

@@ -1,6 +1,7 @@
 """ETags (RFC 9110 8.8, 13.1): adds one to each answer to a GET of the API, and answers 304 if the client has it."""
 
 import hashlib
+from collections.abc import Iterable
 
 from starlette.types import Message, Scope, Send
 
@@ -25,16 +26,25 @@ def with_etag(scope: Scope, send: Send) -> Send:
     return send_with_etag
 
 
+def etag_of(body: bytes | memoryview) -> str:
+    """Return the ETag of an answer with this *body*."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def is_listed(etag: str, headers: Iterable[str]) -> bool:
+    """Say whether `If-Match` or `If-None-Match` *headers* have *etag*.
+
+    A weak one counts as well: proxies that compress an answer make one of ours weak.
+    """
+    known = {part.strip().removeprefix("W/") for header in headers for part in header.split(",")}
+    return etag in known or "*" in known
+
+
 def _validated(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
-    etag = b'"%s"' % hashlib.sha256(body.get("body", b"")).hexdigest()[:32].encode()
-    headers = [*start["headers"], (b"etag", etag)]
-    if not _is_known(scope, etag):
+    etag = etag_of(body.get("body", b""))
+    headers = [*start["headers"], (b"etag", etag.encode())]
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+    if not is_listed(etag, given):
         return {**start, "headers": headers}, body
     kept = [(name, value) for name, value in headers if name.lower() not in {b"content-length", b"content-type"}]
     return {**start, "status": 304, "headers": kept}, {**body, "body": b""}
-
-
-def _is_known(scope: Scope, etag: bytes) -> bool:
-    given = [value for name, value in scope["headers"] if name == b"if-none-match"]
-    known = {part.strip().removeprefix(b"W/") for value in given for part in value.split(b",")}
-    return etag in known or b"*" in known

@@ -44,6 +44,11 @@ class Maintenance:
         return MaintenanceError(said, after=None if self.ends_at is None else self.ends_at - now)
 
 
+def seen_id(found: Maintenance | None) -> str:
+    """Return by which id somebody who has read that maintenance is on, or off, can name what they read."""
+    return "" if found is None else found.id
+
+
 def check(wanted: Maintenance, now: datetime) -> None:
     """Refuse what may not be stored at *now*.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from hubless.domain import announcements, names
 from hubless.domain.announcements import MOST, Announcement, Bulletin, Kind
-from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError, StoreConflictError
+from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
@@ -92,17 +92,13 @@ class Announcements:
         logger.info("%s has made the announcement %s", by, made.id)
         return made
 
-    def change(self, announcement_id: str, wish: Wish, *, revision: int | None = None) -> Announcement:
-        """Change an announcement; with a *revision*, only if it is still this one.
+    def change(self, before: Announcement, wish: Wish) -> Announcement:
+        """Change the announcement *before*, as somebody read it.
 
         Raises:
-            NotFoundError: when there is none, or it has ended.
             InvalidRequestError: when something is not allowed.
-            StoreConflictError: when somebody else has changed it.
+            StoreConflictError: when somebody else has changed or removed it since.
         """
-        before = self.get(announcement_id)
-        if revision is not None and before.revision != revision:
-            raise StoreConflictError("Somebody else has changed this announcement meanwhile. Look at it again.")
         after = replace(
             before,
             text=wish.text.strip(),

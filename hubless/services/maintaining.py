@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from hubless.domain import maintenance
-from hubless.domain.errors import MaintenanceError
+from hubless.domain.errors import MaintenanceError, StoreConflictError
 from hubless.domain.maintenance import Maintenance, StartCheck
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -35,7 +35,13 @@ class Maintaining:
         return self._on(self.reader.recent().maintenance)
 
     def turn_on(
-        self, by: str, *, text: str = "", ends_at: datetime | None = None, admins_start: bool = False
+        self,
+        by: str,
+        *,
+        text: str = "",
+        ends_at: datetime | None = None,
+        admins_start: bool = False,
+        seen: str | None = None,
     ) -> Maintenance:
         """Turn maintenance on, or change what is said of it.
 
@@ -44,12 +50,15 @@ class Maintaining:
             text: what people read besides, in Markdown.
             ends_at: when it ends by itself; None for when somebody turns it off.
             admins_start: whether admins' own servers start all the same.
+            seen: what `maintenance.seen_id` says of what *by* has read; None to replace whatever there is.
 
         Raises:
             InvalidRequestError: when the text or the end is not allowed.
             StoreConflictError: when somebody else was faster.
         """
         before, now = self.reader.now().maintenance, self.clock.now()
+        if seen is not None and seen != maintenance.seen_id(self._on(before)):
+            raise StoreConflictError("Somebody else has changed the maintenance meanwhile, or it has ended.")
         began_at = before.began_at if before is not None and before.is_on(now) else now
         wanted = Maintenance(new_id(_ID, now), text.strip(), began_at, by, ends_at, admins_start)
         maintenance.check(wanted, now)

@@ -167,10 +167,23 @@ def test_an_announcement_changes_and_a_form_that_is_out_of_date_does_not(hub, ro
     stale = root.submit(f"{PAGE}/{made.id}", **fields | {"text": "Stale"})
 
     assert stale.status_code == 409
-    assert "Stale" in stale.text
-    assert 'name="revision" value="0"' in stale.text  # so that a second click changes nothing either
+    assert "Somebody else has saved a change meanwhile" in stale.text
+    assert "<dd>Moved</dd>" in stale.text
+    assert "Stale</textarea>" in stale.text
     (changed,) = hub.hub.announcements.all()
     assert (changed.text, changed.kind.value, changed.revision) == ("Moved", "warning", 1)
+    assert 'name="revision" value="1"' in stale.text  # whoever sends it again has read what the other wrote
+    assert root.submit(f"{PAGE}/{made.id}", **fields | {"text": "Stale", "revision": "1"}).status_code == 303
+
+
+def test_a_form_that_is_refused_for_another_reason_stays_as_old_as_it_is(hub, root):
+    made = announce(hub)
+    hub.hub.announcements.change(made, Wish("Moved", made.ends_at))
+    fields = {"text": "Mine", "ends": "2001-01-01T00:00", "zone": "Mars", "revision": "0"}
+    refused = root.submit(f"{PAGE}/{made.id}", **fields)
+    assert refused.status_code == 400
+    assert 'name="revision" value="0"' in refused.text
+    assert "<dd>Moved</dd>" not in refused.text
 
 
 def test_an_announcement_that_was_removed_is_gone(hub, root):
@@ -245,7 +258,7 @@ def test_an_announcement_that_changed_is_news_again(hub):
 
     before = identifiers()
     assert identifiers() == before
-    hub.hub.announcements.change(made.id, Wish("Moved", made.ends_at))
+    hub.hub.announcements.change(made, Wish("Moved", made.ends_at))
     assert identifiers() != before
 
 
@@ -281,6 +294,43 @@ def test_a_program_makes_changes_lists_and_removes_announcements(hub, api):
     assert api.get("/announcements").json() == {"announcements": []}
     assert api.delete(f"/announcements/{made['id']}").status_code == 404
     assert api.put(f"/announcements/{made['id']}", SOON).status_code == 404
+
+
+def test_a_program_changes_only_what_it_has_read(hub, api):
+    path = f"/announcements/{announce(hub).id}"
+    read = api.get(path)
+    body = {"text": "Mine", "ends_at": read.json()["ends_at"]}
+    etag = read.headers["etag"]
+
+    theirs = api.put(path, body | {"text": "Theirs"}, headers={"If-Match": etag})
+    assert theirs.status_code == 200
+    late = api.put(path, body, headers={"If-Match": etag})
+
+    assert (late.status_code, late.json()["status"]) == (412, 412)
+    assert late.json()["message"].startswith("Somebody else has changed it")
+    assert api.get(path).headers["etag"] == theirs.headers["etag"] != etag
+    compressed = f'"other", W/{theirs.headers["etag"]}'  # by a proxy on the way
+    assert api.put(path, body, headers={"If-Match": compressed}).status_code == 200
+    assert api.put(path, body, headers={"If-Match": "*"}).status_code == 200
+    assert api.put(path, body, headers={"If-None-Match": "*"}).status_code == 412
+    assert api.put(path, body).status_code == 200  # the last one counts, as ever
+    assert [api.get("/announcements/none").status_code, api.get(path).json()["text"]] == [404, "Mine"]
+
+
+@pytest.mark.parametrize(("headers", "status"), [({"If-Match": "*"}, 412), ({}, 409)])
+def test_who_is_slower_than_another_change_is_told(hub, api, monkeypatch, headers, status):
+    made = announce(hub)
+    store, replace = hub.hub.announcements.store, hub.hub.announcements.store.replace
+
+    def after_another(before, after):
+        monkeypatch.setattr(type(store), "replace", lambda _self, *both: replace(*both))
+        hub.hub.announcements.change(made, Wish("Theirs", made.ends_at))
+        replace(before, after)
+
+    monkeypatch.setattr(type(store), "replace", lambda _self, *both: after_another(*both))
+    body = {"text": "Mine", "ends_at": f"{tomorrow(hub)}:00Z"}
+    assert api.put(f"/announcements/{made.id}", body, headers=headers).status_code == status
+    assert hub.hub.announcements.get(made.id).text == "Theirs"
 
 
 @pytest.mark.parametrize(

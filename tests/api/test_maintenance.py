@@ -67,6 +67,31 @@ def test_maintenance_without_an_end_says_none(hub, root):
     assert "retry-after" not in refused.headers
 
 
+def test_a_form_that_is_out_of_date_changes_nothing(hub, root):
+    assert 'name="seen" value=""' in root.get(PAGE).text
+    theirs = turn_on(hub, text="New disks")
+    mine = {"text": "Old disks", "ends": "", "zone": "UTC"}
+
+    late = root.submit(PAGE, **mine, seen="")
+
+    assert late.status_code == 409
+    for text in ("<dd>New disks</dd>", "Old disks</textarea>", f'name="seen" value="{theirs.id}"'):
+        assert text in late.text
+    assert hub.hub.maintaining.current() == theirs
+    assert root.submit(PAGE, **mine, seen=theirs.id).status_code == 303
+    assert hub.hub.maintaining.current().text == "Old disks"
+
+
+def test_a_program_changes_only_the_maintenance_that_it_has_read(hub):
+    api = hub.as_token(An.ADMIN_TOKEN)
+    is_off = {"If-Match": api.get("/maintenance").headers["etag"]}
+    on = api.put("/maintenance", {"text": "Disks"}, headers=is_off)
+    assert on.status_code == 200
+    assert api.put("/maintenance", {"text": "More"}, headers=is_off).status_code == 412
+    assert api.put("/maintenance", {"text": "More"}, headers={"If-Match": on.headers["etag"]}).status_code == 200
+    assert api.get("/maintenance").json()["text"] == "More"
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [({"ends": "2001-01-01T00:00"}, "in the future"), ({"zone": "Mars"}, "Mars"), ({"text": "x" * 1_001}, "at most")],

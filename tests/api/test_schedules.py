@@ -84,7 +84,9 @@ def test_an_admin_adds_changes_pauses_and_removes_a_schedule(hub, root):
     stored = hub.hub.schedules.find("Physics lab")
     assert (stored.groups, f"{stored.ends}", stored.stops) == (("physics", "staff"), "12:15:00", False)
     late = root.submit(PAGE, **change, version="0")
-    assert (late.status_code, "Somebody else has changed" in late.text) == (409, True)
+    assert (late.status_code, "Somebody else has saved a change" in late.text) == (409, True)
+    for text in ("<dd>physics, staff</dd>", "<dd>12:15</dd>", "<dd>Tuesday</dd>", 'name="version" value="1"'):
+        assert text in late.text
     assert root.submit(f"{PAGE}/pause", name="Physics lab").status_code == 303
     assert "paused" in root.get(PAGE).text
     assert hub.hub.schedules.find("Physics lab").is_paused
@@ -147,6 +149,20 @@ def test_a_program_makes_reads_and_removes_schedules(hub):
     assert admin.delete("/schedules/lab").status_code == 204
     assert [admin.delete("/schedules/lab").status_code, admin.get("/schedules/lab").status_code] == [404, 404]
     assert acts(hub, Act.SCHEDULE_REMOVED) == [("admin", "lab", {})]
+
+
+def test_a_program_replaces_only_the_schedule_that_it_has_read(hub):
+    admin = hub.as_token(An.ADMIN_TOKEN)
+    only_new = {"If-None-Match": "*"}
+    assert admin.put("/schedules/lab", BODY, headers={"If-Match": "*"}).status_code == 412
+    made = admin.put("/schedules/lab", BODY, headers=only_new)
+    assert made.status_code == 201
+    assert admin.put("/schedules/lab", BODY, headers=only_new).status_code == 412
+    etag = made.headers["etag"]
+    assert admin.get("/schedules/lab").headers["etag"] == etag
+    assert admin.put("/schedules/lab", BODY | {"ends": "12:00"}, headers={"If-Match": etag}).status_code == 200
+    assert admin.put("/schedules/lab", BODY, headers={"If-Match": etag}).status_code == 412
+    assert admin.get("/schedules/lab").json()["ends"] == "12:00"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.cookies import HUB_PATH, PUT_AWAY_COOKIE, is_secure
 from functions.api.auth.visitors import AnonymousForm, Form, OwnForm, Person
-from functions.api.error_handlers import STATUSES
+from functions.api.error_handlers import CHANGED_MEANWHILE, STATUSES
 from functions.api.flashes import flash
 from functions.api.markdown_text import markdown
 from functions.api.pages.sessions import EXPIRED
@@ -24,7 +24,7 @@ from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.announcements import LONGEST, MAX_PUT_AWAY, MAX_TEXT, Announcement, Kind
 from hubless.domain.audit import Act
-from hubless.domain.errors import HublessError, NotFoundError
+from hubless.domain.errors import HublessError, NotFoundError, StoreConflictError
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
@@ -65,9 +65,19 @@ class _AnnouncementsPage:
         )
 
     def edit(
-        self, found: Announcement, form: Form | None = None, *, error: str | None = None, status: int = 200
+        self,
+        found: Announcement,
+        form: Form | None = None,
+        *,
+        error: str | None = None,
+        status: int = 200,
+        conflicts: bool = False,
     ) -> Response:
-        """Return the page that changes one announcement."""
+        """Return the page that changes one announcement.
+
+        Where the *form* *conflicts* with what somebody else has saved meanwhile, the page has both. Whoever sends it
+        again has seen the other's text, and replaces it.
+        """
         zone = self.hub.settings.hub.timezone
         stored = {
             "text": found.text,
@@ -81,9 +91,10 @@ class _AnnouncementsPage:
             "announcement.html",
             status_code=status,
             action=f"{PAGE}/{found.id}",
-            # A refused form stays as old as it is: whoever sends it again replaces nothing that others wrote meanwhile.
-            revision=form.text("revision")[:_LONGEST_NUMBER] if form else found.revision,
+            # A form that is refused for another reason stays as old as it is.
+            revision=form.text("revision")[:_LONGEST_NUMBER] if form and not conflicts else found.revision,
             filled=_filled(form) if form else stored,
+            theirs=stored if conflicts else None,
             max_text=MAX_TEXT,
             error=error,
         )
@@ -138,6 +149,17 @@ def _wish_of(form: Form) -> Wish:
         Kind.WARNING if form.text("kind") == Kind.WARNING.value else Kind.INFO,
         tuple(dict.fromkeys(filter(None, map(str.strip, form.text("groups").splitlines())))),
     )
+
+
+def _as_seen(found: Announcement, form: Form) -> Announcement:
+    """Return the announcement as it was when the form was shown.
+
+    Raises:
+        StoreConflictError: when it is another one now.
+    """
+    if form.text("revision") != str(found.revision):
+        raise StoreConflictError(CHANGED_MEANWHILE)
+    return found
 
 
 async def _page(request: Request, who: Person, hub: dependencies.WholeHub, render: Render) -> _AnnouncementsPage:
@@ -220,10 +242,12 @@ async def show_announcement(announcement_id: str, page: AnnouncementsPage) -> Re
 @has_long_store_calls
 async def change_announcement(announcement_id: str, form: OwnForm, page: AnnouncementsPage) -> Response:
     """Change an announcement, unless somebody else has changed it since the form was shown."""
-    found, revision = page.get(announcement_id), form.text("revision")
+    found = page.get(announcement_id)
     try:
-        seen = int(revision) if revision.isascii() and revision.isdigit() and len(revision) <= _LONGEST_NUMBER else -1
-        changed = page.hub.announcements.change(announcement_id, _wish_of(form), revision=seen)
+        wish = _wish_of(form)
+        changed = page.hub.announcements.change(_as_seen(found, form), wish)
+    except StoreConflictError:
+        return page.edit(page.get(announcement_id), form, error=CHANGED_MEANWHILE, status=409, conflicts=True)
     except HublessError as refused:
         return page.edit(found, form, error=refused.message, status=STATUSES[type(refused)])
     return page.done(Act.ANNOUNCEMENT_CHANGED, changed, _("The announcement is changed."))

@@ -10,16 +10,17 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
-from functions.api.error_handlers import STATUSES
+from functions.api.error_handlers import CHANGED_MEANWHILE, STATUSES
 from functions.api.flashes import flash
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
-from hubless.domain.errors import HublessError
+from hubless.domain.bounds import MAX_IDENTIFIER
+from hubless.domain.errors import HublessError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE
-from hubless.domain.maintenance import MAX_TEXT, Maintenance
+from hubless.domain.maintenance import MAX_TEXT, Maintenance, seen_id
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
@@ -42,9 +43,16 @@ class _MaintenancePage:
     hub: dependencies.WholeHub
     render: Render
 
-    def __call__(self, form: Form | None = None, *, error: str | None = None, status: int = 200) -> Response:
-        """Return the page; with the *form* that was refused, if one was."""
+    def __call__(
+        self, form: Form | None = None, *, error: str | None = None, status: int = 200, conflicts: bool = False
+    ) -> Response:
+        """Return the page; with the *form* that was refused, if one was.
+
+        Where the *form* *conflicts* with what somebody else has saved meanwhile, the page has both. Whoever sends it
+        again has seen the other's text, and replaces it.
+        """
         found = self.hub.maintaining.current()
+        stored = self._stored(found)
         return self.render(
             "maintenance_admin.html",
             status_code=status,
@@ -52,7 +60,9 @@ class _MaintenancePage:
             by=found.by if found else "",
             began=instant(found.began_at) if found else "",
             active=self.hub.servers.count(ACTIVE),
-            filled={name: form.text(name)[:_LONGEST_FIELD] for name in _FIELDS} if form else self._stored(found),
+            filled={name: form.text(name)[:_LONGEST_FIELD] for name in _FIELDS} if form else stored,
+            seen=form.text("seen")[:MAX_IDENTIFIER] if form and not conflicts else seen_id(found),
+            theirs=stored if conflicts else None,
             max_text=MAX_TEXT,
             error=error,
         )
@@ -66,7 +76,10 @@ class _MaintenancePage:
                 text=form.text("text").replace("\r\n", "\n"),
                 ends_at=instant_of(ends, zone) if ends else None,
                 admins_start=form.text("admins_start") == "1",
+                seen=form.text("seen"),
             )
+        except StoreConflictError:
+            return self(form, error=CHANGED_MEANWHILE, status=409, conflicts=True)
         except HublessError as refused:
             return self(form, error=refused.message, status=STATUSES[type(refused)])
         record(self.request, Act.MAINTENANCE_ON, until=instant(made.ends_at) or "")

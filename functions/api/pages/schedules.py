@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
-from functions.api.error_handlers import STATUSES
+from functions.api.error_handlers import CHANGED_MEANWHILE, STATUSES
 from functions.api.flashes import flash
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -58,20 +58,30 @@ class _SchedulesPage:
     hub: dependencies.WholeHub
     render: Render
 
-    def __call__(self, form: Form | None = None, *, error: str | None = None, status: int = 200) -> Response:
-        """Return the page; with the *form* that was refused, if one was, as it was filled in."""
+    def __call__(
+        self, form: Form | None = None, *, error: str | None = None, status: int = 200, conflicts: bool = False
+    ) -> Response:
+        """Return the page; with the *form* that was refused, if one was, as it was filled in.
+
+        Where the *form* *conflicts* with what somebody else has saved meanwhile, the page has both. Whoever sends it
+        again has seen the other's schedule, and replaces it.
+        """
         known = self.hub.schedules.all()
         query = self.request.query_params
         edited = form.text("edited") if form else query.get("edit", "")
         of_edited = next((one for one in known if one.name == edited and not self._is_fixed(one)), None)
-        filled = _filled(form) if form else _filled_of(of_edited, known, query.get("group", "")[:MAX_IDENTIFIER])
+        stored = _filled_of(of_edited, known, query.get("group", "")[:MAX_IDENTIFIER])
+        filled = _filled(form) if form else stored
+        theirs = stored if conflicts and of_edited else None
         profiles = self.hub.spawning.profiles.values()
         return self.render(
             "schedules.html",
             status_code=status,
             schedules=[self._view(one) for one in known],
             edited=edited if of_edited else "",
-            filled=filled,
+            filled=filled | {"version": theirs["version"]} if theirs else filled,
+            theirs=theirs,
+            their_days=[_DAY_NAMES[DAYS.index(day)] for day in theirs["days"]] if theirs else [],
             days=[(name, words, name in filled["days"]) for name, words in zip(DAYS, _DAY_NAMES, strict=True)],
             groups=self._offered_groups(),
             profiles=[(one.name, one.title) for one in profiles] if len(profiles) > 1 else [],
@@ -84,12 +94,12 @@ class _SchedulesPage:
         try:
             schedule = _schedule_of(form, edited)
             if edited:
-                before = self.hub.schedules.find(edited)
-                if form.text("version") != str(before.revision):
-                    raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
+                before = self._as_seen(form)
                 saved = self.hub.schedules.change(before, replace(schedule, is_paused=before.is_paused))
             else:
                 saved = self.hub.schedules.add(schedule)
+        except StoreConflictError:
+            return self(form, error=CHANGED_MEANWHILE, status=409, conflicts=True)
         except HublessError as refused:
             return self(form, error=refused.message, status=STATUSES[type(refused)])
         record(self.request, Act.SCHEDULE_SET, saved.name)
@@ -121,6 +131,18 @@ class _SchedulesPage:
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, said)
         return response
+
+    def _as_seen(self, form: Form) -> Schedule:
+        """Return the schedule as it was when the form that edits it was shown.
+
+        Raises:
+            NotFoundError: when it was removed.
+            StoreConflictError: when it is another one now.
+        """
+        found = self.hub.schedules.find(form.text("edited"))
+        if form.text("version") != str(found.revision):
+            raise StoreConflictError(CHANGED_MEANWHILE)
+        return found
 
     def _offered_groups(self) -> list[str]:
         if not self.who.scopes.has_everywhere("list:groups"):

@@ -12,13 +12,14 @@ from functions.api.auth.acts import record
 from functions.api.auth.scope_checks import holds_everywhere
 from functions.api.dependencies import WholeHub
 from functions.api.json_codec import JSONResponse
+from functions.api.preconditions import Precondition, tagged
 from functions.api.routers import api_router, problems
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.announcements import Announcement, Kind
 from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
-from hubless.domain.maintenance import Maintenance
+from hubless.domain.maintenance import Maintenance, seen_id
 from hubless.services.announcements import Wish
 from hubless.services.identity import Actor
 
@@ -46,28 +47,39 @@ async def make_announcement(
     return JSONResponse(_model(made), 201)
 
 
-@router.put("/announcements/{announcement_id:segment}", response_model=schemas.Announcement, responses=problems(409))
+@router.get("/announcements/{announcement_id:segment}", response_model=schemas.Announcement)
+@has_long_store_calls
+async def read_announcement(announcement_id: str, _actor: MayAnnounce, hub: WholeHub) -> Response:
+    """Return one announcement that has not ended."""
+    return JSONResponse(_model(_found(hub, announcement_id)))
+
+
+@router.put(
+    "/announcements/{announcement_id:segment}", response_model=schemas.Announcement, responses=problems(409, 412)
+)
 @has_long_store_calls
 async def change_announcement(
-    request: Request, announcement_id: str, _actor: MayAnnounce, body: requests.Announcement, hub: WholeHub
+    request: Request,
+    announcement_id: str,
+    _actor: MayAnnounce,
+    body: requests.Announcement,
+    precondition: Precondition,
+    hub: WholeHub,
 ) -> Response:
-    """Change an announcement. Who has put it away does not see it again."""
-    try:
-        changed = hub.announcements.change(announcement_id, _wish_of(body))
-    except NotFoundError:
-        raise HTTPException(404, _GONE) from None
+    """Change an announcement; with `If-Match`, only what was read. Who has put it away does not see it again."""
+    before = _found(hub, announcement_id)
+    precondition.require(JSONResponse(_model(before)))
+    with precondition.held():
+        changed = hub.announcements.change(before, _wish_of(body))
     _record(request, Act.ANNOUNCEMENT_CHANGED, changed)
-    return JSONResponse(_model(changed))
+    return tagged(_model(changed))
 
 
 @router.delete("/announcements/{announcement_id:segment}", status_code=204)
 @has_long_store_calls
 async def remove_announcement(request: Request, announcement_id: str, _actor: MayAnnounce, hub: WholeHub) -> Response:
     """Remove an announcement."""
-    try:
-        found = hub.announcements.get(announcement_id)
-    except NotFoundError:
-        raise HTTPException(404, _GONE) from None
+    found = _found(hub, announcement_id)
     hub.announcements.remove(found)
     _record(request, Act.ANNOUNCEMENT_REMOVED, found)
     return Response(status_code=204)
@@ -80,15 +92,23 @@ async def read_maintenance(_actor: MayMaintain, hub: WholeHub) -> Response:
     return JSONResponse(_maintenance_model(hub.maintaining.current()))
 
 
-@router.put("/maintenance", response_model=schemas.Maintenance, responses=problems(409))
+@router.put("/maintenance", response_model=schemas.Maintenance, responses=problems(409, 412))
 @has_long_store_calls
 async def turn_maintenance_on(
-    request: Request, actor: MayMaintain, body: requests.MaintenanceWish, hub: WholeHub
+    request: Request, actor: MayMaintain, body: requests.MaintenanceWish, precondition: Precondition, hub: WholeHub
 ) -> Response:
-    """Turn maintenance on, or change what is said of it. No start is written from now on that it refuses."""
-    made = hub.maintaining.turn_on(actor.name, text=body.text, ends_at=body.ends_at, admins_start=body.admins_start)
+    """Turn maintenance on, or change what is said of it; with `If-Match`, only what was read.
+
+    No start is written from now on that it refuses.
+    """
+    before = hub.maintaining.current()
+    precondition.require(JSONResponse(_maintenance_model(before)))
+    with precondition.held():
+        made = hub.maintaining.turn_on(
+            actor.name, text=body.text, ends_at=body.ends_at, admins_start=body.admins_start, seen=seen_id(before)
+        )
     record(request, Act.MAINTENANCE_ON, until=instant(made.ends_at) or "")
-    return JSONResponse(_maintenance_model(made))
+    return tagged(_maintenance_model(made))
 
 
 @router.delete("/maintenance", status_code=204, responses=problems(409))
@@ -98,6 +118,18 @@ async def turn_maintenance_off(request: Request, actor: MayMaintain, hub: WholeH
     if hub.maintaining.turn_off(actor.name):
         record(request, Act.MAINTENANCE_OFF)
     return Response(status_code=204)
+
+
+def _found(hub: WholeHub, announcement_id: str) -> Announcement:
+    """Return the announcement of this id.
+
+    Raises:
+        HTTPException: 404.
+    """
+    try:
+        return hub.announcements.get(announcement_id)
+    except NotFoundError:
+        raise HTTPException(404, _GONE) from None
 
 
 def _wish_of(body: requests.Announcement) -> Wish:

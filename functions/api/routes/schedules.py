@@ -12,6 +12,7 @@ from functions.api.auth.acts import record
 from functions.api.auth.scope_checks import holds_everywhere
 from functions.api.dependencies import Schedules
 from functions.api.json_codec import JSONResponse
+from functions.api.preconditions import Precondition, tagged
 from functions.api.routers import api_router, problems
 from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
@@ -45,13 +46,21 @@ async def read_schedule(name: str, _actor: Manager, schedules: Schedules) -> Res
 @router.put(
     "/{name:segment}",
     response_model=schemas.Schedule,
-    responses=problems(409) | {201: {"model": schemas.Schedule}},
+    responses=problems(409, 412) | {201: {"model": schemas.Schedule}},
 )
 @has_long_store_calls
 async def put_schedule(
-    name: str, request: Request, _actor: Manager, body: requests.ScheduleBody, schedules: Schedules
+    name: str,
+    request: Request,
+    _actor: Manager,
+    body: requests.ScheduleBody,
+    precondition: Precondition,
+    schedules: Schedules,
 ) -> Response:
-    """Add a schedule, or replace all of one; those of the settings change only there."""
+    """Add a schedule, or replace all of one; those of the settings change only there.
+
+    With `If-Match` it replaces only what was read, and with `If-None-Match: *` it only adds.
+    """
     wanted = Schedule(
         name,
         frozenset(map(DAYS.index, body.days)),
@@ -65,14 +74,17 @@ async def put_schedule(
         body.start_before * _MINUTE,
         body.paused,
     )
+    now = schedules.clock.now()
     try:
         before = schedules.find(name)
     except NotFoundError:
-        saved, status = schedules.add(wanted), 201
-    else:
-        saved, status = schedules.change(before, wanted), 200
+        before = None
+    is_fixed = schedules.is_fixed(name)
+    precondition.require(None if before is None else JSONResponse(model(before, now, is_fixed=is_fixed)))
+    with precondition.held():
+        saved = schedules.add(wanted) if before is None else schedules.change(before, wanted)
     record(request, Act.SCHEDULE_SET, name, paused="yes" if saved.is_paused else "")
-    return JSONResponse(model(saved, schedules.clock.now(), is_fixed=False), status)
+    return tagged(model(saved, now, is_fixed=False), 201 if before is None else 200)
 
 
 @router.delete("/{name:segment}", status_code=204)

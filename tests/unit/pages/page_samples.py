@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from functions.api.admin_pages import admin_pages
 from functions.api.bar_charts import bar_chart
+from functions.api.error_handlers import CHANGED_MEANWHILE
 from functions.api.markdown_text import markdown
 from functions.api.pages.admin_filter import COLUMNS, FILTERS, IDLE_HOURS, SIZES
 from functions.api.pages.people import LABELS
@@ -805,6 +806,8 @@ maintenance_admin = {
     "began": "",
     "active": 0,
     "filled": {"text": "", "ends": "", "zone": "UTC", "admins_start": "1"},
+    "seen": "",
+    "theirs": None,
     "max_text": 1000,
     "error": None,
 }
@@ -1321,6 +1324,8 @@ schedules = {
         SCHEDULE | {"name": "over", "next": []},
     ],
     "edited": "",
+    "theirs": None,
+    "their_days": [],
     "filled": dict.fromkeys(("name", "groups", "date", "begins", "ends", "zone", "profile", "after", "version"), "")
     | {"lead": "10", "zone": "Europe/Berlin"},
     "days": [
@@ -1740,14 +1745,16 @@ PAGES = {
         "announcement.html",
         frame(ROOT)
         | {"action": "/hub/admin/announcements/n1", "revision": 2, "filled": announcement_form}
-        | {"max_text": 2000, "error": None},
+        | {"max_text": 2000, "error": CHANGED_MEANWHILE}
+        | {"theirs": announcement_form | {"text": "Exams\n\n- on Friday", "kind": "warning", "groups": "physics"}},
     ),
     "maintenance_admin": ("maintenance_admin.html", frame(ROOT) | maintenance_admin),
     "maintenance_admin_on": (
         "maintenance_admin.html",
         frame(ROOT, **TOLD)
         | maintenance_admin
-        | {"is_on": True, "by": "ada", "began": WAS, "active": 12, "error": "The end must be in the future."},
+        | {"is_on": True, "by": "ada", "began": WAS, "active": 12, "seen": "m1", "error": CHANGED_MEANWHILE}
+        | {"theirs": {"text": "New disks", "ends": "2026-11-30T18:00", "zone": "UTC", "admins_start": ""}},
     ),
     "maintenance": (
         "maintenance.html",
@@ -1840,7 +1847,8 @@ PAGES = {
         "schedules.html",
         frame(ROOT, theme="dark")
         | schedules
-        | {"edited": "Physics lab", "error": "A lesson ends on the day on which it begins: choose a later end"}
+        | {"edited": "Physics lab", "error": CHANGED_MEANWHILE}
+        | {"theirs": schedules["filled"] | {"groups": "physics", "version": "3"}, "their_days": ["Monday", "Friday"]}
         | {"filled": schedules["filled"] | {"groups": "physics", "after": "leave", "profile": "large", "version": "3"}},
     ),
     "schedules_none": (

@@ -215,6 +215,19 @@ def test_an_announcement_names_groups_that_are_there(world, counted):
     assert announcements.shown_to(("lab",)) == announcements.shown_to(None) == []
 
 
+def test_maintenance_that_is_not_what_somebody_saw_stays_as_it_is(world):
+    first = world.maintaining.turn_on("ada", ends_at=world.clock.now() + HOUR, seen="")
+    second = world.maintaining.turn_on("ada", text="Disks", ends_at=world.clock.now() + HOUR, seen=first.id)
+    for seen in ("", first.id):
+        with pytest.raises(StoreConflictError, match="Somebody else"):
+            world.maintaining.turn_on("bob", seen=seen)
+    assert world.maintaining.current() == second
+    world.clock.advance(HOUR)
+    with pytest.raises(StoreConflictError, match="or it has ended"):
+        world.maintaining.turn_on("bob", seen=second.id)
+    assert world.maintaining.turn_on("bob", seen="").by == "bob"  # what has ended is off
+
+
 def test_there_are_only_so_many_announcements(world, counted):
     _, announcements, _ = counted
     for _ in range(20):
@@ -226,8 +239,8 @@ def test_there_are_only_so_many_announcements(world, counted):
 def test_a_form_that_is_out_of_date_changes_nothing(world, counted):
     _, announcements, _ = counted
     made = announcements.make("ada", wish(world))
-    changed = announcements.change(made.id, replace(wish(world), text="Moved"), revision=0)
-    with pytest.raises(StoreConflictError, match="Look at it again"):
-        announcements.change(made.id, wish(world), revision=0)
+    changed = announcements.change(made, replace(wish(world), text="Moved"))
+    with pytest.raises(StoreConflictError, match="Somebody else has changed"):
+        announcements.change(made, wish(world))
     assert announcements.get(made.id) == changed
     assert (changed.text, changed.revision, changed.starts_at) == ("Moved", 1, made.starts_at)

@@ -1,0 +1,70 @@
+"""Preconditions of writes (RFC 9110 13.1): `If-Match`, and `If-None-Match: *`, by the ETag that a GET answers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from functions.api.etags import etag_of, is_listed
+from functions.api.json_codec import JSONResponse
+from hubless.domain.errors import NameTakenError, StoreConflictError
+from hubless.domain.values import value
+
+_CHANGED = "Somebody else has changed it since you read it. Get it again, and decide anew."
+_GONE = "There is none, or none any more, and If-Match asks for one."
+_THERE = "There is one already, and If-None-Match asks for none."
+
+
+@value
+class _Precondition:
+    """What a request expects of that which it writes to; both empty where it expects nothing."""
+
+    if_match: Sequence[str]
+    if_none_match: Sequence[str]
+
+    def require(self, present: JSONResponse | None) -> None:
+        """Refuse the request unless the answer to a GET would now be what it expects; None stands for 404.
+
+        Raises:
+            HTTPException: 412.
+        """
+        if present is None:
+            if self.if_match:
+                raise HTTPException(412, _GONE)
+            return
+        etag = etag_of(present.body)
+        if self.if_match and not is_listed(etag, self.if_match):
+            raise HTTPException(412, _CHANGED)
+        if is_listed(etag, self.if_none_match):
+            raise HTTPException(412, _THERE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Answer 412 too if somebody else is faster than the write, where the request expects something.
+
+        Raises:
+            HTTPException: 412.
+        """
+        try:
+            yield
+        except (StoreConflictError, NameTakenError):
+            if not self.if_match and not self.if_none_match:
+                raise
+            raise HTTPException(412, _CHANGED) from None
+
+
+async def _precondition(request: Request) -> _Precondition:
+    return _Precondition(request.headers.getlist("if-match"), request.headers.getlist("if-none-match"))
+
+
+Precondition = Annotated[_Precondition, Depends(_precondition)]
+
+
+def tagged(content: Any, status: int = 200) -> JSONResponse:
+    """Return the answer to a write, with the ETag of what a GET answers now."""
+    response = JSONResponse(content, status)
+    response.headers["ETag"] = etag_of(response.body)
+    return response
