@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from edge_proxy.activity_rules import SOCKETS
@@ -76,6 +77,7 @@ class HAProxyProcess:
             if not is_same or self._answering() != left:
                 self._end(left)
                 return None
+        self._held_file(left).unlink(missing_ok=True)  # of an agent that died before it replaced this one
         self._pid = left
         self._pid_file.write_text(f"{left} {self._fingerprint}")
         return True
@@ -84,18 +86,19 @@ class HAProxyProcess:
         """Let a new HAProxy take the place of *old*, whose settings or program have changed; say whether it did.
 
         The new one gets the listening sockets and the routes. The old one keeps its open connections until they end.
+        What it holds is noted before: an agent that dies in the midst leaves nobody who could ask the old one.
         """
         try:
             routes = self.runtime.entries(self._edge.map_file)
-            held = self.runtime.connected(SOCKETS)
+            self._note_held(old, self.runtime.connected(SOCKETS))
             self._write_files()
             self._edge.map_file.write_text("".join(f"{key} {value}\n" for key, value in routes), encoding="utf-8")
             self._binary.check(self._edge.file)
             self._run("-x", str(self._edge.runtime_socket), "-sf", str(old))
         except EdgeError as error:
             logger.error("cannot replace HAProxy, process %s: %s", old, error)  # noqa: TRY400 no bug
+            self._held_file(old).unlink(missing_ok=True)
             return False
-        self._held_file(old).write_text("\n".join(held), encoding="utf-8")
         logger.info("replaced HAProxy, process %s; it ends when its connections have ended", old)
         return True
 
@@ -146,6 +149,11 @@ class HAProxyProcess:
 
     def _held_file(self, pid: int) -> Path:
         return self._edge.run_folder / f"draining.{pid}"
+
+    def _note_held(self, pid: int, keys: Iterable[str]) -> None:
+        draft = self._edge.run_folder / "held.new"
+        draft.write_text("\n".join(keys), encoding="utf-8")
+        draft.replace(self._held_file(pid))
 
     def _write_files(self) -> None:
         for file, content in referenced_files(self._edge).items():

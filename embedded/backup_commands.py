@@ -140,8 +140,9 @@ def _keep_old(settings: "Settings") -> Path | None:
     old = [file for name in names if (file := settings.data / name).exists()]
     if not old:
         return None
-    kept = settings.data / f"before-restore-{SystemClock().now():%Y%m%dT%H%M%SZ}"
-    kept.mkdir(mode=0o700, exist_ok=True)
+    # A name of its own, for its owner alone: another restore may come within the same second.
+    prefix = f"before-restore-{SystemClock().now():%Y%m%dT%H%M%SZ}-"
+    kept = Path(tempfile.mkdtemp(prefix=prefix, dir=settings.data))
     for file in [*old, settings.secret_file]:
         if file.exists():
             file.replace(kept / file.name)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from hubless.adapters.sqlite import schema
 from hubless.bootstrap import machine
 from hubless.settings import parse
 from tests.support.concurrency import eventually
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 class Machine:
@@ -132,6 +135,15 @@ def test_a_restore_keeps_what_was_there_and_says_what_ends(here, saved):
     (kept,) = here.data.glob("before-restore-*")
     assert {"hub.sqlite", "secret"} <= {file.name for file in kept.iterdir()}
     assert (here.settings.homes / "ada" / "notes.txt").read_text() == "newer notes"
+
+
+def test_restores_within_one_second_keep_what_each_replaced(here, saved, monkeypatch):
+    monkeypatch.setattr("hubless.adapters.system_clock.SystemClock.now", lambda _: NOW)
+    for _ in range(2):
+        here.add("ben")
+        assert here.run("restore", saved, "--yes").exit_code == 0
+    kept = [*here.data.glob("before-restore-*")]
+    assert [{"hub.sqlite", "secret"} <= {file.name for file in folder.iterdir()} for folder in kept] == [True, True]
 
 
 def test_what_goes_while_homes_are_saved_is_told_and_no_more(here, tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_binary import HAProxyBinary
 from edge_proxy.haproxy_config import EdgeConfiguration, HttpsOrigin, UnixSocket, referenced_files, render
+from edge_proxy.haproxy_process import HAProxyProcess
 from edge_proxy.runtime_api import MAX_COMMAND_BYTES
 from hubless.adapters.http_inspector import HttpInspector
 from hubless.adapters.system_clock import SystemClock
@@ -1211,6 +1214,73 @@ def test_a_replaced_haproxys_websockets_keep_their_servers_in_use(world: World) 
         assert second._haproxy.held_servers() == ["u-1:s-1"]
     eventually(lambda: not first._haproxy.is_alive())
     assert second._haproxy.held_servers() == []
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["before", "after"])
+def test_an_agent_that_dies_beside_a_replacement_loses_no_open_websocket(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_replaced: bool
+) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws", ServerKey("s-1", "u-1")))
+    first = world.started()
+    run = HAProxyProcess._run
+
+    def die(self: HAProxyProcess, *more: str) -> None:
+        if is_replaced:
+            run(self, *more)
+        raise KeyboardInterrupt
+
+    with world.web_socket("/user/alice/vscode/stable-1", headers={"Cookie": "key=alices"}) as channel:
+        channel.send("hello")
+        channel.recv(timeout=10)
+        world.abandon_agents()
+        with monkeypatch.context() as dying:
+            dying.setattr(HAProxyProcess, "_run", die)
+            with pytest.raises(KeyboardInterrupt):
+                world.agent(request_seconds=14).start()
+        if is_replaced:
+            world.abandon_agents()
+        else:
+            world.agents.clear()
+        second = world.started(request_seconds=14 if is_replaced else first._edge.request_seconds)
+        assert (second.haproxy_pid != first.haproxy_pid) is is_replaced
+        assert second._haproxy.held_servers() == (["u-1:s-1"] if is_replaced else [])
+
+
+def test_a_replacement_under_load_loses_no_request_and_no_websocket(world: World) -> None:
+    world.routes.put(Route("/user/alice/", world.web_socket_server(), "launch-ws"))
+    world.route("/user/bob/", "bob")
+    world.started()
+    answers, is_over = list[str](), threading.Event()
+
+    def ask_anew() -> None:
+        while not is_over.is_set():
+            answers.append(world.ask("/user/bob/").who)
+
+    def ask_on_one_connection() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=20)
+        while not is_over.is_set():
+            connection.request("GET", "/user/bob/")
+            answers.append(str(json.loads(connection.getresponse().read())["who"]))
+        connection.close()
+
+    with ThreadPoolExecutor(4) as people, ExitStack() as open_:
+        open_.callback(is_over.set)
+        asking = [people.submit(ask) for ask in (ask_anew, ask_on_one_connection) * 2]
+        channels = [open_.enter_context(world.web_socket("/user/alice/channels")) for _ in range(50)]
+        for seconds in (14, 13):
+            before = len(answers)
+            eventually(lambda before=before: len(answers) > before + 50)  # type: ignore[misc]
+            world.abandon_agents()
+            world.started(request_seconds=seconds)
+        before = len(answers)
+        eventually(lambda: len(answers) > before + 50)
+        is_over.set()
+        for one in asking:
+            one.result()  # raises if a request was lost
+        for channel in channels:
+            channel.send("still here")
+            assert channel.recv(timeout=10) == "still here"
+    assert set(answers) == {"bob"}
 
 
 def test_a_haproxy_whose_socket_is_gone_is_replaced_and_keeps_websockets(world: World) -> None:
