@@ -156,7 +156,8 @@ def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     )
     logging.getLogger("uvicorn.error").addFilter(is_worth_logging)
     server = Server(config, channel, hub.metrics.flush_when_due, web.state.watchers.end)
-    server.run(sockets=[socket.socket(fileno=child.listener)])
+    with web.state.write_gate.brief():
+        server.run(sockets=[socket.socket(fileno=child.listener)])
     hub.metrics.flush()
 
 

@@ -84,6 +84,7 @@ from functions.api.routes import usage as usage_routes
 from functions.api.routes import user_notes as note_routes
 from functions.api.version import VERSION
 from functions.api.watchers import ALL_PLACES, Watchers
+from functions.api.write_gate import WriteGate
 from hubless.bootstrap.hub import Hub
 from hubless.domain.translatable import gettext as _
 
@@ -188,6 +189,7 @@ def create_app(hub: Hub) -> FastAPI:
     )
     app.state.hub = hub
     app.state.watchers = Watchers(max(1, ALL_PLACES // hub.settings.hub.workers))
+    app.state.write_gate = WriteGate(hub.write_lock)
     return app
 
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from functions.api.dependencies import hub_of
 from functions.api.json_codec import JSONResponse
 from functions.api.rendering import Renderer
+from functions.api.write_gate import RETRY_AFTER as RETRY_BUSY_AFTER
 from hubless.bootstrap.hub import Hub
 from hubless.domain import errors
 from hubless.domain.translatable import gettext as _
@@ -39,6 +40,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.LtiServiceError: 502,
     errors.StoreConflictError: 409,
     errors.StoreUnavailableError: 503,
+    errors.StoreBusyError: 503,
     errors.LoginUnavailableError: 503,
     errors.EdgeUnavailableError: 503,
     errors.MailFailedError: 503,
@@ -131,6 +133,7 @@ ADVICE = {
 CHANGED_MEANWHILE = _(
     "Somebody else has saved a change meanwhile. Read it below. If you save yours now, it replaces theirs."
 )
+_BUSY = _("The hub's store is busy with another change. Try again in a moment.")
 _FAILED = _("Something went wrong in the hub.")
 
 
@@ -144,6 +147,8 @@ async def _anticipated(request: Request, error: Exception) -> Response:
         return _under_maintenance(request, error)
     if isinstance(error, errors.StoreUnavailableError):
         logger.error("store unavailable, answered 503: %s", error)
+        if isinstance(error, errors.StoreBusyError):
+            return answer(request, status, _BUSY, {"Retry-After": str(RETRY_BUSY_AFTER)})
         return answer(request, status, _("The hub's store does not answer. Try again in a moment."))
     if isinstance(error, errors.NotAllowedError) and _gets_page(request):
         return denied(request, error)

@@ -5,7 +5,8 @@ reasons:
 
 - A route is built at its first request. Otherwise a cold start builds a hundred routes for one request.
 - Dependencies are sorted once, at that moment. FastAPI walks their tree in every request, between two exit stacks.
-- A handler with long store calls runs in a thread (`store_pool`).
+- A handler with long store calls runs in a thread (`store_pool`), and one that may write waits for its turn
+  (`write_gate`).
 - Bodies, errors and HEAD are as in JupyterHub. A body of any content type is read as JSON; an invalid one is a 400.
 """
 
@@ -22,9 +23,11 @@ from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
 from functions.api.auth.authentication import sender_of
+from functions.api.auth.csrf import READ_ONLY
 from functions.api.dependencies import HubPart
 from functions.api.request_body import json_object, validated
 from functions.api.store_pool import in_store_pool, is_long
+from functions.api.write_gate import WriteGate
 
 _Call = Callable[..., Coroutine[Any, Any, Any]]
 _UNSUPPORTED = (
@@ -120,7 +123,7 @@ def _app(dependant: Dependant) -> Any:
     _collect(dependant, steps, {})
     *dependencies, handler = steps
     body, takes_parts = _Body.of(dependant), any(step.part is not None for step in dependencies)
-    in_thread = is_long(handler.call)
+    called = _caller(handler.call)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -141,13 +144,31 @@ def _app(dependant: Dependant) -> Any:
         arguments = handler.arguments(request, results)
         if body is not None:
             arguments[body.name] = await body.read(request)
-        if in_thread:
-            found: Response = await in_store_pool(handler.call, arguments, sender_of(request))
-        else:
-            found = await handler.call(**arguments)
-        return found
+        return await called(request, arguments)
 
     return app
+
+
+def _caller(handler: _Call) -> Callable[[Request, dict[str, Any]], Coroutine[Any, Any, Response]]:
+    """Return what calls *handler*: in a thread if it is marked, and behind the gate if the request may write."""
+    in_thread = is_long(handler)
+
+    async def called(request: Request, arguments: dict[str, Any]) -> Response:
+        if in_thread:
+            found: Response = await in_store_pool(handler, arguments, sender_of(request))
+        else:
+            found = await handler(**arguments)
+        return found
+
+    async def gated(request: Request, arguments: dict[str, Any]) -> Response:
+        if request.method in READ_ONLY:
+            return await called(request, arguments)
+        gate: WriteGate = request.app.state.write_gate
+        await gate.wait()
+        with gate.patient():
+            return await called(request, arguments)
+
+    return gated
 
 
 def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) -> int:

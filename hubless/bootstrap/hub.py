@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
+    from hubless.ports.write_lock import WriteLock
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.adding_people import AddingPeople
@@ -184,6 +185,9 @@ class Hub(ABC):
 
     home_seconds = 120.0
     """How long such a stream lasts before the browser must connect again."""
+
+    write_lock: "WriteLock | None" = None
+    """The lock that the store gives to one writer at a time; None where writers do not wait for each other."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

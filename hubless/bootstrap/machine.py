@@ -74,7 +74,7 @@ class MachineHub(Hub):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.sweep_every = settings.culling.sweep_every
-        self._database = open_database(settings)
+        self.write_lock = self._database = open_database(settings)
 
     @cached_property
     def key(self) -> bytes:

@@ -229,6 +229,12 @@ class StoreUnavailableError(HublessError):
     code = "store-unavailable"
 
 
+class StoreBusyError(StoreUnavailableError):
+    """Raised when somebody else has written for so long that this write was given up. A retry helps."""
+
+    code = "store-busy"
+
+
 class LoginUnavailableError(HublessError):
     """Raised when what decides about a login does not answer, or fails; the message names it and says what to do."""
 

@@ -1,6 +1,7 @@
 """Identities: the user or service behind a token or a session, and the scopes that it has now."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from hubless.domain import imported_secrets, roles, scopes, tokens
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.bounds import MAX_AGENT, MAX_SECRET_LENGTH
 from hubless.domain.client_addresses import network_of, shown_address
+from hubless.domain.errors import StoreBusyError
 from hubless.domain.roles import Role
 from hubless.domain.scopes import Bearer, Scopes
 from hubless.domain.tokens import OwnerKind, Session, Token
@@ -170,7 +172,7 @@ class Identities:
         return found
 
     def _of_service(self, service: Service) -> Actor:
-        self.services.note_activity(service.name, self.clock.now())
+        self._note_service(service)
         held = self.of_service(service)
         return Actor(service.name, OwnerKind.SERVICE, held, held, service=service)
 
@@ -186,21 +188,30 @@ class Identities:
         service = self.services.of_token_owner(token.owner_id)
         if service is None:
             return None
-        if _is_stale(token.last_activity_at, now := self.clock.now()):
-            self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
-        self.services.note_activity(service.name, now)
+        self._note_use(token, by)
+        self._note_service(service)
         held = self.of_service(service)
         asked = held if "inherit" in token.scopes else scopes.expand(token.scopes, Bearer(service=service.name))
         own = asked.intersection(held, self.groups_of())
         return Actor(service.name, OwnerKind.SERVICE, own, held, service=service, token=token)
 
     def _note_activity(self, user: User, token: Token | None, by: _Sender | None = None) -> None:
+        if token is not None and by is not None:
+            self._note_use(token, by)
         now = self.clock.now()
-        if token is not None and by is not None and _is_stale(token.last_activity_at, now):
-            self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
         # A server that uses its own token is not activity of its owner (JupyterHub).
         if (token is None or token.server_id is None) and _is_stale(user.last_activity_at, now):
-            self.users.touch(user.id, now)
+            with suppress(StoreBusyError):  # the next request notes it
+                self.users.touch(user.id, now)
+
+    def _note_use(self, token: Token, by: _Sender) -> None:
+        if _is_stale(token.last_activity_at, now := self.clock.now()):
+            with suppress(StoreBusyError):  # as above
+                self.tokens.touch(token.id, now, address=by.address, agent=by.agent)
+
+    def _note_service(self, service: Service) -> None:
+        with suppress(StoreBusyError):  # as above
+            self.services.note_activity(service.name, self.clock.now())
 
 
 def _is_stale(at: datetime | None, now: datetime) -> bool:

@@ -6,6 +6,7 @@ A caller may crash after any line or call twice: the record says which step was 
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -17,6 +18,7 @@ from hubless.domain.errors import (
     LaunchFailedError,
     LoginUnavailableError,
     RetryLaterError,
+    StoreBusyError,
     StoreConflictError,
     StoreUnavailableError,
 )
@@ -164,8 +166,9 @@ class Launching:
         """
         if server.state is not State.READY:
             return server
-        if self._may_ask(server):
-            self.reconcile_safely(server)
+        with suppress(StoreBusyError):  # a request that only reads gets what the record says
+            if self._may_ask(server):
+                self.reconcile_safely(server)
         return self.servers.get(server.id)
 
     def reconcile_safely(self, server: Server) -> None:

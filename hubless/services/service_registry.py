@@ -58,10 +58,10 @@ class ServiceRegistry:
         """Keep that the service of this name was seen *now*, in one write in five minutes of this process."""
         before = self._noted.get(name)
         if before is None or abs(now - before) >= SEEN_RESOLUTION:
+            self.store.touch(name, now)
             if len(self._noted) >= _MOST_NOTED:
                 self._noted.clear()
             self._noted[name] = now
-            self.store.touch(name, now)
 
     def last_seen(self) -> dict[str, datetime]:
         """Return by name when each service was last seen, to five minutes; one that never was is left out."""

@@ -5,6 +5,7 @@ import socket
 import tempfile
 import weakref
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -77,7 +78,7 @@ class InProcess(httpx.BaseTransport):
         weakref.finalize(self, _end, self.runner)
 
     def handle_request(self, request):
-        return self.runner.run(self.carry(request))
+        return self.runner.run(self.carry(request), context=copy_context())
 
     async def carry(self, request):
         outer = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())

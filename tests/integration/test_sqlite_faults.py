@@ -17,7 +17,7 @@ from hubless.adapters.sqlite.queue import SqliteQueue
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.adapters.sqlite.tokens import SqliteTokenStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
-from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.errors import StoreBusyError, StoreUnavailableError
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.routes import RouteChange, ServerKey
 from hubless.domain.users import Group
@@ -382,6 +382,29 @@ def test_opening_the_file_again_keeps_the_locks_of_this_process(tmp_path):
     subprocess.run([sys.executable, "-c", another, str(path)], check=True)
     # The last process to close the file removes the WAL: without our locks the other one took itself for the last.
     assert path.with_name("hub.sqlite-wal").exists()
+
+
+def test_of_writes_that_meet_a_held_lock_one_waits_and_others_try_once(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    database = Database(path)
+
+    def waited():
+        with pytest.raises(StoreBusyError, match="Another process writes"):
+            database.write("UPDATE sweep SET place = 'x'")
+        return database.read_one("PRAGMA busy_timeout")[0]
+
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other, database.wait_at_most(0.02):
+        assert database.is_free()
+        other.execute("BEGIN IMMEDIATE")
+        assert [waited(), waited()] == [20, 0]
+        assert not database.is_free()
+        other.execute("ROLLBACK")
+        assert database.is_free()
+        other.execute("BEGIN IMMEDIATE")
+        assert waited() == 20
+        other.execute("ROLLBACK")
+        database.write("UPDATE sweep SET place = 'x'")
+    database.close()
 
 
 def replaced(path):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 from hubless.adapters.sqlite import schema
 from hubless.adapters.sqlite.private_file import make_private
-from hubless.domain.errors import StoreUnavailableError
+from hubless.domain.errors import StoreBusyError, StoreUnavailableError
 from hubless.domain.names import skeleton
 
 BUSY_SECONDS = 5.0
@@ -23,6 +24,8 @@ _SYNCHRONOUS = {"normal": "PRAGMA synchronous = NORMAL", "full": "PRAGMA synchro
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _memories = itertools.count()
+_patience: ContextVar[float] = ContextVar("patience", default=BUSY_SECONDS)
+"""For how many seconds a write waits for the write lock; readers never wait for it."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -57,6 +60,7 @@ class Database:
         self._identity: tuple[int, int] | None = None  # of the file, by which it is known from another at its place
         self._where = str(path) if path else f"file:hubless-{next(_memories)}?mode=memory&cache=shared"
         self._local = threading.local()
+        self._is_held = False  # whether the last write that wanted the write lock, or the last look at it, missed it
         self._translate_errors = _TranslateErrors(self)
         if path is not None and not create and not path.exists():
             raise StoreUnavailableError(self._gone())
@@ -82,10 +86,14 @@ class Database:
     def write(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run one writing statement, alone or in the thread's transaction; return the number of changed rows."""
         connection = self._connection()
+        if connection.in_transaction:
+            with self._translate_errors:
+                return connection.execute(statement, values).rowcount
         with self._translate_errors:
+            self._set_patience(connection)
             changed = connection.execute(statement, values).rowcount
-        if not connection.in_transaction:
-            self._require_same_file()
+        self._is_held = False
+        self._require_same_file()
         return changed
 
     def write_many(self, statement: str, values: Iterable[Sequence[Any]]) -> int:
@@ -101,8 +109,10 @@ class Database:
             yield
             return
         with self._translate_errors:
+            self._set_patience(connection)
             # The write lock comes first, so that two writers never deadlock when they upgrade a read lock.
             connection.execute("BEGIN IMMEDIATE")
+            self._is_held = False
             try:
                 yield
             except BaseException:
@@ -130,6 +140,34 @@ class Database:
                 yield
             finally:
                 connection.execute("ROLLBACK")
+
+    def is_free(self) -> bool:
+        """Say whether nobody holds the write lock; do not wait."""
+        connection = self._connection()
+        if self._path is None or connection.in_transaction:
+            return True
+        try:
+            with self.wait_at_most(0), self._translate_errors:
+                self._set_patience(connection)
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+        except StoreBusyError:
+            return False
+        self._is_held = False
+        return True
+
+    @contextmanager
+    def wait_at_most(self, seconds: float) -> Iterator[None]:
+        """Let each write of this context wait so long for the write lock.
+
+        While somebody holds it for longer, only one of the writes waits, and the others try once: they may all be
+        called by one thread, and their waits would add up.
+        """
+        before = _patience.set(seconds)
+        try:
+            yield
+        finally:
+            _patience.reset(before)
 
     def in_turns(
         self,
@@ -181,6 +219,19 @@ class Database:
             connection = self._local.connection = self._connect()
         return connection
 
+    def _set_patience(self, connection: sqlite3.Connection) -> None:
+        """Let SQLite wait for the write lock for as long as this context's writes may."""
+        seconds = _patience.get()
+        if self._is_held and seconds < BUSY_SECONDS:
+            seconds = 0.0
+        if seconds != self._local.patience:
+            connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            self._local.patience = seconds
+
+    def note_busy(self) -> None:
+        """Remember that a write missed the write lock."""
+        self._is_held = True
+
     def _connect(self) -> sqlite3.Connection:
         with self._translate_errors:
             connection = sqlite3.connect(
@@ -191,6 +242,7 @@ class Database:
                 cached_statements=STATEMENTS,
                 uri=self._path is None,
             )
+            self._local.patience = BUSY_SECONDS
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
                 _use_wal(connection)
@@ -246,7 +298,7 @@ class Database:
             sqlite3.SQLITE_FULL: "The disk is full: free some space. Committed data is safe.",
             sqlite3.SQLITE_CORRUPT: "The file is corrupt: stop the hub, and restore the file from a backup.",
             sqlite3.SQLITE_NOTADB: "The file is not a database of hubless: move it away, or restore it from a backup.",
-            sqlite3.SQLITE_BUSY: f"Another process has locked it for over {BUSY_SECONDS:.0f} s: end that process.",
+            sqlite3.SQLITE_BUSY: "Another process writes to it for long: look for that process.",
             sqlite3.SQLITE_READONLY: "The hub cannot write it: make its system user the owner.",
             sqlite3.SQLITE_CANTOPEN: "The hub cannot open it: the folder must exist and belong to its system user.",
             sqlite3.SQLITE_IOERR: "Reading or writing failed: check the disk and its free space.",
@@ -269,8 +321,12 @@ class _TranslateErrors:
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-            raise StoreUnavailableError(self._database.sentence(error)) from error
+        if not isinstance(error, sqlite3.Error) or isinstance(error, sqlite3.IntegrityError):
+            return
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            self._database.note_busy()
+            raise StoreBusyError(self._database.sentence(error)) from error
+        raise StoreUnavailableError(self._database.sentence(error)) from error
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
