@@ -19,6 +19,7 @@ from embedded.budget_commands import budget
 from embedded.files_commands import files
 from embedded.imported_secrets import imported_secrets
 from embedded.join_link_commands import join_link
+from embedded.message_commands import message
 from embedded.name_commands import check_names
 from embedded.schedule_commands import schedule
 from embedded.settings_import.command import import_settings
@@ -57,6 +58,7 @@ for _command in (
     schedule,
     announce,
     maintenance,
+    message,
     join_link,
     backup,
     restore,

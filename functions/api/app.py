@@ -76,6 +76,7 @@ from functions.api.routes import email_addresses as email_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import join_links as join_link_routes
 from functions.api.routes import lti as lti_routes
+from functions.api.routes import messages as message_routes
 from functions.api.routes import people as people_routes
 from functions.api.routes import schedules as schedule_routes
 from functions.api.routes import second_factors as factor_routes
@@ -112,6 +113,7 @@ API = (
     schedule_routes,
     budget_routes,
     announcement_routes,
+    message_routes,
     audit_routes,
     documentation,
 )

@@ -25,6 +25,9 @@ from hubless.domain.bounds import (
 from hubless.domain.budgets import MOST_AMOUNT
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.join_links import MOST_PLACES
+from hubless.domain.letters import MAX_SUBJECT as MAX_LETTER_SUBJECT
+from hubless.domain.letters import MAX_TEXT as MAX_LETTER
+from hubless.domain.letters import MOST_RECIPIENTS
 from hubless.domain.mails import MAX_ADDRESS
 from hubless.domain.maintenance import MAX_TEXT as MAX_MAINTENANCE_TEXT
 from hubless.domain.pasted_people import MAX_COLUMNS, MAX_PASTE
@@ -363,6 +366,16 @@ class Announcement(Body):
     groups: Annotated[
         list[Identifier], Field(max_length=MAX_GROUPS, description="Whose members it is for; empty for everybody")
     ] = []
+
+
+class NewMessage(Body):
+    """POST /messages: a message to people."""
+
+    users: Annotated[list[TypedName], Field(max_length=MOST_RECIPIENTS, description="Names")] = []
+    groups: Annotated[list[Identifier], Field(max_length=MAX_GROUPS, description="Whose members get it")] = []
+    subject: Annotated[str, Field(max_length=MAX_LETTER_SUBJECT, description="One line")]
+    text: Annotated[str, Field(max_length=MAX_LETTER, description="Plain text")]
+    mail: Annotated[bool, Field(description="Whether those with a verified address get a mail too")] = False
 
 
 class MaintenanceWish(Body):

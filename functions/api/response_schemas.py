@@ -361,6 +361,66 @@ class UserNote(TypedDict):
 
 
 @_closed
+class ReceivedMessage(TypedDict):
+    """A message as its recipient has it."""
+
+    id: str
+    subject: str
+    text: str
+    sent_by: str
+    sent_at: Instant
+    expires_at: Instant
+    read_at: Instant | None
+    mailed_at: Instant | None
+    deleted: bool
+
+
+@_closed
+class Messages(TypedDict):
+    """The messages of a user, newest first."""
+
+    messages: list[ReceivedMessage]
+
+
+@_closed
+class SentMessage(TypedDict):
+    """A message that somebody sent, and how many people have it and have read it."""
+
+    id: str
+    subject: str
+    text: str
+    sent_by: str
+    sent_at: Instant
+    expires_at: Instant
+    mail: bool
+    reached: int
+    read: int
+
+
+@_closed
+class SentMessages(TypedDict):
+    """Messages that were sent, newest first; `next` is the `before` of the next page."""
+
+    messages: list[SentMessage]
+    next: str | None
+
+
+@_closed
+class Refusal(TypedDict):
+    """Why somebody did not get a message, or not all of it."""
+
+    name: str
+    reason: str
+
+
+@_closed
+class NewMessage(SentMessage):
+    """A message that was just sent."""
+
+    refused: list[Refusal]
+
+
+@_closed
 class SecondFactors(TypedDict):
     """Which second factors a user has."""
 

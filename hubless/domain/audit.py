@@ -94,6 +94,8 @@ class Act(StrEnum):
     ANNOUNCEMENT_MADE = "announcement-made"
     ANNOUNCEMENT_CHANGED = "announcement-changed"
     ANNOUNCEMENT_REMOVED = "announcement-removed"
+    MESSAGE_SENT = "message-sent"
+    MESSAGE_TAKEN_BACK = "message-taken-back"
     MAINTENANCE_ON = "maintenance-on"
     MAINTENANCE_OFF = "maintenance-off"
     SETTINGS_CHANGED = "settings-changed"

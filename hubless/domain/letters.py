@@ -16,6 +16,7 @@ PREFIX: Final = "le"  # of ids
 MAX_SUBJECT: Final = 120  # characters
 MAX_TEXT: Final = 2_000  # characters
 MOST_OF_USER: Final = 50  # that a user has at once; the oldest ones make room
+MOST_RECIPIENTS: Final = 500  # of one request: each is a transaction
 DRAFT_LASTS: Final = timedelta(days=1)  # from the page on which a letter is written until it is sent
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories of Unicode
 _AHEAD: Final = timedelta(minutes=1)  # of clocks

@@ -284,6 +284,8 @@ RECORDERS = {
     "open_session",
 }
 NOT_RECORDED = {
+    "routes.messages mark_message_read": "one's own messages",
+    "routes.messages delete_message": "one's own messages",
     "pages.announcements put_one_away": "a reader's own browser remembers it",
     "routes.hub check_routes": "the hub does it by itself all the time",
     "routes.hub replace_proxy": "refuses",

@@ -28,6 +28,7 @@ NAMES = {
     "token_id": ["a0"],
     "session_id": ["a0"],
     "announcement_id": ["n0"],
+    "message_id": ["le0"],
     "link_id": ["a0"],
 }
 BODIES = st.one_of(

@@ -467,6 +467,25 @@ def test_announcements_are_made_listed_and_removed(shell: Shell) -> None:
     assert "does not exist" in shell.run("announce", "--remove", identifier).output
 
 
+def test_messages_are_sent_listed_and_taken_back(shell: Shell) -> None:
+    shell.run("user", "add", "ada", "bob")
+    shell.run("user", "add", "bob", "--group", "class")
+
+    told = shell.run("message", "ada", "--group", "class", "--subject", "Exam", typed="At nine\n")
+
+    assert told.output.endswith("  0 of 2 have read it  Exam\n")
+    assert shell.run("message", "--list").output == told.output
+    assert "Nobody is called eve" in shell.run("message", "ada", "eve", "--subject", "x", typed="x").output
+    assert "Write what people shall read" in shell.run("message", "ada", "--subject", "x", typed="").output
+    assert "sends no mails" in shell.run("message", "ada", "--subject", "x", "--mail", typed="x").output
+    for wrong in (["ada"], ["ada", "--list"], []):
+        assert "Give NAMES or --group with --subject" in shell.run("message", *wrong).output
+    identifier = told.output.split()[0]
+    assert shell.run("message", "--take-back", identifier).output == f"Took back the message {identifier}.\n"
+    assert "does not exist" in shell.run("message", "--take-back", identifier).output
+    assert "At nine" not in shell.run("audit", "--json").output
+
+
 def test_maintenance_is_turned_on_and_off(shell: Shell) -> None:
     shell.run("user", "add", "ada")
     until = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T06:00"

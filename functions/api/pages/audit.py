@@ -80,6 +80,8 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.ANNOUNCEMENT_MADE: _("made an announcement"),
         Act.ANNOUNCEMENT_CHANGED: _("changed an announcement"),
         Act.ANNOUNCEMENT_REMOVED: _("removed an announcement"),
+        Act.MESSAGE_SENT: _("sent a message"),
+        Act.MESSAGE_TAKEN_BACK: _("took back a message"),
         Act.MAINTENANCE_ON: _("turned maintenance on"),
         Act.MAINTENANCE_OFF: _("turned maintenance off"),
         Act.SETTINGS_CHANGED: _("started with other settings"),

@@ -108,13 +108,16 @@ class SmtpMailer:
 
 
 def message_of(mail: Mail, sender: str, clock: Clock) -> EmailMessage:
-    """Return *mail* as RFC 5322 has it. Control characters of its subject become blanks."""
+    """Return *mail* as RFC 5322 has it. Control characters of its subject become blanks.
+
+    So do the beginnings of encoded words (RFC 2047): `email` decodes those, and they may have the end of a line.
+    """
     name, address = parseaddr(sender)
     local, _, host = address.rpartition("@")
     message = EmailMessage()
     message["From"] = Address(name, local, host)
     message["To"] = mail.to
-    message["Subject"] = "".join(c if c.isprintable() else " " for c in mail.subject)
+    message["Subject"] = "".join(c if c.isprintable() else " " for c in mail.subject).replace("=?", "= ?")
     message["Date"] = format_datetime(clock.now())
     message["Message-ID"] = make_msgid(domain=host)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers
