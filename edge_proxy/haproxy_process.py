@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
 
 from edge_proxy.activity_rules import SOCKETS
@@ -20,6 +21,7 @@ from edge_proxy.runtime_api import RuntimeApi
 logger = logging.getLogger(__name__)
 START_SECONDS = 5.0
 END_SECONDS = 6.0
+LOG_BYTES = 2**20  # of what HAProxy says when it starts
 _START = 19  # place of `starttime` after a process's name in /proc/PID/stat
 _STATE, _INODE, _LISTENING = 3, 9, "0A"  # columns and a state of /proc/net/tcp
 
@@ -212,7 +214,7 @@ class HAProxyProcess:
                 ) from error
 
     def _run(self, *more: str) -> None:
-        log = (self._edge.run_folder / "haproxy.log").open("ab")
+        log = self._open_log()
         if self._process is not None:
             self._replaced.append(self._process)
         with log:
@@ -232,6 +234,13 @@ class HAProxyProcess:
                 self._leave()
                 raise EdgeError(f"HAProxy did not start: {' '.join(last_lines) or f'{log.name} is empty'}")
             time.sleep(0.01)
+
+    def _open_log(self) -> BufferedWriter:
+        """Open the log of all starts; a long one begins anew."""
+        log = (self._edge.run_folder / "haproxy.log").open("ab")
+        if log.tell() > LOG_BYTES:
+            log.truncate(0)
+        return log
 
     def _end(self, pid: int, *, signals: tuple[int, ...] = (signal.SIGTERM, signal.SIGKILL)) -> None:
         child = self._process if self._process is not None and self._process.pid == pid else None

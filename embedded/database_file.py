@@ -13,6 +13,7 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.epoch import read_epoch, write_epoch
 from hubless.adapters.sqlite.private_file import make_private
 from hubless.bootstrap import machine
+from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.lifecycle import ACTIVE
 from hubless.settings import Settings
 
@@ -28,6 +29,7 @@ def begin_run(settings: Settings, tell: Callable[[str], None]) -> str:
     """
     upgrade(settings, tell)
     database = machine.open_database(settings)
+    _let_give_room_back(database, tell)
     noted, stored = _noted(settings), read_epoch(database)
     if noted != stored:
         mark_strays(settings.launches, _known(database))
@@ -40,6 +42,17 @@ def begin_run(settings: Settings, tell: Callable[[str], None]) -> str:
     draft.write_text(epoch)
     draft.replace(settings.epoch_file)
     return epoch
+
+
+def _let_give_room_back(database: Database, tell: Callable[[str], None]) -> None:
+    """Rebuild a file that an older hubless made; if that cannot be, it goes on without giving room back."""
+    if database.can_give_room_back():
+        return
+    tell("Rebuilding the database once, so that it gives the disk back what it needs no more.")
+    try:
+        database.rebuild()
+    except StoreUnavailableError as error:
+        tell(f"The database stays as it is, and the next start tries again: {error}")
 
 
 def upgrade(settings: Settings, tell: Callable[[str], None]) -> None:

@@ -154,6 +154,7 @@ class Worker:
                 if self._is_replaced():
                     return
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
+                self._hub.tidy()
             except StoreUnavailableError as error:
                 logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400 no bug
             except Exception:

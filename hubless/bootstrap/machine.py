@@ -491,6 +491,13 @@ class MachineHub(Hub):
 
         return HttpInspector(lambda server, _prefix: f"http://{server.address}", self.clock)
 
+    def tidy(self) -> None:
+        """Remove what launches left, and return some of the database's free room to the disk: after a sweep."""
+        from hubless.services.leftovers import Leftovers
+
+        Leftovers(self.servers, self.launcher.left, self.launcher.forget).remove()
+        self._database.give_room_back()
+
     @property
     def measures_requests(self) -> bool:
         return True

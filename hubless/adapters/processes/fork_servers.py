@@ -20,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from hubless.adapters.processes.isolation.programs import interpreter_of
+from hubless.adapters.processes.launch_folder import LOG_LIMIT, bound_file
 from hubless.domain.values import value
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ _DETACHED = ("/bin/sh", "-c", '"$@" &', "detached")
 _PADDING = " " * 2048  # the place for the command line of a server
 _PERSONAL = ("HOME", "USER", "LOGNAME", "SHELL")
 _NOWHERE = "/nonexistent"  # a home without packages, and without settings
+_LOG = "fork-server.log"
 _POLL_SECONDS = 0.02
 _LARGEST_PART = 2**15  # bytes
 _MOST_OF_SCRIPT = 2**12  # bytes of a script that is looked at
@@ -178,7 +180,7 @@ class ForkServers:
             if (lock := _try_lock(place / "lock")) is not None:
                 os.close(lock)
                 if has_started:
-                    raise UnfitError("its fork server has ended; the file fork-server.log says why")
+                    raise UnfitError(f"its fork server has ended; the file {_LOG} says why")
                 has_started = self._start(place, program, path)  # the one that ran was just ending
             time.sleep(_POLL_SECONDS)
         raise UnfitError(f"its packages were not loaded within {LOADING_SECONDS:.0f} seconds")
@@ -195,7 +197,7 @@ class ForkServers:
                     raise UnfitError(why)
                 if self._others(place) >= MOST:
                     raise UnfitError(f"there are {MOST} fork servers already, for other programs")
-                for left in ("socket", "unfit"):
+                for left in ("socket", "unfit", _LOG):
                     (place / left).unlink(missing_ok=True)
                 if (lease := self._leases.pop(place, None)) is not None:
                     lease.close()
@@ -207,7 +209,7 @@ class ForkServers:
                     str(lock),
                     str(self._patience),
                 ]
-                with (place / "fork-server.log").open("wb") as log:
+                with (place / _LOG).open("ab") as log:
                     subprocess.run(
                         [*_DETACHED, *words, self._modules, _PADDING],
                         cwd="/",
@@ -257,6 +259,7 @@ class ForkServers:
         except OSError:
             return False  # it has just ended
         with connection:
+            bound_file(place / _LOG, LOG_LIMIT)
             connection.settimeout(ANSWER_SECONDS)
             try:
                 launch = b"" if request.launch is None else os.fsencode(request.launch)

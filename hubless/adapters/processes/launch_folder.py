@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,7 +18,8 @@ NONE = "none"  # the isolation of launches that were noted before there were oth
 LOG_BYTES = 8192
 LOG_LINES = 40
 LOG_LIMIT, LOG_KEPT = 4 * 2**20, 2**16  # bytes: a log that is larger loses all but its end
-_CUT = b"[The hub has removed what came before: the log was larger than 4 MiB.]\n"
+ENDED_LOG_LIMIT = 2**18  # bytes of the log of a launch that is over: many of them are kept
+_CUT = b"[The hub has removed what came before: the log was larger than %d KiB.]\n"
 _START = 18  # place of `starttime` after a process's state in /proc/PID/stat (proc_pid_stat(5))
 _THREADS = 16  # the number of its threads, in the same list
 REPORT_BYTES = 4096  # a sandbox's monitor writes some hundred
@@ -188,18 +190,21 @@ class LaunchFolder:
             pass  # its monitor was killed while it wrote
         return report
 
-    def bound_log(self) -> None:
-        """Cut a log that is too large down to its end; the server goes on writing, because it appends.
+    def is_left(self, seconds: float) -> bool:
+        """Say whether the folder is of a launch that has ended, or that began *seconds* ago and never ran."""
+        if self.pid() is not None:
+            return not self.is_held()
+        try:
+            return time.time() - self.path.stat().st_mtime >= seconds
+        except FileNotFoundError:
+            return False
+
+    def bound_log(self, limit: int = LOG_LIMIT) -> None:
+        """Cut a log of more than *limit* bytes down to its end; the server goes on writing, because it appends.
 
         The log is the hub's file, so no quota of its users counts it.
         """
-        with suppress(FileNotFoundError):
-            if self.log.stat().st_size > LOG_LIMIT:
-                with self.log.open("a+b") as file:
-                    file.seek(-LOG_KEPT, os.SEEK_END)
-                    kept = file.read(LOG_KEPT)
-                    file.truncate(0)
-                    file.write(_CUT + kept)
+        bound_file(self.log, limit)
 
     def log_tail(self, hidden: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the last lines of the server's log, with `***` for the *hidden* words."""
@@ -213,6 +218,17 @@ class LaunchFolder:
         for word in hidden:
             text = text.replace(word, "***")
         return tuple(line.rstrip() for line in text.splitlines()[-LOG_LINES:] if line.strip())
+
+
+def bound_file(log: Path, limit: int) -> None:
+    """Cut a log of more than *limit* bytes down to its end. Who writes it must append, and goes on."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > limit:
+            with log.open("a+b") as file:
+                file.seek(-LOG_KEPT, os.SEEK_END)
+                kept = file.read(LOG_KEPT)
+                file.truncate(0)
+                file.write(_CUT % (limit // 1024) + kept)
 
 
 def running_otherwise(servers: Path, isolation: str) -> int:

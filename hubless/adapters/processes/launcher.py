@@ -21,7 +21,7 @@ from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.isolation.programs import environment_folder
-from hubless.adapters.processes.launch_folder import LaunchFolder, Note
+from hubless.adapters.processes.launch_folder import ENDED_LOG_LIMIT, LaunchFolder, Note
 from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -31,6 +31,7 @@ from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskR
 logger = logging.getLogger(__name__)
 
 KEPT_LOGS = 200
+LEFT_SECONDS = 60.0  # after which the folder of a launch that never ran is no start that is under way
 LOCK_TRIES, LOCK_RETRY_SECONDS = 20, 0.01
 EXIT_SECONDS = 1.0
 RECENT_PORTS = 256  # not reused, because their servers may not listen yet
@@ -175,6 +176,13 @@ class ProcessLauncher:
         folders = [folder for name in found if not (folder := self._folder(name)).stray.exists()]  # an operator decides
         return [Task(one.path.name, one.path.name, self._status(one)) for one in folders if one.is_held()]
 
+    def left(self) -> list[str]:
+        """Return the launches that are over, or never ran, and left a folder: those of live records too."""
+        if not self._servers.is_dir():
+            return []
+        found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
+        return [name for name in found if self._folder(name).is_left(LEFT_SECONDS)]
+
     def forget(self, task: str) -> None:
         folder = self._folder(task)
         if not folder.path.is_dir() or folder.is_held():
@@ -183,7 +191,7 @@ class ProcessLauncher:
         self._limits.release(task)
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
-        folder.bound_log()
+        folder.bound_log(ENDED_LOG_LIMIT)
         if folder.log.exists():
             folder.log.replace(ended / f"{task}.log")
         shutil.rmtree(folder.path, ignore_errors=True)

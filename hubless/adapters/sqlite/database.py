@@ -20,6 +20,9 @@ from hubless.domain.names import skeleton
 
 BUSY_SECONDS = 5.0
 STATEMENTS = 256  # prepared statements that a connection caches
+WAL_BYTES = 16 * 2**20  # to which SQLite cuts the file of recent writes, once it needs no more of it
+SPARE_PAGES, PAGES_AT_ONCE = 1_000, 500  # free pages that stay for the next rows; and that one call gives back
+AUTO_VACUUM, _INCREMENTAL = "INCREMENTAL", 2  # how a file gives free pages back, and what SQLite says of such a file
 _SYNCHRONOUS = {"normal": "PRAGMA synchronous = NORMAL", "full": "PRAGMA synchronous = FULL"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -206,6 +209,33 @@ class Database:
 
         return changed
 
+    def can_give_room_back(self) -> bool:
+        """Say whether `give_room_back` has an effect: not in files that an older hubless made, before `rebuild`."""
+        self.read("SELECT 1 FROM sqlite_master LIMIT 1")  # the pragma itself reads no file
+        found: int = self.read_one("PRAGMA auto_vacuum")[0]
+        return found == _INCREMENTAL
+
+    def rebuild(self) -> None:
+        """Write the whole file anew, so that it can give room back. Needs its size twice; all of it is one transaction.
+
+        Raises:
+            StoreUnavailableError: when there is too little room, or somebody uses the file; it stays as it was.
+        """
+        self.read("VACUUM")  # each connection has asked for an incremental file
+        self._require_same_file()
+
+    def give_room_back(self) -> int:
+        """Return some free pages to the disk, and how many; call it again and again. Some stay for the next rows."""
+        free = self.read_one("PRAGMA freelist_count")[0] - SPARE_PAGES
+        if free <= 0:
+            return 0
+        before: int = self.read_one("PRAGMA page_count")[0]
+        with self._translate_errors:  # a script, because `execute` takes one step, which frees one page
+            self._connection().executescript(f"PRAGMA incremental_vacuum({min(free, PAGES_AT_ONCE)})")
+        self._require_same_file()
+        after: int = self.read_one("PRAGMA page_count")[0]
+        return before - after
+
     def close(self) -> None:
         """Close this thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -245,7 +275,9 @@ class Database:
             self._local.patience = BUSY_SECONDS
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
+                connection.execute(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")  # of a new file; in others nothing changes
                 _use_wal(connection)
+                connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
                 connection.execute(self._synchronous)
             else:
                 connection.execute(
