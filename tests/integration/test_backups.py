@@ -21,8 +21,10 @@ from embedded.cli import main
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.strays import strays
 from hubless.adapters.sqlite import schema
+from hubless.adapters.sqlite.users import SqliteUserStore
 from hubless.bootstrap import machine
 from hubless.settings import parse
+from tests.support.builders import a_user
 from tests.support.concurrency import eventually
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -323,7 +325,9 @@ def older(here, monkeypatch, request):
     with monkeypatch.context() as before:
         before.setattr(schema, "STEPS", schema.STEPS[:version])
         before.setattr(schema, "VERSION", version)
-        here.add("ada")
+        database = machine.open_database(here.settings)  # a command would ask for tables that are not there yet
+        SqliteUserStore(database).create([a_user("ada")])
+        database.close()
     return version
 
 
