@@ -83,13 +83,14 @@ if TYPE_CHECKING:
     from hubless.services.accounts import Accounts
     from hubless.services.activity import Activity
     from hubless.services.adding_people import AddingPeople
-    from hubless.services.announcements import Announcements, BulletinReader
+    from hubless.services.announcements import Announcements
     from hubless.services.auditing import Auditing
     from hubless.services.auth_refreshing import AuthRefreshing
     from hubless.services.auth_states import AuthStates
     from hubless.services.authorizations import Authorizations
     from hubless.services.budget_mails import BudgetMails
     from hubless.services.budgets import Budgets
+    from hubless.services.bulletin_reading import BulletinReader
     from hubless.services.credentials import Credentials
     from hubless.services.edge_autosuspend import EdgeAutosuspend
     from hubless.services.email_addresses import EmailAddresses
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from hubless.services.following import Following
     from hubless.services.group_editing import GroupEditing
     from hubless.services.group_following import GroupFollowing
+    from hubless.services.group_references import GroupReferences
     from hubless.services.home_keeping import HomeKeeping
     from hubless.services.home_limiting import HomeLimiting
     from hubless.services.identity import Identities
@@ -715,7 +717,22 @@ class Hub(ABC):
     def group_editing(self) -> "GroupEditing":
         from hubless.services.group_editing import GroupEditing
 
-        return GroupEditing(self.groups, self.users, self.privileges, self.clock, self.manages_groups)
+        return GroupEditing(
+            self.groups, self.users, self.privileges, self.group_references, self.clock, self.manages_groups
+        )
+
+    @cached_property
+    def group_references(self) -> "GroupReferences":
+        from hubless.services.group_references import GroupReferences
+
+        return GroupReferences(
+            self.groups,
+            self.bulletin_store,
+            self.bulletin_reader,
+            self.schedule_store,
+            self.join_link_store,
+            self.clock,
+        )
 
     @cached_property
     def kept_auth_states(self) -> "AuthStates":
@@ -996,6 +1013,7 @@ class Hub(ABC):
         return JoinLinks(
             self.join_link_store,
             self.groups,
+            self.group_references,
             self.privileges,
             lambda: self.key,
             self.clock,
@@ -1179,7 +1197,7 @@ class Hub(ABC):
 
     @cached_property
     def bulletin_reader(self) -> "BulletinReader":
-        from hubless.services.announcements import BulletinReader
+        from hubless.services.bulletin_reading import BulletinReader
 
         return BulletinReader(self.bulletin_store, self.clock)
 
@@ -1187,7 +1205,7 @@ class Hub(ABC):
     def announcements(self) -> "Announcements":
         from hubless.services.announcements import Announcements
 
-        return Announcements(self.bulletin_store, self.bulletin_reader, self.groups, self.clock)
+        return Announcements(self.bulletin_store, self.bulletin_reader, self.group_references, self.clock)
 
     @cached_property
     def maintaining(self) -> "Maintaining":
@@ -1433,7 +1451,8 @@ class Hub(ABC):
     def schedules(self) -> "Schedules":
         from hubless.services.schedules import Schedules
 
-        return Schedules(self.settings.schedules, self.schedule_store, self.groups, self.profiles.keys(), self.clock)
+        fixed, profiles = self.settings.schedules, self.profiles.keys()
+        return Schedules(fixed, self.schedule_store, self.group_references, profiles, self.clock)
 
     @cached_property
     def lessons(self) -> "Lessons":

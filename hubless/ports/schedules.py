@@ -20,6 +20,6 @@ class ScheduleStore(Protocol):
         """Store *after*, of the same name, and return whether the revision still was that of *before*."""
         ...
 
-    def remove(self, name: str) -> bool:
-        """Remove the schedule of that name, and return whether there was one."""
+    def remove(self, name: str, *, revision: int | None = None) -> bool:
+        """Remove the schedule of that name, with a *revision* only this one, and return whether there was one."""
         ...

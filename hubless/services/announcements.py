@@ -3,57 +3,22 @@
 import logging
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from hubless.domain import announcements, names
-from hubless.domain.announcements import MOST, Announcement, Bulletin, Kind
-from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
+from hubless.domain import announcements
+from hubless.domain.announcements import MOST, Announcement, Kind
+from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
 from hubless.ports.clock import Clock
-from hubless.ports.users import GroupStore
+from hubless.services.bulletin_reading import BulletinReader
+from hubless.services.group_references import GroupReferences
 from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)
-AGE: Final = timedelta(seconds=10)  # how old what pages show may be, where another process has changed it
 _ID: Final = "n"
-
-
-class BulletinReader:
-    """Reads the bulletin: for pages at most once in `AGE`, in each process of the hub."""
-
-    def __init__(self, store: BulletinStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
-        self._kept: tuple[datetime, Bulletin] | None = None
-
-    def now(self) -> Bulletin:
-        """Return what the store has now.
-
-        Raises:
-            StoreUnavailableError: when it does not answer.
-        """
-        at = self._clock.now()
-        found = self._store.read(at)
-        self._kept = at, found
-        return found
-
-    def recent(self) -> Bulletin:
-        """Return what the store had at most `AGE` ago. Without an answer, return what was known last: pages go on."""
-        kept, at = self._kept, self._clock.now()
-        if kept is not None and timedelta(0) <= at - kept[0] < AGE:  # a clock that goes back does not keep it for long
-            return kept[1]
-        try:
-            return self.now()
-        except HublessError as error:
-            logger.warning("pages show no new announcements: %s", error)
-            self._kept = at, Bulletin() if kept is None else kept[1]
-            return self._kept[1]
-
-    def forget(self) -> None:
-        """Read the store for the next page: this process has changed it."""
-        self._kept = None
 
 
 @value
@@ -73,7 +38,7 @@ class Announcements:
 
     store: BulletinStore
     reader: BulletinReader
-    groups: GroupStore
+    references: GroupReferences
     clock: Clock
 
     def make(self, by: str, wish: Wish) -> Announcement:
@@ -85,9 +50,10 @@ class Announcements:
         now = self.clock.now()
         text, starts_at = wish.text.strip(), wish.starts_at or now
         made = Announcement(new_id(_ID, now), text, wish.kind, starts_at, wish.ends_at, by, now, wish.groups)
-        self._check(made, now)
-        if not self.store.add(made, now, most=MOST):
-            raise InvalidRequestError(_("There are %(most)s announcements already. Remove some first.", most=MOST))
+        announcements.check(made, now)
+        with self.references.to(made.groups):
+            if not self.store.add(made, now, most=MOST):
+                raise InvalidRequestError(_("There are %(most)s announcements already. Remove some first.", most=MOST))
         self.reader.forget()
         logger.info("%s has made the announcement %s", by, made.id)
         return made
@@ -108,8 +74,9 @@ class Announcements:
             groups=wish.groups,
             revision=before.revision + 1,
         )
-        self._check(after, self.clock.now())
-        self.store.replace(before, after)
+        announcements.check(after, self.clock.now())
+        with self.references.to(after.groups):
+            self.store.replace(before, after)
         self.reader.forget()
         return after
 
@@ -144,9 +111,3 @@ class Announcements:
         shown = [one for one in self.reader.recent().announcements if one.is_shown(now) and one.is_for(groups)]
         left = [one for one in shown if one.kind is Kind.WARNING or one.id not in without]
         return sorted(left, key=lambda one: one.kind is not Kind.WARNING)
-
-    def _check(self, wanted: Announcement, now: datetime) -> None:
-        announcements.check(wanted, now)
-        for name in wanted.groups:
-            if self.groups.summary(name) is None:
-                raise InvalidRequestError(_("There is no group %(group)s.", group=names.shown(name)))

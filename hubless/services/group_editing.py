@@ -11,6 +11,7 @@ from hubless.domain.users import Group, GroupSummary
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.users import GroupStore, UserStore
+from hubless.services.group_references import GroupReferences
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Actor
 from hubless.services.privileges import Privileges
@@ -41,6 +42,7 @@ class GroupEditing:
     groups: GroupStore
     users: UserStore
     privileges: Privileges
+    references: GroupReferences
     clock: Clock
     follows_logins: bool = False  # whether memberships follow what the provider says at each login
 
@@ -91,7 +93,7 @@ class GroupEditing:
         self.groups.remove_users(group.id, leaving)
 
     def delete(self, actor: Actor, name: str) -> None:
-        """Remove the group; its members stay users.
+        """Remove the group, and what was made for it; its members stay users.
 
         Raises:
             InvalidRequestError: when groups follow logins.
@@ -103,7 +105,7 @@ class GroupEditing:
         if group is None:
             raise NotFoundError("Group", name)
         self.privileges.require_may_take(actor, group.name, group.users)
-        self.groups.delete(group.id)
+        self.references.remove(group)
 
     def set_properties(self, group: GroupSummary, properties: Mapping[str, Any]) -> None:
         """Replace the properties of a group as it was read.

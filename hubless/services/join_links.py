@@ -14,6 +14,7 @@ from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.users import GroupStore
+from hubless.services.group_references import GroupReferences
 from hubless.services.identifiers import new_id
 from hubless.services.identity import Actor
 from hubless.services.privileges import Privileges
@@ -30,6 +31,7 @@ class JoinLinks:
 
     store: JoinLinkStore
     groups: GroupStore
+    references: GroupReferences
     privileges: Privileges
     key: Callable[[], bytes]
     clock: Clock
@@ -75,8 +77,10 @@ class JoinLinks:
             group,
             needs_approval,
         )
-        if not self.store.add(made, now, most=MOST):
-            raise InvalidRequestError(_("There are %(most)s join links already. End some first.", most=MOST))
+        is_there = bool(group) and self.groups.summary(group) is not None
+        with self.references.to([group] if is_there else []):  # else the first who signs up makes it
+            if not self.store.add(made, now, most=MOST):
+                raise InvalidRequestError(_("There are %(most)s join links already. End some first.", most=MOST))
         logger.info("%s has made a join link for %s places", made.made_by or "An operator", places)
         return made
 

@@ -11,7 +11,7 @@ from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
 from hubless.ports.clock import Clock
-from hubless.services.announcements import BulletinReader
+from hubless.services.bulletin_reading import BulletinReader
 from hubless.services.identifiers import new_id
 
 logger = logging.getLogger(__name__)

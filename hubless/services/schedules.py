@@ -11,7 +11,7 @@ from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.schedules import ScheduleStore
-from hubless.ports.users import GroupStore
+from hubless.services.group_references import GroupReferences
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Schedules:
 
     fixed: tuple[Schedule, ...]  # of the settings
     store: ScheduleStore
-    groups: GroupStore
+    references: GroupReferences
     profiles: Collection[str]
     clock: Clock
 
@@ -65,8 +65,9 @@ class Schedules:
                 _("There are %(count)s schedules already: remove one first", count=MOST_SCHEDULES)
             )
         added = replace(schedule, revision=0)
-        if not self.store.add(added):
-            raise NameTakenError("Schedule", schedule.name)
+        with self.references.to(added.groups):
+            if not self.store.add(added):
+                raise NameTakenError("Schedule", schedule.name)
         logger.info("schedule %s was added: %s", added.name, added)
         return added
 
@@ -79,10 +80,12 @@ class Schedules:
         """
         self._check_not_fixed(before.name)
         changed = replace(after, name=before.name, revision=before.revision + 1)
-        if replace(changed, is_paused=before.is_paused, revision=before.revision) != before:
-            self._check(changed)  # a pause needs no group or profile that is gone meanwhile
-        if not self.store.replace(before, changed):
-            raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
+        if replace(changed, is_paused=before.is_paused, revision=before.revision) == before:
+            self._replace(before, changed)  # a pause needs no group or profile that is gone meanwhile
+        else:
+            self._check(changed)
+            with self.references.to(changed.groups):
+                self._replace(before, changed)
         logger.info("schedule %s was changed: %s", changed.name, changed)
         return changed
 
@@ -113,9 +116,10 @@ class Schedules:
         schedules.check(schedule)
         if schedule.profile and schedule.profile not in self.profiles:
             raise InvalidRequestError(_("There is no server type %(name)s", name=repr(schedule.profile[:60])))
-        for name in schedule.groups:
-            if self.groups.summary(name) is None:
-                raise NotFoundError("Group", name)
+
+    def _replace(self, before: Schedule, after: Schedule) -> None:
+        if not self.store.replace(before, after):
+            raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
 
     def _check_not_fixed(self, name: str) -> None:
         if self.is_fixed(name):

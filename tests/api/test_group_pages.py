@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 
 import pytest
 
 from hubless.domain.errors import NotFoundError
+from hubless.services.announcements import Wish
 from tests.api.hub import SETTINGS, An, build_hub
 from tests.support.builders import a_course
 
@@ -325,6 +327,28 @@ class TestDeleting:
         assert root.get(chess).status_code == 404
         assert hub.hub.users.find("alice").groups == ()
         assert root.submit(f"{chess}/delete").status_code == 404
+
+    @pytest.mark.parametrize("by", ["page", "program"])
+    def test_takes_along_what_was_made_for_the_group(self, hub, root, chess, by):
+        ends_at = hub.hub.clock.now() + timedelta(days=1)
+        wishes = [Wish("Hi", ends_at, groups=groups) for groups in (("chess",), ("chess", "physics"))]
+        announced = [hub.hub.announcements.make("root", wish) for wish in wishes]
+        body = {"days": ["monday"], "begins": "09:00", "ends": "10:00", "timezone": "UTC", "groups": ["chess"]}
+        program = hub.as_token(An.ADMIN_TOKEN)
+        assert program.put("/schedules/chess", body).status_code == 201
+        asked = root.get(f"{chess}/delete").text
+        for words in ("1 announcement for it ends.", "1 schedule for it is removed.", "for other groups too stay"):
+            assert words in asked
+
+        if by == "page":
+            assert root.submit(f"{chess}/delete").status_code == 303
+        else:
+            assert program.delete("/groups/chess").status_code == 204
+
+        (left,) = hub.hub.announcements.all()
+        assert (left.id, left.groups) == (announced[1].id, ("physics",))
+        assert program.get("/schedules/chess").status_code == 404
+        hub.hub.announcements.remove(left)
 
     def test_by_somebody_without_the_right_is_refused(self, hub):
         tina = hub.browser("tina")

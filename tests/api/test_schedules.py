@@ -108,7 +108,7 @@ def test_an_admin_adds_changes_pauses_and_removes_a_schedule(hub, root):
         ({"lead": "9" * 400}, 400),
         ({"date": "2026-02-30"}, 400),
         ({"date": "2026-12-01"}, 400),  # and a day of the week
-        ({"groups": "nobody"}, 404),
+        ({"groups": "nobody"}, 400),
         ({"profile": "huge"}, 400),
         ({"name": "fixed"}, 409),
         ({"day": "someday"}, 400),
@@ -175,6 +175,7 @@ def test_a_program_replaces_only_the_schedule_that_it_has_read(hub):
         {"groups": []},
         {"groups": ["g"] * 21},
         {"start_before": 121},
+        {"groups": ["nobody"]},  # as an announcement is
         {"timezone": "x" * 65},
         {"date": "2026-12-01"},
         {"unknown": 1},

@@ -32,6 +32,9 @@ def test_each_write_of_a_schedule_names_what_it_expects(stores):
     later = replace(LAB, ends=time(13), revision=1)
     assert [stores.schedules.replace(LAB, later), stores.schedules.replace(LAB, LAB)] == [True, False]
     assert stores.schedules.all() == [later]
+    assert not stores.schedules.remove(LAB.name, revision=0)
+    assert stores.schedules.remove(LAB.name, revision=1)
+    assert stores.schedules.add(later)
     assert [stores.schedules.remove(LAB.name), stores.schedules.remove(LAB.name)] == [True, False]
     assert not stores.schedules.replace(later, LAB)
     assert stores.schedules.all() == []

@@ -17,13 +17,14 @@ from hubless.domain.lock_policy import LockPolicy
 from hubless.domain.profiles import Profile
 from hubless.services.accounts import Accounts
 from hubless.services.activity import Activity
-from hubless.services.announcements import BulletinReader
 from hubless.services.auth_states import AuthStates
 from hubless.services.authorizations import Authorizations
+from hubless.services.bulletin_reading import BulletinReader
 from hubless.services.credentials import Credentials
 from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.external_logins import ExternalLogins
 from hubless.services.group_following import GroupFollowing
+from hubless.services.group_references import GroupReferences
 from hubless.services.identity import Identities
 from hubless.services.inspecting import Inspecting
 from hubless.services.launching import Launching
@@ -163,8 +164,10 @@ class World:
         )
         self.activity = Activity(self.servers, self.users, self.queue, self.clock, self.pacing, hub_sees_work)
         self.sharing = Sharing(self.shares, self.share_codes, self.servers, self.users, self.groups, self.clock)
-        self.maintaining = Maintaining(
-            self.stores.bulletin, BulletinReader(self.stores.bulletin, self.clock), self.clock
+        reader = BulletinReader(self.stores.bulletin, self.clock)
+        self.maintaining = Maintaining(self.stores.bulletin, reader, self.clock)
+        self.group_references = GroupReferences(
+            self.groups, self.stores.bulletin, reader, self.stores.schedules, self.stores.join_links, self.clock
         )
         self.spawning = Spawning(
             self.servers,

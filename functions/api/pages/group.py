@@ -175,6 +175,7 @@ class _GroupPage:
             url=group_url(name),
             is_in_settings=name in settings.groups,
             course=self._course(),
+            made_for_it=self._references(),
             error=error,
         )
 
@@ -188,6 +189,18 @@ class _GroupPage:
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, _("The group %(name)s is deleted.", name=self.group.name))
         return response
+
+    def _references(self) -> dict[str, Any]:
+        """Return how many announcements, schedules and join links go with the group, and whether others stay."""
+        found = self.hub.group_references.of(self.group.name)
+        announcements = sum(len(one.groups) == 1 for one in found.announcements)
+        schedules = sum(len(one.groups) == 1 for one in found.schedules)
+        return {
+            "announcements": announcements,
+            "schedules": schedules,
+            "join_links": len(found.join_links),
+            "of_others_too": announcements < len(found.announcements) or schedules < len(found.schedules),
+        }
 
     def read_again(self) -> "_GroupPage":
         """Return the page of the group as it is now."""

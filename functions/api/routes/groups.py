@@ -159,10 +159,10 @@ async def create_group(
 @router.delete("/{name:segment}", status_code=204)
 @has_long_store_calls
 async def delete_group(group: Annotated[Group, group_in_path("delete:groups")], changes: Changes) -> Response:
-    """Remove a group; its members stay users."""
+    """Remove a group, and what was made for it; its members stay users."""
     changes.require_by_hand()
     changes.privileges.require_may_take(changes.actor, group.name, group.users)
-    changes.groups.delete(group.id)
+    changes.hub.group_references.remove(group)
     record(changes.request, Act.GROUP_REMOVED, group.name)
     return Response(status_code=204)
 

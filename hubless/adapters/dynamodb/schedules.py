@@ -24,8 +24,9 @@ class DynamoScheduleStore:
     def replace(self, before: Schedule, after: Schedule) -> bool:
         return self._put(after, ScheduleItem.revision == before.revision)
 
-    def remove(self, name: str) -> bool:
-        return self._database.take(ScheduleItem, keys.schedule(name), ScheduleItem.pk.exists()) is not None
+    def remove(self, name: str, *, revision: int | None = None) -> bool:
+        as_read = ScheduleItem.pk.exists() if revision is None else ScheduleItem.revision == revision
+        return self._database.take(ScheduleItem, keys.schedule(name), as_read) is not None
 
     def _put(self, schedule: Schedule, condition: Condition) -> bool:
         item = ScheduleItem(*keys.schedule(schedule.name), facts=facts_of(schedule), revision=schedule.revision)

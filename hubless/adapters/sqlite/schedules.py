@@ -30,5 +30,8 @@ class SqliteScheduleStore:
         )
         return replaced > 0
 
-    def remove(self, name: str) -> bool:
-        return bool(self._database.write("DELETE FROM schedules WHERE name = ?", (name,)))
+    def remove(self, name: str, *, revision: int | None = None) -> bool:
+        removed = self._database.write(
+            "DELETE FROM schedules WHERE name = ?1 AND (?2 IS NULL OR revision = ?2)", (name, revision)
+        )
+        return removed > 0

@@ -1049,6 +1049,7 @@ group_delete = {
     "join_codes": [],
     "shared_servers": 0,
     "limits": [],
+    "made_for_it": {"announcements": 0, "schedules": 0, "join_links": 0, "of_others_too": False},
     "error": None,
 }
 oauth = {
@@ -1717,7 +1718,8 @@ PAGES = {
         frame(ROOT)
         | group_delete
         | GIVES
-        | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"},
+        | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"}
+        | {"made_for_it": {"announcements": 1, "schedules": 2, "join_links": 1, "of_others_too": True}},
     ),
     "join_links": ("join_links.html", frame(ROOT) | join_links),
     "join_links_refused": (

@@ -58,7 +58,15 @@ def a_world(policy):
         PlainHasher(),
         throttle,
         SignUpRules(),
-        JoinLinks(made.stores.join_links, made.groups, None, lambda: b"key", made.clock, manages_groups=False),
+        JoinLinks(
+            made.stores.join_links,
+            made.groups,
+            made.group_references,
+            None,
+            lambda: b"key",
+            made.clock,
+            manages_groups=False,
+        ),
     )
     return made
 

@@ -8,7 +8,8 @@ import pytest
 from hubless.domain.errors import InvalidRequestError, MaintenanceError, StoreConflictError, StoreUnavailableError
 from hubless.domain.lifecycle import State
 from hubless.domain.users import Group
-from hubless.services.announcements import AGE, Announcements, BulletinReader, Wish
+from hubless.services.announcements import Announcements, Wish
+from hubless.services.bulletin_reading import AGE, BulletinReader
 from hubless.services.maintaining import Maintaining
 from tests.support.world import World
 
@@ -153,7 +154,11 @@ class CountedStore:
 def counted(world):
     store = CountedStore(world.stores.bulletin)
     reader = BulletinReader(store, world.clock)
-    return store, Announcements(store, reader, world.groups, world.clock), Maintaining(store, reader, world.clock)
+    return (
+        store,
+        Announcements(store, reader, world.group_references, world.clock),
+        Maintaining(store, reader, world.clock),
+    )
 
 
 def wish(world, **facts):
@@ -183,7 +188,7 @@ def test_what_one_process_announces_another_shows_within_ten_seconds(world, coun
     _, announcements, _ = counted
     assert announcements.shown_to(()) == []
     other = Announcements(
-        world.stores.bulletin, BulletinReader(world.stores.bulletin, world.clock), world.groups, world.clock
+        world.stores.bulletin, BulletinReader(world.stores.bulletin, world.clock), world.group_references, world.clock
     )
     made = other.make("ada", wish(world))
     assert other.shown_to(()) == [made]

@@ -45,7 +45,7 @@ class School(World):
         self.groups.create(Group("g-1", "physics", MEMBERS), Group("g-2", "staff", ("cid",)))
         self.auditing = Auditing(self.stores.audit, self.clock, timedelta(days=400))
         self.schedules = Schedules(
-            (schedule,), self.stores.schedules, self.groups, self.spawning.profiles.keys(), self.clock
+            (schedule,), self.stores.schedules, self.group_references, self.spawning.profiles.keys(), self.clock
         )
         self.lessons = Lessons(
             self.schedules,
@@ -228,7 +228,7 @@ def test_a_sweep_goes_on_without_schedules_that_it_cannot_read(school, monkeypat
     [
         ({"name": "Physics lab"}, NameTakenError),  # of the settings
         ({"name": "no/slash"}, InvalidRequestError),
-        ({"groups": ("nobody",)}, NotFoundError),
+        ({"groups": ("nobody",)}, InvalidRequestError),
         ({"groups": ()}, InvalidRequestError),
         ({"groups": tuple(map(str, range(21)))}, InvalidRequestError),
         ({"groups": ("g" * 300,)}, InvalidRequestError),
