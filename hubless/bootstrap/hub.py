@@ -1445,6 +1445,7 @@ class Hub(ABC):
             self.budgets,
             self.uptime_log,
             self.home_limiting.next_stop,
+            self.settings.culling.frozen_after,
         )
 
     @cached_property
@@ -1489,6 +1490,7 @@ class Hub(ABC):
             culling.keep_running_times,
             self.idle_policies.report_interval(self.longest_report_interval),
             self.home_limiting.next_stop,
+            culling.frozen_after,
         )
 
     @cached_property

@@ -150,6 +150,12 @@ def next_stop(server: Server, idle_policy: IdlePolicy, *, report_interval: timed
     return None if idle_at is None else NextStop(idle_at, StopReason(StopCause.IDLE, limit=idle_policy.idle_after))
 
 
+def frozen_stop(server: Server, frozen_after: timedelta | None) -> NextStop | None:
+    """Return when a frozen *server* will be stopped if it stays so, however busy it was; None if it will not be."""
+    at = None if server.frozen_at is None or frozen_after is None else _later(server.frozen_at, frozen_after)
+    return None if at is None else NextStop(at, StopReason(StopCause.FROZEN, limit=frozen_after))
+
+
 def kept_until(
     server: Server, idle_policy: IdlePolicy, extension: timedelta, now: datetime, *, report_interval: timedelta
 ) -> datetime | None:

@@ -108,6 +108,7 @@ class Server:
     kept_until: datetime | None = None  # the owner keeps it running until then, however idle it is
     times_kept: int = 0  # in the present or the last launch
     limits_reached: tuple[LimitReached, ...] = ()  # by the present or the last launch, one for each resource
+    frozen_at: datetime | None = None  # since when it is known not to run on, though its task exists; only when ready
     metering: Metering | None = None  # of the present or the last launch; None if nobody noted it
     ledgers: tuple[str, ...] = ()  # keys of those in which it is as long as it is active
     revision: int = 0  # +1 at every write except activity
@@ -242,6 +243,16 @@ def with_limits_reached(server: Server, seen: Iterable[LimitReached], now: datet
     return None if news is None else replace(server, limits_reached=news, revision=server.revision + 1)
 
 
+def frozen(server: Server, now: datetime) -> Server:
+    """Return the ready *server* as frozen: its task exists, and does not answer. It has no route until it is thawed."""
+    return replace(server, frozen_at=now, revision=server.revision + 1)
+
+
+def thawed(server: Server) -> Server:
+    """Return the frozen *server* as one that runs on."""
+    return replace(server, frozen_at=None, revision=server.revision + 1)
+
+
 def has_reported(server: Server) -> bool:
     """Say whether *server* has reported activity since its launch was requested, and so is listening."""
     return (
@@ -308,6 +319,7 @@ def _moved(server: Server, event: Event, now: datetime, deadlines: Deadlines, **
         entered_at=now,
         deadline_at=deadlines.of(state, now),
         start_steps=steps,
+        frozen_at=None,
         revision=server.revision + 1,
         **facts,
     )

@@ -19,6 +19,7 @@ class StopCause(StrEnum):
     AGE = "age"
     HUB = "hub"  # the hub was shut down
     BUDGET = "budget"
+    FROZEN = "frozen"
     FILES = "files"  # the owner's home is larger than its limit
 
 
@@ -55,6 +56,8 @@ class StopReason:
                 return _("Stopped when the hub was shut down")
             case StopCause.BUDGET:
                 return _("Stopped because the budget %(name)s is used up", name=self.by)
+            case StopCause.FROZEN:
+                return _("Stopped after it had not answered for %(limit)s", limit=limit)
             case StopCause.FILES:
                 return _("Stopped after %(limit)s, because your files take more room than they may", limit=limit)
 
@@ -64,6 +67,8 @@ class StopReason:
         limit = durations.in_words(self.limit or timedelta())
         if self.cause is StopCause.AGE:
             return _("No server may run longer than %(limit)s.", limit=limit)
+        if self.cause is StopCause.FROZEN:
+            return _("A server that does not answer for %(limit)s is stopped.", limit=limit)
         if self.cause is StopCause.FILES:
             return _(
                 "Your files take more room than they may, so a server runs for %(limit)s. It runs on when you have"

@@ -46,10 +46,16 @@ class TaskPending:
 
 @value
 class TaskRunning:
-    """The task runs, and will listen on *address* (ip:port). *limits_reached* has the limits that it has run into."""
+    """The task runs, and will listen on *address* (ip:port).
+
+    Args:
+        limits_reached: the limits that it has run into.
+        is_frozen: whether it exists and does not run on, so that nobody gets an answer; None while that is not sure.
+    """
 
     address: str
     limits_reached: tuple[LimitReached, ...] = ()
+    is_frozen: bool | None = False
 
 
 @value

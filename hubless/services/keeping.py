@@ -30,6 +30,7 @@ class Keeping:
         extension: how much later an idle server is stopped; None if nobody may put it off.
         most: how often in one launch.
         report_interval: activity may be seen that much later.
+        frozen_after: how long a server may be frozen; None for no limit.
         files_stop: when a server is stopped because of its owner's files.
     """
 
@@ -40,6 +41,7 @@ class Keeping:
     most: int
     report_interval: timedelta
     files_stop: Callable[[User, Server], NextStop | None] = lambda _owner, _server: None
+    frozen_after: timedelta | None = None
 
     def next_stop(
         self, owner: User, server: Server, schedules: Collection[Schedule] = ()
@@ -58,8 +60,9 @@ class Keeping:
             if kept is not None:
                 old = idleness.next_stop(server, replace(policy, idle_after=None))
                 found = [kept] if old is None else [kept, old]
+        frozen = idleness.frozen_stop(server, self.frozen_after)
         ended = None if server.name else stopped_at(schedules, owner.groups, server, now)
-        others = [stop for stop in (ended, self.files_stop(owner, server)) if stop is not None]
+        others = [stop for stop in (frozen, ended, self.files_stop(owner, server)) if stop is not None]
         return min([*found, *others], key=lambda one: one.at, default=None)
 
     def is_offered(self, owner: User, server: Server) -> bool:

@@ -371,16 +371,52 @@ class Launching:
         if isinstance(status, TaskStopped):
             self.stopping.fail(server, f"The server {status.why}", status.log_tail, status=status)
         elif isinstance(status, TaskRunning):
-            self._note_limits(server, status.limits_reached)
+            server = self._note_limits(server, status.limits_reached)
+            if status.is_frozen is not None and status.is_frozen != (server.frozen_at is not None):
+                self._thaw(server) if server.frozen_at is not None else self._freeze(server)
 
-    def _note_limits(self, server: Server, seen: tuple[LimitReached, ...]) -> None:
-        """Write down that the server has run into a limit, so that its owner is told."""
+    def _freeze(self, server: Server) -> None:
+        """Write down that a ready server does not run on, and let the hub answer for it: its requests would hang."""
+        frozen = lifecycle.frozen(server, self.clock.now())
+        self.servers.write(server, frozen)
+        logger.warning(
+            "server %s is frozen: its process does not run on; the hub answers for it until it does",
+            server.id,
+            extra=lifecycle.log_fields(server),
+        )
+        if (owner := self.users.get(server.owner_id)) is None:
+            return
+        self.routing.remove(names.route_prefix(owner.name, server.name), server.launch_id or "")
+        now = self.servers.get(server.id)
+        if now is not None and now.state is State.READY and now.frozen_at is None:  # it was thawed between both
+            self._route_again(now, owner)
+
+    def _thaw(self, server: Server) -> None:
+        """Give a frozen server that runs on its route again, and write that down; a crash between both does no harm."""
+        if (owner := self.users.get(server.owner_id)) is not None:
+            self._route_again(server, owner)
+        try:
+            self.servers.write(server, lifecycle.thawed(server))
+        except StoreConflictError:
+            if owner is not None:
+                self._remove_route_unless_current(server, owner)
+            raise
+        logger.info("server %s runs on", server.id, extra=lifecycle.log_fields(server))
+
+    def _route_again(self, server: Server, owner: User) -> None:
+        if server.address:
+            self._add_route(server, owner, server.address)
+            self._remove_route_unless_current(server, owner)
+
+    def _note_limits(self, server: Server, seen: tuple[LimitReached, ...]) -> Server:
+        """Write down that the server has run into a limit, so that its owner is told; return the record as it is."""
         now = self.clock.now()
         if (noted := lifecycle.with_limits_reached(server, seen, now)) is None:
-            return
+            return server
         self.servers.write(server, noted)
         reached = " and ".join(limits.limit_in_words(one.resource, one.limit) for one in seen if one.count)
         logger.warning("server %s reached its %s", server.id, reached, extra=lifecycle.log_fields(server))
+        return noted
 
     def _timeout_reason(self, server: Server, *, has_answered: bool) -> str:
         seconds = (

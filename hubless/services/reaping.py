@@ -165,6 +165,7 @@ class Reaping:
     budgets: Budgets | None = None  # None: there are none
     uptime_log: UptimeLog | None = None  # None: no time is downtime
     files_stop: Callable[[User, Server], NextStop | None] = lambda _owner, _server: None  # because of too many files
+    frozen_after: timedelta | None = None  # how long a server may be frozen; None for no limit
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -323,7 +324,7 @@ class Reaping:
             self.queue.send(Message(_WAITING[server.state], server.id, server.launch_id or ""))
         self.launching.reconcile(server, status)
         if owner is not None and server.state is State.READY and _runs(status):
-            self._restore_route(server, owner, seen)
+            self._mend_route(server, owner, seen)
         self.launching.resend_activity(server)  # the API may have crashed before it sent the message
         return 0
 
@@ -337,13 +338,20 @@ class Reaping:
         waited = seen.time.now - server.entered_at
         return waited >= first and (seen.is_short_of_messages or _is_retry_due(waited, first))
 
-    def _restore_route(self, server: Server, owner: User, seen: "_Snapshot") -> None:
-        """Add the missing route of a ready server: a late worker may have removed it with another launch's."""
+    def _mend_route(self, server: Server, owner: User, seen: "_Snapshot") -> None:
+        """Add the missing route of a ready server, and remove that of a frozen one.
+
+        A late worker may have removed it with another launch's, or crashed between the record and the route.
+        """
         prefix = names.route_prefix(owner.name, server.name)
-        if (prefix, server.launch_id, server.address) in seen.routed:
+        is_frozen = server.frozen_at is not None
+        if ((prefix, server.launch_id, server.address) in seen.routed) != is_frozen:
             return
         current = self.servers.get(server.id)
         if current is None or current.revision != server.revision or not current.address:
+            return
+        if is_frozen:
+            self.routing.remove(prefix, current.launch_id or "")
             return
         logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
@@ -354,6 +362,8 @@ class Reaping:
             return None
         if owner is not None and (stop := self.files_stop(owner, server)) is not None and stop.at <= seen.time.sure_at:
             return Reap("has an owner whose files take more room than they may", stop.reason)
+        if (stop := idleness.frozen_stop(server, self.frozen_after)) is not None and stop.at <= seen.time.sure_at:
+            return Reap(f"was frozen for {self.frozen_after}", stop.reason)
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))
         is_open = finding.is_open or not seen.time.edges_report

@@ -319,6 +319,9 @@ class CullingSettings:
     ask_servers: bool = setting(
         True, FLAG, "Whether the hub asks servers for their kernels; if not, it believes what servers report"
     )
+    frozen_after: timedelta | None = setting(
+        "30m", LIMIT, "Stop a frozen server after this time, however busy it was (one machine only); empty for no limit"
+    )
     keep_running: timedelta | None = setting(
         "1h", LIMIT, "How much later an idle server is stopped if its owner keeps it running; empty if nobody may"
     )

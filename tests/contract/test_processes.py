@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hubless.adapters.processes import free_ports
+from hubless.adapters.processes import free_ports, freezes
 from hubless.adapters.processes.accounts import account_of
 from hubless.adapters.processes.fork_servers import ForkServers
 from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, root_servers, sandbox_processes
 from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder, running_otherwise
+from hubless.adapters.processes.listeners import waiting_by_port
 from hubless.adapters.processes.readiness import HttpReadiness
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -331,6 +332,56 @@ def test_force_kills_a_stubborn_server_and_its_kernels(place, launcher):
     launcher.stop("l1", force=True)
     gone(launcher)
     eventually(lambda: not is_alive(server) and not is_alive(kernel))
+
+
+def test_a_stopped_server_is_frozen_until_it_runs_on_and_can_be_ended(place, launcher, monkeypatch):
+    monkeypatch.setattr(freezes, "STOPPED_SECONDS", 0.0)  # one look is enough
+    launcher.launch(place.launch())
+    assert running(launcher).is_frozen is False
+    server = place.server()
+    os.kill(server, signal.SIGSTOP)
+    eventually(lambda: launcher.describe("l1").is_frozen)
+    os.kill(server, signal.SIGCONT)
+    eventually(lambda: launcher.describe("l1").is_frozen is False)
+    os.kill(server, signal.SIGSTOP)
+    eventually(lambda: launcher.tasks()[0].status.is_frozen)
+    launcher.stop("l1")
+    gone(launcher)
+    assert not is_alive(server)
+
+
+def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monkeypatch):
+    now, stopped, waiting = [0.0], [False], {1: 0}
+    monkeypatch.setattr(freezes, "_state_of", lambda _: "T" if stopped[0] else "S")
+    monkeypatch.setattr(freezes, "waiting_by_port", lambda: dict(waiting))
+    folder, seen = LaunchFolder(tmp_path), freezes.Freezes(lambda: now[0])
+    (tmp_path / "pid").write_text("1 1")
+
+    def look(seconds):
+        now[0] += seconds
+        return seen.look(folder, 1)
+
+    assert look(0) is False
+    stopped[0] = True
+    assert [look(3), look(3), look(3)] == [None, True, True]
+    assert [look(60), look(3)] == [None, True]  # what was seen so long ago may have been another freeze
+    stopped[0] = False
+    assert look(3) is False
+    waiting[1] = 2
+    assert {look(3) for _ in range(10)} == {None}
+    assert look(3) is True
+    waiting[1] = 0
+    assert look(3) is False
+
+
+def test_who_waits_at_a_port_is_counted_until_somebody_takes_them():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert waiting_by_port()[port] == 0
+        with socket.create_connection(("127.0.0.1", port)):
+            eventually(lambda: waiting_by_port()[port] == 1)
+            server.accept()[0].close()
+            assert waiting_by_port()[port] == 0
 
 
 def test_a_server_has_ended_even_if_a_fork_lives(place, launcher):

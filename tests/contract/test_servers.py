@@ -70,6 +70,7 @@ def test_a_server_comes_back_as_it_was_written(stores):
         stop_reason=StopReason(StopCause.IDLE, limit=timedelta(hours=1, microseconds=1)),
         kept_until=LATER,
         times_kept=2,
+        frozen_at=NOW,
         limits_reached=(
             LimitReached(Resource.MEMORY, 2**30, 3, LATER),
             LimitReached(Resource.PROCESSES, 512, 1, NOW),

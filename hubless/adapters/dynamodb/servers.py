@@ -61,6 +61,7 @@ _FIELDS = (
     "log_tail",
     "stop_reason",
     "kept_until",
+    "frozen_at",
     "metering",
     "revision",
 )

@@ -435,6 +435,7 @@ class ServerItem(Item):
     requested_at = Instant(null=True)
     started_at = Instant(null=True)
     deadline_at = Instant(null=True)
+    frozen_at = Instant(null=True)
     last_activity_at = Instant(null=True)  # at the last transition; reported activity is in `SEEN`
     jupyterhub_version = UnicodeAttribute(default="")
     failure = Text()

@@ -19,6 +19,7 @@ import psutil
 from hubless.adapters.processes import free_ports
 from hubless.adapters.processes.accounts import Account
 from hubless.adapters.processes.fork_servers import ForkRequest, ForkServers, UnfitError
+from hubless.adapters.processes.freezes import Freezes
 from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sandbox_processes
 from hubless.adapters.processes.isolation.programs import environment_folder
 from hubless.adapters.processes.launch_folder import ENDED_LOG_LIMIT, LaunchFolder, Note
@@ -99,6 +100,7 @@ class ProcessLauncher:
         self._limits = limits
         self._environment = dict(environment)
         self._fork_servers = fork_servers
+        self._freezes = Freezes()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[str, int] = {}
         self._secrets: dict[str, tuple[str, ...]] = {}
@@ -189,6 +191,7 @@ class ProcessLauncher:
             return
         sandbox_processes.kill_rest(folder)
         self._limits.release(task)
+        self._freezes.forget(task)
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
         folder.bound_log(ENDED_LOG_LIMIT)
@@ -384,7 +387,8 @@ class ProcessLauncher:
         note = held.note()
         if note is None or held.pid() is None:
             return TaskPending()
-        return TaskRunning(f"127.0.0.1:{note.port}", self._limits.reached(held.path.name))
+        reached = self._limits.reached(held.path.name)
+        return TaskRunning(f"127.0.0.1:{note.port}", reached, self._freezes.look(held, note.port))
 
     def _folder(self, task: str) -> LaunchFolder:
         if not task or "/" in task or task in {".", "..", "ended"}:
@@ -450,6 +454,7 @@ def _end(folder: LaunchFolder, pid: int, *, force: bool) -> None:
         _kill_all(pid)
     else:
         os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # a process that is stopped gets no other signal before
 
 
 def _code_of(folder: LaunchFolder, code: int | None) -> int | None:

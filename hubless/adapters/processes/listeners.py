@@ -17,8 +17,8 @@ _LISTENING = 1 << 10  # TCP_LISTEN
 _ERROR, _DONE = 2, 3  # NLMSG_ERROR, NLMSG_DONE
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _REQUEST = struct.Struct("=BBBBI48x")  # inet_diag_req_v2, of any address
-_PORT, _INODE = struct.Struct("!H"), struct.Struct("=I")
-_PORT_AT, _INODE_AT = _HEADER.size + 4, _HEADER.size + 68  # in an answer, which is an inet_diag_msg
+_PORT, _NUMBER = struct.Struct("!H"), struct.Struct("=I")
+_PORT_AT, _WAITING_AT, _INODE_AT = (_HEADER.size + at for at in (4, 56, 68))  # in an answer, an inet_diag_msg
 _LARGEST = 2**16
 _SECONDS = 1.0  # until the kernel has answered
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -32,7 +32,22 @@ def sockets_on(port: int) -> frozenset[str]:
     """
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError("only Linux has sock_diag")
-    return frozenset(f"socket:[{inode}]" for family in _FAMILIES for at, inode in _listeners(family) if at == port)
+    return frozenset(f"socket:[{inode}]" for family in _FAMILIES for at, inode, _ in _listeners(family) if at == port)
+
+
+def waiting_by_port() -> dict[int, int]:
+    """Return how many connections wait at each port on which somebody listens, until the listener takes them.
+
+    Raises:
+        OSError: when the kernel does not tell.
+    """
+    if not hasattr(socket, "AF_NETLINK"):
+        raise OSError("only Linux has sock_diag")
+    found = dict[int, int]()
+    for family in _FAMILIES:
+        for port, _, waiting in _listeners(family):
+            found[port] = found.get(port, 0) + waiting
+    return found
 
 
 def has_one_of(pid: int, sockets: frozenset[str]) -> bool:
@@ -45,9 +60,9 @@ def has_one_of(pid: int, sockets: frozenset[str]) -> bool:
     return False
 
 
-def _listeners(family: int) -> list[tuple[int, int]]:
-    """Return port and inode of each listening socket."""
-    found = list[tuple[int, int]]()
+def _listeners(family: int) -> list[tuple[int, int, int]]:
+    """Return of each listening socket the port, the inode, and how many connections wait."""
+    found = list[tuple[int, int, int]]()
     with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)) as kernel:
         kernel.settimeout(_SECONDS)
         body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _LISTENING)
@@ -60,5 +75,6 @@ def _listeners(family: int) -> list[tuple[int, int]]:
                     return found
                 if kind == _ERROR:
                     raise OSError("the kernel does not tell who listens")
-                found.append((_PORT.unpack_from(part, at + _PORT_AT)[0], _INODE.unpack_from(part, at + _INODE_AT)[0]))
+                (port,) = _PORT.unpack_from(part, at + _PORT_AT)
+                found.append((port, *(_NUMBER.unpack_from(part, at + here)[0] for here in (_INODE_AT, _WAITING_AT))))
                 at += (length + 3) & ~3  # messages are aligned (netlink(7))

@@ -25,7 +25,7 @@ from hubless.domain.usage import Totals
 from hubless.ports.servers import NONE
 
 _COLUMNS = "id, owner_id, name, state, launch_id, revision, entered_at, last_activity_at, facts"
-_INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at", "kept_until")
+_INSTANTS = ("created_at", "requested_at", "started_at", "deadline_at", "kept_until", "frozen_at")
 _TEXTS = ("display_name", "profile", "task", "address", "failure")
 _ACTIVE_FIRST = ("requested", "preparing", "launching", "starting", "ready", "stopping")
 

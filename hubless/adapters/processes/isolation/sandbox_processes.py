@@ -23,6 +23,19 @@ def first_of(folder: LaunchFolder) -> int:
     return first
 
 
+def server_of(folder: LaunchFolder) -> int | None:
+    """Return the process id of a launch's server, in a sandbox or without one; None if there is none yet."""
+    if (forked := folder.server()) is not None:
+        return forked
+    first = folder.sandbox_report().get("child-pid")
+    if first is None:
+        return folder.pid()
+    with suppress(OSError):
+        inside = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return next((int(child) for child in inside if _id_inside(int(child)) == SERVER_IN_SANDBOX), None)
+    return None
+
+
 def terminate(folder: LaunchFolder, monitor: int) -> None:
     """Send SIGTERM to the server, which the monitor does not pass on; end a sandbox that has no server yet."""
     if (server := _server(folder, monitor)) is None:
@@ -30,6 +43,7 @@ def terminate(folder: LaunchFolder, monitor: int) -> None:
         return
     with suppress(psutil.NoSuchProcess):
         server.send_signal(signal.SIGTERM)
+        server.send_signal(signal.SIGCONT)  # a process that is stopped gets no other signal before
 
 
 def kill(folder: LaunchFolder, monitor: int) -> None:

@@ -1,0 +1,68 @@
+"""Finds frozen servers: their process exists, and nobody gets an answer.
+
+A signal (SIGSTOP) or a debugger has stopped it, or it is deaf: swapped out, or stuck. A deaf server is known by those
+who wait at its port. The kernel takes their connections, and the server none of them.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hubless.adapters.processes.isolation import sandbox_processes
+from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.listeners import waiting_by_port
+
+STOPPED_SECONDS = 2.0  # a program that looks into another one stops it for moments
+DEAF_SECONDS = 30.0  # a busy server takes connections late
+MEMORY_SECONDS = 15.0  # between two looks that tell of one and the same freeze; the worker looks every three seconds
+_QUEUES_SECONDS = 1.0  # for which what the kernel said of all ports is good enough
+_STOPPED = frozenset("Tt")  # states of proc_pid_stat(5)
+
+
+class Freezes:
+    """Says of each launch whether its server is frozen. It takes two looks to be sure."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[float, float]] = {}  # the first and the last look that found a freeze, by launch id
+        self._queues: tuple[float, Mapping[int, int]] = (-_QUEUES_SECONDS, {})
+
+    def look(self, folder: LaunchFolder, port: int) -> bool | None:
+        """Say whether the server of a running launch is frozen; None while that is not sure."""
+        task, now = folder.path.name, self._clock()
+        if (patience := self._patience(folder, port, now)) is None:
+            self._seen.pop(task, None)
+            return False
+        first, last = self._seen.get(task, (now, now))
+        first = now if now - last > MEMORY_SECONDS else first
+        self._seen[task] = first, now
+        return True if now - first >= patience else None
+
+    def forget(self, launch_id: str) -> None:
+        """Forget a launch that has ended."""
+        self._seen.pop(launch_id, None)
+
+    def _patience(self, folder: LaunchFolder, port: int, now: float) -> float | None:
+        """Return for how many seconds the server must be as it is to count as frozen; None if it runs."""
+        server = sandbox_processes.server_of(folder)
+        if server is not None and _state_of(server) in _STOPPED:
+            return STOPPED_SECONDS
+        return DEAF_SECONDS if self._waiting(port, now) else None
+
+    def _waiting(self, port: int, now: float) -> int:
+        """Return how many connections at *port* no server has taken yet."""
+        if now - self._queues[0] >= _QUEUES_SECONDS:
+            queues: Mapping[int, int] = {}
+            with suppress(OSError):  # the kernel does not tell
+                queues = waiting_by_port()
+            self._queues = now, queues
+        return self._queues[1].get(port, 0)
+
+
+def _state_of(pid: int) -> str:
+    """Return the state of a process as a letter; "" if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
