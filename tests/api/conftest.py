@@ -37,7 +37,9 @@ def bob(hub):
     return hub.as_user("bob")
 
 
-@pytest.fixture
-def cheap_hashes(monkeypatch):
-    """Hash passwords in no time: how long it takes is tested elsewhere."""
-    monkeypatch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)
+@pytest.fixture(scope="module", autouse=True)
+def cheap_hashes():
+    """Hash passwords in no time: what hubs really use is tested in unit/test_argon2.py, and by whole hubs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)
+        yield

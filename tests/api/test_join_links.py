@@ -17,9 +17,6 @@ OPEN = OWN.replace('kind = "password"', 'kind = "password"\nsign_up = true')
 PAGE = "/hub/admin/join-links"
 
 
-pytestmark = pytest.mark.usefixtures("cheap_hashes")
-
-
 @pytest.fixture
 def hub(tmp_path):
     return a_school(tmp_path, OWN)

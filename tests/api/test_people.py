@@ -22,9 +22,6 @@ Schmidt;Bert;bert@school.example;10b"""
 PAGE = "/hub/admin/people"
 
 
-pytestmark = pytest.mark.usefixtures("cheap_hashes")
-
-
 @pytest.fixture
 def hub(tmp_path):
     return a_school(tmp_path)

@@ -25,3 +25,12 @@ def test_so_few_passwords_are_hashed_at_once_whoever_asks(call):
     with ThreadPoolExecutor(AT_ONCE + 1) as threads:
         found = [threads.submit(getattr(hasher, call), *arguments) for _ in range(AT_ONCE + 1)]
     assert not any(one.result() for one in found)
+
+
+def test_hashes_cost_what_rfc_9106_says_and_old_ones_are_noticed():
+    """Other suites hash more cheaply."""
+    hasher = Argon2PasswordHasher()
+    made = hasher.hash("secret")
+    assert made.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert not hasher.is_outdated(made, "secret")
+    assert hasher.is_outdated(made.replace("t=3", "t=1"), "secret")
