@@ -34,6 +34,7 @@ ADMIN_PAGES = (
     AdminPage("budgets", _("Budgets"), "/hub/admin/budgets", ("admin:servers",), everywhere=True),
     AdminPage("schedules", _("Schedules"), "/hub/admin/schedules", ("admin:servers",), everywhere=True),
     AdminPage("announcements", _("Announcements"), "/hub/admin/announcements", ("admin:users",), everywhere=True),
+    AdminPage("messages", _("Messages"), "/hub/admin/messages", ("admin:users",), everywhere=True),
     AdminPage("maintenance", _("Maintenance"), "/hub/admin/maintenance", ("admin:servers",), everywhere=True),
     AdminPage("audit", _("Audit"), "/hub/admin/audit", (READ_SCOPE,), everywhere=True),
 )

@@ -33,6 +33,7 @@ from functions.api.pages import (
     join_links,
     lti,
     maintenance,
+    messages,
     opening,
     passwords,
     people,
@@ -156,6 +157,7 @@ PAGES = (
     budgets,
     schedules,
     announcements,
+    messages,
     maintenance,
 )
 ROUTERS = (*(module.router for module in (*API, *PAGES)), plain.pages, plain.everywhere)

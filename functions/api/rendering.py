@@ -23,6 +23,7 @@ from functions.api.serializers import instant
 from functions.api.themes import FILES, Theme, look_of, theme_of
 from functions.api.translations import find, find_plural, shown, speaking, translated
 from functions.api.version import VERSION
+from hubless.domain import letters
 from hubless.domain.announcements import MAX_PUT_AWAY, Kind
 from hubless.domain.languages import NAMES
 from hubless.settings.sections import HubSettings
@@ -138,6 +139,7 @@ class Renderer:
             "hub_contact": settings.contact,
             "hub_announcement": markdown(_announcement(settings, template)),
             "hub_announcements": _announcements(self._request, who),
+            "unread_messages": _unread(self._request, who),
             "hub_maintenance": _maintenance(self._request),
         }
         with speaking(language):
@@ -190,6 +192,14 @@ def _announcements(request: Request, who: Visitor) -> list[dict[str, Any]]:
     groups = None if who.user is None else who.user.groups
     shown = hub_of(request).announcements.shown_to(groups, without=put_away(request))
     return [{"id": one.id, "text": markdown(one.text), "is_warning": one.kind is Kind.WARNING} for one in shown]
+
+
+def _unread(request: Request, who: Visitor) -> int:
+    """Return how many messages the visitor has not read, as the user's record has it: no page reads more for it."""
+    if who.user is None or not who.user.unread:
+        return 0
+    hub = hub_of(request)
+    return len(letters.unread(who.user.unread, hub.clock.now(), hub.settings.messages.keep))
 
 
 def _maintenance(request: Request) -> dict[str, Any] | None:

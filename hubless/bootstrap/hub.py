@@ -806,6 +806,7 @@ class Hub(ABC):
             self.factor_store,
             self.sign_up_store,
             self.home_usage,
+            self.letter_store,
             self.clock,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from hubless.domain.letters import Delivery
 from hubless.domain.lifecycle import Server
 from hubless.domain.shares import MAX_CODES, MAX_SHARES
 from hubless.domain.tokens import OwnerKind, Token
@@ -13,6 +14,7 @@ from hubless.ports.clock import Clock
 from hubless.ports.email_addresses import EmailAddressStore
 from hubless.ports.external_identities import IdentityStore
 from hubless.ports.home_usage import HomeUsageStore
+from hubless.ports.letters import LetterStore
 from hubless.ports.second_factors import FactorStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.sign_ups import SignUpStore
@@ -40,6 +42,7 @@ class OwnData:
     factors: FactorStore
     sign_ups: SignUpStore
     home_usage: HomeUsageStore
+    letters: LetterStore
     clock: Clock
 
     def of(self, user: User) -> Record:
@@ -72,6 +75,7 @@ class OwnData:
                 for one in sessions[-MOST:]
             ],
             "shares": self._shares(user),
+            "messages": [_message(one) for one in self.letters.of_user(user.id, now)],
         }
 
     def _user(self, user: User) -> Record:
@@ -169,6 +173,18 @@ def _all(page: Callable[[int], tuple[Sequence[T], int]], size: int) -> Iterator[
         yield from found
         if offset + size >= total:
             return
+
+
+def _message(one: Delivery) -> Record:
+    letter = one.letter
+    return {
+        "subject": letter.subject,
+        "text": letter.text,
+        "sent_by": letter.sent_by,
+        "sent_at": letter.sent_at,
+        "read_at": one.read_at,
+        "deleted": one.is_put_away,
+    }
 
 
 def _server(server: Server) -> Record:

@@ -284,6 +284,8 @@ RECORDERS = {
     "open_session",
 }
 NOT_RECORDED = {
+    "pages.messages mark_read": "one's own messages",
+    "pages.messages delete": "one's own messages",
     "routes.messages mark_message_read": "one's own messages",
     "routes.messages delete_message": "one's own messages",
     "pages.announcements put_one_away": "a reader's own browser remembers it",

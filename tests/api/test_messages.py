@@ -1,10 +1,13 @@
 """Messages to people: by the API, by mail, and on the pages of who sends them and who gets them."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
+from functions.api.pages import admin_selected
+from functions.api.pages import messages as pages
 from functions.spawn import dispatch
 from hubless.adapters.mail.smtp import message_of
 from hubless.domain import messages
@@ -296,3 +299,231 @@ def test_the_worker_that_gives_a_mail_back_says_when_to_come_again(hub, api):
     with pytest.raises(RetryLaterError) as refused:
         hub.hub.letter_mails.send(f"{letter_id} {hub.user('bob').id}")
     assert refused.value.after == timedelta(minutes=1)
+
+
+# --- pages ---
+
+SELECTED = "/hub/admin/selected"
+
+
+def browse(hub, name=None):
+    return hub.browser(name, address="https://hub.example.org")
+
+
+@pytest.fixture
+def root(hub):
+    return browse(hub, "root")
+
+
+def field(page, name):
+    return re.search(rf'name="{name}" value="([^"]*)"', page)[1]
+
+
+def compose(browser, *names, **more):
+    """Ask for the page on which a message is written, as the table does, and return its text."""
+    asked = browser.submit(SELECTED, act="message", name=list(names), total=str(len(names)), **more)
+    assert asked.status_code == 303
+    return browser.get(asked.headers["location"]).text
+
+
+def write(browser, page, *names, subject="Exam", text=SECRET, **more):
+    given = {"act": "message", "name": list(names), "draft": field(page, "draft"), "subject": subject, "text": text}
+    return browser.submit(SELECTED, **given | more)
+
+
+def test_an_admin_sends_a_message_from_the_table(hub, root):
+    page = compose(root, "alice", "bob")
+    assert "To 2 people: alice, bob" in page
+
+    answer = write(root, page, "alice", "bob", text="At nine\r\nsee https://example.org/?a=1&b=2.")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/admin")
+    assert "2 people have the message" in root.get("/hub/admin").text
+    home = browse(hub, "alice").get("/hub/home").text
+    assert "root sent it" in home
+    link = "https://example.org/?a=1&amp;b=2"
+    assert f'At nine\nsee <a href="{link}" rel="noopener noreferrer nofollow">{link}</a>.</p>' in home
+    assert [(act, by, on) for act, by, on, _ in acts(hub)] == [
+        ("message-sent", "root", name) for name in ("bob", "alice")
+    ]
+    assert "nine" not in str(acts(hub))
+
+
+def test_a_form_that_is_sent_twice_sends_one_message(hub, root):
+    page = compose(root, "bob")
+    for _ in range(2):
+        write(root, page, "bob")
+    assert len(of(hub.as_token(An.ADMIN_TOKEN))) == 1
+    write(root, page, "bob", text="Another text")  # by the browser's button back
+    write(root, compose(root, "bob"), "bob")
+    assert [one["text"] for one in of(hub.as_token(An.ADMIN_TOKEN))] == [SECRET, "Another text", SECRET]
+
+
+def test_a_batch_of_a_message_that_comes_again_sends_nothing(hub, root, monkeypatch):
+    monkeypatch.setitem(admin_selected.BATCHES, "message", 1)
+    names = ("alice", "bob", "nobody")
+    first = write(root, compose(root, *names), *names).headers["location"]
+    page = root.get(first).text
+    assert "1 of 3 users" in page
+    state = {"act": "message", "name": list(names), "letter": field(page, "letter"), "total": "3"}
+    for at in (1, 1, 2):
+        last = root.submit(SELECTED, **state, at=str(at), done=str(at)).headers["location"]
+    assert "No such user, or not within your reach" in root.get(last).text
+    api = hub.as_token(An.ADMIN_TOKEN)
+    assert [len(of(api, name)) for name in ("alice", "bob")] == [1, 1]
+    assert api.get("/messages").json()["messages"][0]["reached"] == 2
+    hub.user("ada", admin=True)
+    assert browse(hub, "ada").submit(SELECTED, **state, at="0").status_code == 404  # it is root's
+
+
+def test_who_gets_no_mail_is_named(hub, root):
+    page = compose(root, "alice", "bob")
+    assert "Also by mail" in page
+    answer = write(root, page, "alice", "bob", mail="1")
+    shown = root.get(answer.headers["location"]).text
+    assert "<strong>alice</strong>: Has the message, but gets no mail" in shown
+    assert "<strong>bob</strong>" not in shown
+    assert (work(hub), len(hub.post.mails)) == (0, 1)
+
+
+def test_a_message_goes_to_all_whom_the_filter_finds(hub, root):
+    page = root.get(SELECTED, params={"act": "message", "whom": "all", "group": "class", "back": "/hub/admin/x"}).text
+    assert "To everybody whom the filter finds" in page
+    answer = write(root, page, whom="all", group="class", back="/hub/admin/groups/class")
+    assert answer.headers["location"] == "/hub/admin/groups/class"
+    api = hub.as_token(An.ADMIN_TOKEN)
+    assert (len(of(api)), len(of(api, "alice"))) == (1, 0)
+
+
+def test_a_refused_message_keeps_what_was_typed(hub, root):
+    answer = write(root, compose(root, "bob"), "bob", subject="<i>x</i>", text=" ", mail="1")
+    assert answer.status_code == 400
+    assert "Write what people shall read." in answer.text
+    assert 'value="&lt;i&gt;x&lt;/i&gt;"' in answer.text
+    assert 'name="mail" value="1" checked' in answer.text
+    assert of(hub.as_token(An.ADMIN_TOKEN)) == []
+
+
+@pytest.mark.parametrize("draft", ["", "x", "le" + "z" * 26, "le00000000000000000000000000"])
+def test_an_odd_id_of_a_draft_is_not_taken(hub, root, draft):
+    root.submit(SELECTED, act="message", name="bob", draft=draft, subject="Exam", text=SECRET)
+    (got,) = of(hub.as_token(An.ADMIN_TOKEN))
+    assert got["id"] != draft
+
+
+def test_a_draft_of_somebody_else_is_not_taken(hub, root):
+    page = compose(root, "bob")
+    write(root, page, "bob")
+    hub.user("ada", admin=True)
+    write(browse(hub, "ada"), page, "bob")
+    assert [one["sent_by"] for one in of(hub.as_token(An.ADMIN_TOKEN))] == ["ada", "root"]
+
+
+def test_pages_of_a_user_and_a_group_lead_to_a_message(hub, root):
+    send(hub.as_token(An.ADMIN_TOKEN), "bob")
+    page = root.get("/hub/admin/users/bob").text
+    assert "act=message&amp;name=bob" in page
+    assert "not read yet" in page
+    assert "act=message&amp;whom=all&amp;group=class" in root.get("/hub/admin/groups/class").text
+    hub.hub.letters.mark_read(hub.user("bob"), hub.user("bob").unread[0], put_away=True)
+    page = root.get("/hub/admin/users/bob").text
+    assert ("not read yet" in page, "deleted" in page) == (False, True)
+
+
+def test_who_may_not_send_is_refused_for_each(hub):
+    tina = browse(hub, "tina")
+    page = compose(tina, "alice", "bob")
+    shown = tina.get(write(tina, page, "alice", "bob").headers["location"]).text
+    assert "<strong>alice</strong>: You may not send messages to this user" in shown
+    api = hub.as_token(An.ADMIN_TOKEN)
+    assert (len(of(api)), len(of(api, "alice"))) == (1, 0)
+
+
+BANNER = "You have an unread message"
+
+
+def test_a_reader_marks_and_deletes_messages(hub):
+    send(hub.as_token(An.ADMIN_TOKEN), "bob", subject="<b>Exam</b>")
+    bob = browse(hub, "bob")
+    assert BANNER in bob.get("/hub/account").text
+    home = bob.get("/hub/home").text
+    assert ("&lt;b&gt;Exam&lt;/b&gt;" in home, "in &lt;b&gt;room&lt;/b&gt; 7" in home, BANNER in home) == (
+        True,
+        True,
+        False,
+    )
+    letter_id = hub.user("bob").unread[0]
+
+    answer = bob.submit("/hub/messages/read", id=letter_id, next="/hub/home")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/hub/home")
+    assert "Exam" not in bob.get("/hub/home").text
+    assert BANNER not in bob.get("/hub/account").text
+    assert "&lt;b&gt;Exam" in bob.get("/hub/messages").text
+    for _ in range(2):
+        assert bob.submit("/hub/messages/delete", id=letter_id, next="//evil").headers["location"] == "/hub/messages"
+    page = bob.get("/hub/messages").text
+    assert ("The message is deleted." in page, "You have no messages." in page) == (True, True)
+
+
+def test_nobody_reads_the_message_of_another_or_without_a_login(hub):
+    send(hub.as_token(An.ADMIN_TOKEN), "bob")
+    alice = browse(hub, "alice")
+    assert "Exam" not in alice.get("/hub/messages").text
+    alice.submit("/hub/messages/read", id=hub.user("bob").unread[0])
+    assert hub.user("bob").unread
+    assert browse(hub).get("/hub/messages").status_code == 302
+    assert browse(hub, "bob").post("/hub/messages/read", data={"id": "x"}).status_code == 403  # without the token
+
+
+def test_home_says_how_many_more_there_are(hub):
+    for number in range(7):
+        send(hub.as_token(An.ADMIN_TOKEN), "bob", subject=f"number {number}")
+    page = browse(hub, "bob").get("/hub/home").text
+    assert [f"number {number}" in page for number in range(7)] == [False] * 2 + [True] * 5
+    assert "All 7 unread messages" in page
+    assert "You have 7 unread messages" in browse(hub, "bob").get("/hub/token").text
+
+
+def test_who_has_no_unread_message_costs_no_read(hub, monkeypatch):
+    hub.hub.letter_store.of_user = None  # nobody calls it
+    for name in ("alice", "bob"):
+        assert browse(hub, name).get("/hub/home").status_code == 200
+
+
+def test_admins_see_what_was_sent_and_take_it_back(hub, root):
+    sent = send(hub.as_token(An.ADMIN_TOKEN), "bob", "alice", subject="<b>Exam</b>").json()
+    page = root.get("/hub/admin/messages").text
+    assert ("&lt;b&gt;Exam" in page, "0 of 2 have read it" in page) == (True, True)
+    assert browse(hub, "tina").get("/hub/admin/messages").status_code == 403
+    assert browse(hub, "tina").submit("/hub/admin/messages/take-back", id=sent["id"]).status_code == 403
+    assert root.submit("/hub/admin/messages/take-back", id=sent["id"]).headers["location"] == "/hub/admin/messages"
+    assert "The message is taken back." in root.get("/hub/admin/messages").text
+    assert root.submit("/hub/admin/messages/take-back", id=sent["id"]).status_code == 404
+    assert "Exam" not in browse(hub, "bob").get("/hub/home").text
+    assert BANNER not in browse(hub, "bob").get("/hub/account").text  # home has looked
+
+
+def test_sent_messages_have_pages(hub, root, monkeypatch):
+    monkeypatch.setattr(pages, "_ROWS", 2)
+    for number in range(3):
+        send(hub.as_token(An.ADMIN_TOKEN), "bob", subject=f"number {number}")
+    page = root.get("/hub/admin/messages").text
+    assert [f"number {number}" in page for number in range(3)] == [False, True, True]
+    older = root.get(re.search(r'href="(/hub/admin/messages\?before=[^"]*)"', page)[1]).text
+    assert [f"number {number}" in older for number in range(3)] == [True, False, False]
+    assert "Newest" in older
+
+
+def test_frames_of_messages_speak_the_readers_language(hub):
+    send(hub.as_token(An.ADMIN_TOKEN), "bob")
+    bob = browse(hub, "bob")
+    bob.headers["Accept-Language"] = "de"
+    page = bob.get("/hub/home").text
+    assert ("Als gelesen markieren" in page, "Exam" in page) == (True, True)
+
+
+def test_the_download_of_an_account_has_its_messages(hub):
+    send(hub.as_token(An.ADMIN_TOKEN), "bob")
+    (found,) = hub.hub.own_data.of(hub.user("bob"))["messages"]
+    assert found == found | {"subject": "Exam", "text": SECRET, "sent_by": "admin", "read_at": None, "deleted": False}

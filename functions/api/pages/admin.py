@@ -173,6 +173,7 @@ class _Admin:
             "isolation": self.settings.chosen_isolation,
             "can_set_passwords": self.settings.login.kind == "password",
             "changes_groups": not self.hub.manages_groups,
+            "sends_messages": self.who.scopes.has("admin:users"),
         }
 
     def done(self, said: Message, back: str = PAGE) -> Response:

@@ -15,6 +15,7 @@ from hubless.domain.user_table import Reach, Servers, Sort, TableFilter
 from hubless.domain.values import value
 
 PAGE = "/hub/admin"
+SELECTED = f"{PAGE}/selected"  # what is done to many users at once
 FILTERS = ("name_filter", "state", "group", "role", "profile", "idle")
 SIZES = (25, 50, 100)  # rows of a page
 USUAL_SIZE = 50

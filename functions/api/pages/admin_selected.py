@@ -8,6 +8,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData, QueryParams
@@ -16,18 +17,21 @@ from starlette.responses import RedirectResponse, Response
 
 from functions.api.auth.acts import record, record_of_server
 from functions.api.auth.refreshing import require_fresh_login
-from functions.api.auth.visitors import LoginRequired, OwnForm, user_of
+from functions.api.auth.visitors import Form, LoginRequired, OwnForm, user_of
+from functions.api.error_handlers import STATUSES
 from functions.api.languages import language_of
 from functions.api.pages.admin import Admin
-from functions.api.pages.admin_filter import FILTERS, PAGE
+from functions.api.pages.admin_filter import FILTERS, PAGE, SELECTED
 from functions.api.pages.people import PAGE as PEOPLE
 from functions.api.routers import page_router
+from functions.api.routes.messages import sender_of
 from functions.api.shown_once import forget_shown, show_once, shown_once
 from functions.api.store_pool import in_store_pool
 from functions.api.translations import speaking, translated
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT, Letter
 from hubless.domain.lifecycle import ACTIVE, PENDING_START, State
 from hubless.domain.loads import Load
 from hubless.domain.pasted_people import MAX_PEOPLE
@@ -39,14 +43,14 @@ from hubless.domain.usage import Totals
 from hubless.domain.user_table import Row, Sort, TablePage
 from hubless.domain.users import User
 from hubless.domain.values import value
+from hubless.services.letters import Draft
 
 router = page_router()
-SELECTED = "/hub/admin/selected"
 MOST_CHOSEN = 100  # names of one form: as many as a page of the table has
 MOST_CHARACTERS = 6_000  # of these names: they stand in the address of the page that asks, or goes on
 MOST_EXPORTED = 50_000  # rows of one file
 # A batch ends well before a request to a function does (29 seconds); deleting waits until servers have stopped.
-BATCHES = {"start": 100, "stop": 100, "add": 100, "remove": 100, "delete": 20}
+BATCHES = {"start": 100, "stop": 100, "add": 100, "remove": 100, "message": 100, "delete": 20}
 ASKS = frozenset({"delete"})
 TITLES = {
     "start": _("Start servers"),
@@ -54,6 +58,7 @@ TITLES = {
     "add": _("Add to a group"),
     "remove": _("Remove from a group"),
     "links": _("Make password links"),
+    "message": _("Send a message"),
     "delete": _("Delete users"),
     "export": _("Save as CSV"),
 }
@@ -62,7 +67,7 @@ _TITLES = (
     *("name", "admin", "groups", "servers", "profile", "last_activity", "created", "files_bytes"),
     *("memory_bytes_now", "cpus_now", "hours_this_month", "cost_this_month"),
 )
-_STATE = ("act", "to_group", "whom", "back", "total", "done", "failed", "at", "after", "stays")
+_STATE = ("act", "to_group", "letter", "whom", "back", "total", "done", "failed", "at", "after", "stays")
 
 
 @value
@@ -72,6 +77,7 @@ class _Selected:
     admin: Admin
     fields: Mapping[str, str]
     chosen: tuple[str, ...]  # names; none: everybody whom the filter shows
+    letter: Letter | None = None  # that a batch delivers
 
     @property
     def act(self) -> str:
@@ -80,9 +86,9 @@ class _Selected:
 
     @property
     def back(self) -> str:
-        """Return the address of the table from which this began."""
+        """Return the address of the page from which this began: the table, or that of a group or a user."""
         given = self.fields.get("back", "")
-        return given if given == PAGE or given.startswith(f"{PAGE}?") else PAGE
+        return given if given == PAGE or given.startswith((f"{PAGE}?", f"{PAGE}/")) else PAGE
 
     def number(self, name: str) -> int:
         """Return one of the numbers of the state."""
@@ -113,6 +119,17 @@ class _Selected:
         if self.chosen:
             return len(self.chosen)
         return self.number("total") or None
+
+    async def go_on(self, form: Form) -> Response:
+        """Do the next batch; before the first one ask for the message, or whether what nobody can undo is meant."""
+        if self.act == "message" and "letter" in self.fields:
+            return await self.delivered()
+        if self.act == "message" and "draft" in form.fields:
+            return await self.sent(form)
+        is_sure = "sure" in self.admin.request.query_params
+        if self.act == "message" or (self.act in ASKS and not is_sure):
+            return RedirectResponse(self.address, 303)
+        return await self.run()
 
     # --- one batch ---
 
@@ -149,6 +166,8 @@ class _Selected:
                     self._stop(row)
                 case "delete":
                     await self._delete(row)
+                case "message":
+                    return self._message(row)
                 case _:
                     self._change_group(row)
         except HTTPException as refused:
@@ -192,6 +211,15 @@ class _Selected:
         await admin.hub.user_removal.remove(user)
         record(admin.request, Act.USER_REMOVED, user.name, id=user.id)
 
+    def _message(self, row: Row) -> tuple[str, str] | None:
+        """Give one user the message; return the name and the reason if there is no mail, though one is wanted."""
+        admin, user = self.admin, row.user
+        if self.letter is None or not admin.who.scopes.covers_user("admin:users", user.name, user.groups):
+            raise HTTPException(403, _("You may not send messages to this user"))
+        why = admin.hub.letters.deliver(self.letter, user)
+        record(admin.request, Act.MESSAGE_SENT, user.name, message=self.letter.id)
+        return (user.name, self._in_words(why)) if why else None
+
     def _change_group(self, row: Row) -> None:
         admin, name, member = self.admin, self.fields.get("to_group", ""), row.user.name
         group = admin.hub.groups.find(name) if admin.who.scopes.covers_group("groups", name) else None
@@ -224,6 +252,8 @@ class _Selected:
                     count,
                     group=group,
                 )
+            case "message":
+                return ngettext("%(count)s person has the message", "%(count)s people have the message", count)
             case _:
                 return ngettext("%(count)s user is deleted", "%(count)s users are deleted", count)
 
@@ -231,6 +261,8 @@ class _Selected:
 
     def page(self) -> Response:
         """Return the page that asks before the first batch, or says how far this is."""
+        if self.act == "message" and "letter" not in self.fields:
+            return self.compose()
         admin = self.admin
         told = shown_once(admin.request, user_of(admin.who), SELECTED)
         response = admin.render(
@@ -250,6 +282,40 @@ class _Selected:
         )
         forget_shown(admin.request, response, SELECTED)
         return response
+
+    def compose(self, form: Form | None = None, *, error: str | None = None, status: int = 200) -> Response:
+        """Return the page on which a message is written; with the *form* that was refused, if one was."""
+        letters = self.admin.hub.letters
+        return self.admin.render(
+            "message_new.html",
+            status_code=status,
+            chosen=self.chosen[:20],
+            total=self.total(),
+            action=SELECTED,
+            fields=self.pairs,
+            draft=form.text("draft")[:MAX_IDENTIFIER] if form else letters.new_draft_id(),
+            filled={name: form.text(name)[: 2 * MAX_TEXT] if form else "" for name in ("subject", "text", "mail")},
+            max_subject=MAX_SUBJECT,
+            max_text=MAX_TEXT,
+            sends_mails=letters.sends_mails,
+            back=self.back,
+            error=error,
+        )
+
+    async def sent(self, form: Form) -> Response:
+        """Store the message of the form, and deliver it to the first batch."""
+        draft = Draft(form.text("subject"), form.text("text"), form.text("mail") == "1", form.text("draft"))
+        who = self.admin.who
+        try:
+            letter = self.admin.hub.letters.begin(draft, who.name, sender_of(who))
+        except HublessError as refused:
+            return self.compose(form, error=refused.message, status=STATUSES[type(refused)])
+        return await self.with_fields(letter=letter.id).delivered()
+
+    async def delivered(self) -> Response:
+        """Deliver the message to one batch. Only who has begun to send it goes on."""
+        letter = self.admin.hub.letters.begun(self.fields["letter"], sender_of(self.admin.who))
+        return await replace(self, letter=letter).run()
 
     async def exported(self) -> Response:
         """Return the users as a CSV file (RFC 4180), with a byte-order mark for spreadsheets."""
@@ -405,6 +471,4 @@ async def do_to_selected(form: OwnForm, admin: Admin) -> Response:
         return admin.page(error=refused.message, status=400, asked=asked)
     if selected.is_finished:
         return RedirectResponse(selected.back, 303)
-    if selected.act in ASKS and "sure" not in admin.request.query_params:
-        return RedirectResponse(selected.address, 303)
-    return await selected.run()
+    return await selected.go_on(form)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -12,7 +13,9 @@ from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, user_of
 from functions.api.error_handlers import STATUSES
 from functions.api.pages.admin import Admin, edit_url
+from functions.api.pages.admin_filter import SELECTED
 from functions.api.pages.home_notices import size_in_words
+from functions.api.pages.messages import view as message_view
 from functions.api.provider_pool import in_provider_pool
 from functions.api.routers import page_router
 from functions.api.routes.users import record_change
@@ -76,6 +79,8 @@ class _UserPage:
             links_logins=bool(admin.settings.providers),
             can_set_passwords=admin.settings.login.kind == "password",
             changes_groups=not admin.hub.manages_groups and admin.who.scopes.has("groups"),
+            message_url=self._message_url,
+            messages=self._messages(),
             note=self._note(typed) if admin.who.is_admin else None,
             **self._account(),
             **self._records(),
@@ -90,6 +95,20 @@ class _UserPage:
     def may(self, scope: str) -> bool:
         """Say whether the person holds *scope* for this user."""
         return self.admin.who.scopes.covers_user(scope, self.user.name, self.user.groups)
+
+    @property
+    def _message_url(self) -> str:
+        """Return the address of the page that sends a message to the user; "" for who may not."""
+        if not (self.may("admin:users") and self.admin.who.scopes.has_everywhere("admin-ui")):
+            return ""
+        asked = {"act": "message", "name": self.user.name, "back": self.address}
+        return f"{SELECTED}?{urlencode(asked)}"
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """Return the newest messages of the user, for those who may send some."""
+        if not self.may("admin:users"):
+            return []
+        return [message_view(one) for one in self.admin.hub.letters.received(self.user)[:SHOWN]]
 
     def _note(self, typed: str | None) -> dict[str, Any]:
         """Return the note on the user, which admins alone may read: others with rights here may be that user."""

@@ -17,6 +17,7 @@ from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
 from functions.api.pages import budgets, schedules, usage
+from functions.api.pages.admin_filter import SELECTED
 from functions.api.pages.groups import PAGE, SEARCH, counted, group_url, offered_to, searched, sees_roles
 from functions.api.pages.join_links import PAGE as JOIN_LINKS
 from functions.api.pages.views import scope_view
@@ -27,7 +28,7 @@ from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import names, roles
 from hubless.domain.audit import Act
-from hubless.domain.bounds import MAX_BODY, MAX_IDENTIFIER, MAX_PROPERTIES
+from hubless.domain.bounds import MAX_BODY, MAX_COUNTED, MAX_IDENTIFIER, MAX_PROPERTIES
 from hubless.domain.budgets import Ledger, Resource, standings
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
 from hubless.domain.profile_options import ChoiceOption
@@ -295,11 +296,21 @@ class _GroupPage:
         name, has = self.group.name, self.who.scopes.has_everywhere
         return {
             "people": f"/hub/admin?{urlencode({'group': name})}" if has("admin-ui") else "",
+            "message": self._message_url(),
             "budget": f"{budgets.PAGE}?{urlencode({'group': name})}#set" if has(budgets.SCOPE) else "",
             "usage": f"{usage.PAGE}?{urlencode({'by': TotalsOf.GROUP.value, 'of': name})}"
             if has("read:servers") and has("list:groups")
             else "",
         }
+
+    def _message_url(self) -> str:
+        """Return the address of the page that sends a message to the members; "" for who may not."""
+        scopes, group = self.who.scopes, self.group
+        if not (group.members and scopes.has_everywhere("admin-ui") and scopes.covers_group("admin:users", group.name)):
+            return ""
+        asked = {"act": "message", "whom": "all", "group": group.name, "back": group_url(group.name)}
+        counted_here = {"total": str(group.members)} if group.members <= MAX_COUNTED else {}
+        return f"{SELECTED}?{urlencode(asked | counted_here)}"
 
     def _schedules(self) -> dict[str, Any]:
         """Return the schedules of the group and where to add one, for who may do so."""

@@ -14,7 +14,7 @@ from functions.api import dependencies
 from functions.api.auth.acts import record_of_server
 from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.visitors import OwnForm, Person, user_of, visitor
-from functions.api.pages import home_changes
+from functions.api.pages import home_changes, messages
 from functions.api.pages.home_needs import needs_of, remember_seen, seen_in
 from functions.api.pages.home_notices import HomeNotice
 from functions.api.pages.loads import load_of, load_view
@@ -95,6 +95,8 @@ class _Home:
             new_shares=[one for one in shared if one["is_news"] and one["mark"] not in seen],
             home_notice=self.home_notice(user),
             needs=needs,
+            messages=messages.unread_at_home(self.hub, user),
+            messages_shown=messages.SHOWN_AT_HOME,
             budget_notices=self.hub.budgets.warnings(user),
             keep_for=self._keep_for(),
             changes_url=self._changes_url(),

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from functions.api.admin_pages import admin_pages
 from functions.api.bar_charts import bar_chart
 from functions.api.error_handlers import CHANGED_MEANWHILE
+from functions.api.linked_text import linked
 from functions.api.markdown_text import markdown
 from functions.api.pages.admin_filter import COLUMNS, FILTERS, IDLE_HOURS, SIZES
 from functions.api.pages.people import LABELS
@@ -78,6 +79,7 @@ def frame(user=None, **changes):
         "hub_announcement": "",
         "hub_announcements": [],
         "hub_maintenance": None,
+        "unread_messages": 0,
         "look": NO_LOOK,
         "help_url": "/services/help/" if user else "",
         "hub_contact": "it@example.org" if user else "",
@@ -249,6 +251,16 @@ sign_up = {
     "needs_code": False,
     "needs_approval": False,
 }
+a_message = {
+    "id": "le1",
+    "subject": "The exam is on Friday",
+    "text": linked("Bring a pen & your card.\n\nRooms: https://example.org/rooms?day=friday&x=" + "y" * 90 + "."),
+    "sent_by": "tina",
+    "sent": WAS,
+    "read": None,
+    "is_put_away": False,
+}
+MANY_MESSAGES = [a_message | {"id": f"le{n}", "subject": one} for n, one in enumerate(["x" * 120, "Party", "Room"])]
 home = {
     "default": None,
     "named": [],
@@ -256,6 +268,8 @@ home = {
     "named_left": 5,
     "shared": [],
     "new_shares": [],
+    "messages": [],
+    "messages_shown": 2,
     "error": None,
     "home_notice": None,
     "keep_for": "1 hour",
@@ -513,6 +527,7 @@ admin = {
     "isolation": "sandbox",
     "can_set_passwords": True,
     "changes_groups": True,
+    "sends_messages": True,
     "sign_ups": [],
     "keeps_files": True,
 }
@@ -582,6 +597,8 @@ admin_user = {
     "links_logins": True,
     "can_set_passwords": True,
     "changes_groups": True,
+    "message_url": "/hub/admin/selected?act=message&name=alice",
+    "messages": [],
     "groups": [],
     "roles": ["user"],
     "created": WAS,
@@ -609,6 +626,7 @@ admin_user_full = admin_user | {
     },
     "servers": PEOPLE[1]["servers"],
     "password_link": "https://hub.example/hub/set-password?key=0123456789abcdef",
+    "messages": [MANY_MESSAGES[0], MANY_MESSAGES[1] | {"read": WAS, "is_put_away": True}],
     "groups": ["physics", "first-year"],
     "roles": ["teachers", "user"],
     "last_activity": WAS,
@@ -799,6 +817,24 @@ an_announcement = {
     "edit_url": "/hub/admin/announcements/n1",
     "remove_url": "/hub/admin/announcements/n1/remove",
 }
+messages_sent = {
+    "messages": [one | {"reached": 30, "read": 7} for one in MANY_MESSAGES],
+    "older_url": "/hub/admin/messages?before=le9",
+    "newest_url": "/hub/admin/messages",
+}
+message_new = {
+    "chosen": ("alice", "bob"),
+    "total": 30,
+    "action": "/hub/admin/selected",
+    "fields": [("act", "message"), ("name", "alice"), ("name", "bob")],
+    "draft": "le1",
+    "filled": {"subject": "", "text": "", "mail": ""},
+    "max_subject": 120,
+    "max_text": 2000,
+    "sends_mails": True,
+    "back": "/hub/admin",
+    "error": None,
+}
 announcements = {"announcements": [], "filled": announcement_form, "max_text": 2000, "error": None}
 maintenance_admin = {
     "is_on": False,
@@ -892,7 +928,7 @@ group = {
     "limits": [],
     "schedules": [],
     "schedules_url": "",
-    "ways": {"people": "", "budget": "", "usage": ""},
+    "ways": {"message": "", "people": "", "budget": "", "usage": ""},
     "url": "/hub/admin/groups/physics",
     "groups_url": "/hub/admin/groups",
     "follows_logins": False,
@@ -940,6 +976,7 @@ GIVES = {
 LESSON = {"day": "Monday", "date": "2026-11-30", "begins": "08:50", "ends": "10:30", "is_on": False}
 LONG_GROUP = {
     "ways": {
+        "message": "/hub/admin/selected?act=message&whom=all&group=physics",
         "people": "/hub/admin?group=physics",
         "budget": "/hub/admin/budgets?group=physics#set",
         "usage": "/hub/admin/usage?by=group&of=physics",
@@ -1498,6 +1535,7 @@ PAGES = {
             hub_announcement=Markup("<p>Closed on <strong>Friday</strong>. <a href='/hub/token'>More</a></p>"),
         )
         | home
+        | {"messages": MANY_MESSAGES}
         | {"needs": [{"kind": "sign_ups", "count": 2}, {"kind": "token", "note": "backup script", "at": WAS}]}
         | {"named": [server("dask", state="failed", **FAILED)], "new_shares": SHARED * 3, "visits": VISITS}
         | {"default": server(state="ready", chosen=["Python: 3.13", "Memory: 8 GiB", "Course files"])},
@@ -1729,6 +1767,24 @@ PAGES = {
         | {"links": [join_link, join_link | {"code": "xy12-cd34-ef56", "group": ""}], "needs_approval": True}
         | {"error": "A join link has 1 to 1000 places."},
     ),
+    "messages": (
+        "messages.html",
+        frame(ALICE) | {"messages": [*MANY_MESSAGES, a_message | {"id": "le7", "read": WAS}]},
+    ),
+    "messages_none": ("messages.html", frame(ALICE, theme="dark") | {"messages": []}),
+    "messages_sent": ("messages_sent.html", frame(ROOT) | messages_sent),
+    "messages_sent_none": (
+        "messages_sent.html",
+        frame(ROOT) | {"messages": [], "older_url": "", "newest_url": ""},
+    ),
+    "message_new": ("message_new.html", frame(ROOT) | message_new),
+    "message_new_refused": (
+        "message_new.html",
+        frame(ROOT, theme="dark")
+        | message_new
+        | {"chosen": (), "total": None, "filled": {"subject": "Exam", "text": "At\nnine", "mail": "1"}}
+        | {"error": "The subject must be one line, without control characters."},
+    ),
     "announcements": ("announcements.html", frame(ROOT) | announcements),
     "announcements_refused": (
         "announcements.html",
@@ -1765,7 +1821,7 @@ PAGES = {
     ),
     "maintenance_after_a_form": (
         "maintenance.html",
-        frame(ALICE, hub_maintenance={"text": "", "until": None})
+        frame(ALICE, hub_maintenance={"text": "", "until": None}, unread_messages=2)
         | {"message": "Nobody can start a server now: the hub is under maintenance.", "again": ""},
     ),
     "join_link": (
