@@ -17,6 +17,7 @@ from embedded.audit_report import audit, record
 from embedded.backup_commands import backup, restore
 from embedded.budget_commands import budget
 from embedded.files_commands import files
+from embedded.home_limit_commands import home_limit
 from embedded.imported_secrets import imported_secrets
 from embedded.join_link_commands import join_link
 from embedded.message_commands import message
@@ -54,6 +55,7 @@ for _command in (
     audit,
     usage,
     budget,
+    home_limit,
     files,
     schedule,
     announce,

@@ -74,6 +74,7 @@ from functions.api.routes import (
 )
 from functions.api.routes import budgets as budget_routes
 from functions.api.routes import email_addresses as email_routes
+from functions.api.routes import home_limits as home_limit_routes
 from functions.api.routes import hub as hub_routes
 from functions.api.routes import join_links as join_link_routes
 from functions.api.routes import lti as lti_routes
@@ -103,6 +104,7 @@ API = (
     identities,
     email_routes,
     note_routes,
+    home_limit_routes,
     factor_routes,
     people_routes,
     sign_ups,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import hubless.services.email_addresses
     import hubless.services.external_logins
     import hubless.services.group_editing
+    import hubless.services.home_limiting
     import hubless.services.identity
     import hubless.services.join_links
     import hubless.services.keeping
@@ -95,6 +96,7 @@ Budgets = Annotated["hubless.services.budgets.Budgets", _part("budgets")]
 Clients = Annotated["hubless.ports.tokens.ClientStore", _part("clients")]
 Clock = Annotated["hubless.ports.clock.Clock", _part("clock")]
 HeldResources = Annotated[frozenset["hubless.domain.limits.Resource"], _part("held_resources")]
+HomeLimiting = Annotated["hubless.services.home_limiting.HomeLimiting", _part("home_limiting")]
 HomeUsage = Annotated["hubless.ports.home_usage.HomeUsageStore", _part("home_usage")]
 ExternalLogins = Annotated["hubless.services.external_logins.ExternalLogins", _part("external_logins")]
 GroupEditing = Annotated["hubless.services.group_editing.GroupEditing", _part("group_editing")]

@@ -24,6 +24,8 @@ from hubless.domain.bounds import (
 )
 from hubless.domain.budgets import MOST_AMOUNT
 from hubless.domain.errors import InvalidRequestError
+from hubless.domain.home_limits import LARGEST as LARGEST_HOME
+from hubless.domain.home_limits import SMALLEST as SMALLEST_HOME
 from hubless.domain.join_links import MOST_PLACES
 from hubless.domain.letters import MAX_SUBJECT as MAX_LETTER_SUBJECT
 from hubless.domain.letters import MAX_TEXT as MAX_LETTER
@@ -136,6 +138,12 @@ class BudgetBody(Body):
     money: Amount | None = None  # in the hub's currency
     servers: Annotated[int, Field(ge=0, le=MOST_AMOUNT)] | None = None  # at once
     cpus: Amount | None = None  # of servers at once
+
+
+class HomeLimit(Body):
+    """PUT /users/{name}/home-limit and /groups/{name}/home-limit: bytes on disk; null for no limit."""
+
+    size: Annotated[int, Field(ge=SMALLEST_HOME, le=LARGEST_HOME)] | None
 
 
 class NewJoinLink(Body):

@@ -605,6 +605,14 @@ class Budget(Amounts):
 
 
 @_closed
+class HomeLimit(TypedDict):
+    """How large a home may be, in bytes on disk; null is no limit."""
+
+    size: int | None
+    is_set: Annotated[bool, Field(description="Whether it was set at run time, and for this user or group")]
+
+
+@_closed
 class Nothing(TypedDict):
     """An empty object."""
 

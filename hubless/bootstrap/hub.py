@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hubless.ports.edges import DesiredEdgeStateStore, EdgeMachine
     from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
+    from hubless.ports.home_limits import HomeLimitStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.join_links import JoinLinkStore
@@ -436,6 +437,11 @@ class Hub(ABC):
         from hubless.adapters.no_home_usage import NoHomeUsage
 
         return NoHomeUsage()
+
+    @property
+    def home_limit_store(self) -> "HomeLimitStore | None":
+        """Return the store of limits that admins set while the hub runs; None where nothing measures homes."""
+        return None
 
     @property
     def loads(self) -> "Loads | None":
@@ -1476,7 +1482,7 @@ class Hub(ABC):
     def home_limiting(self) -> "HomeLimiting":
         from hubless.services.home_limiting import HomeLimiting
 
-        return HomeLimiting(self.settings.home_limits, self.home_usage)
+        return HomeLimiting(self.settings.home_limits, self.home_usage, self.home_limit_store)
 
     @cached_property
     def keeping(self) -> "Keeping":

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubless.ports.edges import DesiredEdgeStateStore
     from hubless.ports.email_addresses import EmailAddressStore
     from hubless.ports.external_identities import IdentityStore
+    from hubless.ports.home_limits import HomeLimitStore
     from hubless.ports.home_usage import HomeUsageStore
     from hubless.ports.inspector import ServerInspector
     from hubless.ports.join_links import JoinLinkStore
@@ -446,13 +447,19 @@ class MachineHub(Hub):
         return SqliteHomeUsageStore(self._database)
 
     @cached_property
+    def home_limit_store(self) -> "HomeLimitStore":
+        from hubless.adapters.sqlite.home_limits import SqliteHomeLimitStore
+
+        return SqliteHomeLimitStore(self._database)
+
+    @cached_property
     def home_measuring(self) -> "HomeMeasuring":
         """Return the service that measures homes."""
         from hubless.adapters.processes.disk_usage import LocalHomes
         from hubless.services.home_measuring import HomeMeasuring
 
         homes = LocalHomes(self.settings.launches, self.settings.homes)
-        return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock, self.settings.home_limits)
+        return HomeMeasuring(self.servers, self.users, self.home_usage, homes, self.clock, self.home_limiting)
 
     @cached_property
     def loads(self) -> "LoadsFile":

@@ -64,6 +64,8 @@ class Act(StrEnum):
     ADMIN_TAKEN = "admin-rights-taken"
     AUTH_STATE_CHANGED = "auth-state-changed"
     NOTE_CHANGED = "user-note-changed"
+    HOME_LIMIT_SET = "home-limit-set"
+    HOME_LIMIT_REMOVED = "home-limit-removed"
     JOIN_LINK_MADE = "join-link-made"
     JOIN_LINK_ENDED = "join-link-ended"
     SIGN_UP_APPROVED = "sign-up-approved"

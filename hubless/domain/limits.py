@@ -1,5 +1,7 @@
 """Limits of a launch: which resources they bound, and that a launch reached one."""
 
+import re
+import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,6 +9,8 @@ from enum import StrEnum
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
+_SIZE = re.compile(r"([0-9]{1,400}(?:\.[0-9]{1,400})?)([KMGT]?)")
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 NOTICE_INTERVAL = timedelta(minutes=1)
 """How often a record notes at most that its launch reached a limit again: each note is a write."""
 
@@ -65,6 +69,25 @@ def size(number: int) -> str:
         if number >= unit:
             return f"{round(number / unit, 2):g} {name}"
     return f"{number // 2**20} MiB"
+
+
+def size_of(text: str) -> int:
+    """Return the bytes of a size as people write it, such as `512M` or `1.5G`.
+
+    Raises:
+        ValueError: when it is none, or nothing.
+    """
+    matched = _SIZE.fullmatch(text)
+    found = float(matched[1]) * _SIZES[matched[2]] if matched else 0.0
+    if not 0 < found <= sys.float_info.max:  # hundreds of digits become infinity
+        raise ValueError
+    return int(found)
+
+
+def as_typed(number: int) -> str:
+    """Return *number* of bytes as `size_of` reads it, in the largest unit of which it is a whole number."""
+    unit = next(name for name in reversed(_SIZES) if number % _SIZES[name] == 0)
+    return f"{number // _SIZES[unit]}{unit}"
 
 
 def limit_in_words(resource: Resource, limit: int) -> str:

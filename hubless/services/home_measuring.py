@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.values import value
@@ -13,6 +12,7 @@ from hubless.ports.clock import Clock
 from hubless.ports.home_usage import Homes, HomeSize, HomeUsageStore
 from hubless.ports.servers import ServerStore
 from hubless.ports.users import UserStore
+from hubless.services.home_limiting import HomeLimiting
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class HomeMeasuring:
     usage: HomeUsageStore
     homes: Homes
     clock: Clock
-    limits: HomeLimits = field(default_factory=HomeLimits)
+    limiting: HomeLimiting
 
     def steps(self, *, everybody: bool = False) -> Iterator[None]:
         """Measure the homes that are due, in small steps; the caller pauses between them and may stop at each.
@@ -62,7 +62,7 @@ class HomeMeasuring:
         if known is None:
             return True
         # A clock that was set back must not stop the measuring until it has caught up.
-        hurries = known.over_since is not None and self.limits.overrun is not None
+        hurries = known.over_since is not None and self.limiting.limits.overrun is not None
         again_after = AGAIN_WHEN_OVER if hurries else AGAIN_AFTER
         is_old = not timedelta() <= self.clock.now() - known.measured_at < again_after
         return is_old and (seen is None or seen > known.measured_at - AGAIN_AFTER)
@@ -85,6 +85,6 @@ class HomeMeasuring:
 
     def _over_since(self, usage: HomeUsage, before: HomeUsage | None) -> datetime | None:
         owner = self.users.get(usage.owner_id)
-        if owner is None or not usage.exceeds(self.limits.of(owner)):
+        if owner is None or not usage.exceeds(self.limiting.of([owner])[owner.id]):
             return None
         return usage.measured_at if before is None or before.over_since is None else before.over_since

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.languages import NAMES as LANGUAGES
+from hubless.domain.limits import size_of
 from hubless.domain.names import check_user_name, normalise_user_name
 from hubless.domain.values import value
 from hubless.domain.wall_times import zone_of
@@ -19,8 +20,6 @@ from hubless.domain.wall_times import zone_of
 NEVER = timedelta.max  # a limit that no server reaches
 _DURATION = re.compile(r"(?:[0-9]+[smhd])+")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)")
-_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LOWEST_UID, _HIGHEST_UID = 1000, 2**31  # smaller ones belong to the system's services, larger ones break programs
 _UIDS_FOR_TRIALS = 2
 _LONGEST_DAYS = 36500  # timedelta and the stores' integers can hold it
@@ -136,11 +135,7 @@ def _limit(given: Any) -> timedelta | None:
 def _size(given: Any) -> int | None:
     if given == "":
         return None
-    matched = _SIZE.fullmatch(_text(given))
-    size = float(matched[1]) * _SIZES[matched[2]] if matched else 0.0
-    if not 0 < size <= sys.float_info.max:  # hundreds of digits become infinity
-        raise ValueError
-    return int(size)
+    return size_of(_text(given))
 
 
 def _size_table(given: Any) -> dict[str, int | None]:

@@ -279,6 +279,7 @@ RECORDERS = {
     "record_of_server",
     "record_change",
     "people_added",
+    "limit_home",
     "login_failed",
     "wrong_guess",
     "open_session",

@@ -1,5 +1,6 @@
 """Files beyond a limit: who is told, what still starts, and what is stopped."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
 from hubless.domain.stop_reasons import StopCause
 from hubless.ports.launcher import TaskRunning
-from tests.api.hub import SETTINGS, build_hub
+from tests.api.hub import SETTINGS, An, build_hub
 from tests.support.builders import NOW, a_server
 from tests.support.fakes import ScriptedLauncher, StoppedClock
 
@@ -122,6 +123,88 @@ def test_without_an_overrun_nothing_is_stopped(tmp_path):
     measured(hub, "alice", 11 * GIB)
     assert swept(hub, server, timedelta(days=2)).state is State.READY
     assert "at a time" not in hub.browser("alice").get("/hub/home").text
+
+
+def test_an_admin_limits_the_files_of_a_user_on_a_page(hub):
+    hub.user("root", admin=True)
+    root, path = hub.browser("root"), "/hub/admin/users/bob"
+    measured(hub, "bob", 11 * GIB, since=None)
+    assert "Now it is 20 GiB." in root.get(path).text  # by the settings
+
+    for typed, words in (("50g", "11 GiB of 50 GiB"), ("none", "Files: 11 GiB<"), ("", "11 GiB of 20 GiB")):
+        assert root.submit(f"{path}/home-limit", limit=typed).headers["location"] == path
+        assert words in " ".join(root.get(path).text.split()).replace(", measured", "<"), typed
+    for typed in ("much", "0", "5K", "1025T", "9" * 300):
+        refused = root.submit(f"{path}/home-limit", limit=typed)
+        assert refused.status_code == 400, typed
+    assert acts(hub) == [
+        ("home-limit-removed", "bob", {}),
+        *(("home-limit-set", "bob", {"limit": n}) for n in ("none", "50G")),
+    ]
+
+
+def test_an_admin_limits_the_files_of_a_group_on_a_page(hub):
+    hub.user("root", admin=True)
+    carol = hub.user("carol", groups=["physics"])
+    root, path = hub.browser("root"), "/hub/admin/groups/physics"
+    assert "Now it is 15 GiB." in root.get(path).text
+    assert root.submit(f"{path}/home-limit", limit="30G").status_code == 303
+    assert hub.hub.home_limiting.of([carol]) == {carol.id: 30 * GIB}
+    assert root.submit(f"{path}/home-limit", limit="?").status_code == 400
+    assert root.submit(f"{path}/home-limit", limit="").status_code == 303
+    assert hub.hub.home_limiting.of([carol]) == {carol.id: 15 * GIB}
+
+
+def test_only_who_manages_all_servers_sets_limits(hub):
+    hub.user("carol", groups=["physics"])
+    teacher, program = hub.browser("teacher"), hub.as_user("teacher")
+    assert teacher.submit("/hub/admin/users/carol/home-limit", limit="1T").status_code == 403
+    for path in ("/users/carol/home-limit", "/groups/physics/home-limit"):
+        answers = program.get(path), program.put(path, {"size": GIB}), program.delete(path)
+        assert [one.status_code for one in answers] == [403] * 3
+    assert hub.hub.home_limiting.all(9) == []
+
+
+def test_a_program_sets_and_removes_limits(hub):
+    carol, program = hub.user("carol", groups=["physics"]), hub.as_token(An.ADMIN_TOKEN)
+    of_user, of_group = "/users/carol/home-limit", "/groups/physics/home-limit"
+    assert program.get(of_user).json() == program.get(of_group).json() == {"size": 15 * GIB, "is_set": False}
+    assert program.put(of_group, {"size": None}).json() == {"size": None, "is_set": True}
+    assert program.get(of_user).json() == {"size": None, "is_set": False}
+    assert program.put(of_user, {"size": 2 * GIB}).json() == {"size": 2 * GIB, "is_set": True}
+    assert hub.hub.home_limiting.of([carol]) == {carol.id: 2 * GIB}
+    for path in (of_user, of_group):
+        assert [program.delete(path).status_code, program.delete(path).status_code] == [204, 404]
+        for body in ({}, {"size": 0}, {"size": "1G"}, {"size": 2**60}, {"size": GIB, "more": 1}):
+            assert program.put(path, body).status_code == 400, body
+    for path in ("/users/nobody/home-limit", "/groups/nobody/home-limit"):
+        assert [program.get(path).status_code, program.put(path, {"size": GIB}).status_code] == [404, 404]
+
+
+def test_a_limit_set_at_run_time_stops_a_server_and_a_larger_one_spares_it(hub):
+    alice = hub.user("alice")
+    server = running(hub, "alice")
+    hub.hub.home_limiting.put(alice, 5 * GIB)
+    measured(hub, "alice", 7 * GIB)
+    assert 'data-stops="2026-11-24T09:30:00Z"' in hub.browser("alice").get("/hub/home").text
+    hub.hub.home_limiting.put(alice, 8 * GIB)
+    assert swept(hub, server, 60 * MINUTE).state is State.READY
+    hub.hub.home_limiting.put(alice, 5 * GIB)
+    assert swept(hub, server, 60 * MINUTE).state is State.STOPPING
+
+
+def test_a_hub_that_measures_no_files_offers_and_takes_no_limits(hub, monkeypatch):
+    for name in ("root", "bob"):
+        hub.user(name, admin=name == "root")
+    monkeypatch.setitem(hub.hub.__dict__, "home_limiting", replace(hub.hub.home_limiting, store=None))
+    assert "Limit of the files" not in hub.browser("root").get("/hub/admin/users/bob").text
+    refused = hub.as_token(An.ADMIN_TOKEN).put("/users/bob/home-limit", {"size": GIB})
+    assert (refused.status_code, "does not measure" in refused.json()["message"]) == (400, True)
+
+
+def acts(hub):
+    page = hub.hub.auditing.page(hub.hub.auditing.query(), limit=50)
+    return [(one.act.value, one.on, one.about) for one in page.records if one.act.value.startswith("home-limit")]
 
 
 def test_admins_see_each_users_own_limit_and_when_it_was_measured(hub):

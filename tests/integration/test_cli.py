@@ -499,6 +499,22 @@ def test_maintenance_is_turned_on_and_off(shell: Shell) -> None:
     assert shell.run("maintenance", "off").output == "Maintenance is off.\n"
 
 
+def test_limits_of_files_are_set_listed_and_removed(shell: Shell) -> None:
+    shell.run("user", "add", "alice", "--group", "physics")
+
+    assert shell.run("home-limit", "set", "50g", "--user", "alice").output == (
+        "The limit of files of alice is 50G from now on.\n"
+    )
+    shell.run("home-limit", "set", "none", "--group", "physics")
+    assert shell.run("home-limit", "list").output.splitlines() == ["group  physics  none", "user   alice  50G"]
+    assert "Removed" in shell.run("home-limit", "remove", "--group", "physics").output
+    assert shell.run("home-limit", "remove", "--group", "physics").exit_code != 0
+    assert "--user NAME or --group NAME" in shell.run("home-limit", "set", "1G").output
+    assert "no size" in shell.run("home-limit", "set", "much", "--user", "alice").output
+    assert shell.run("home-limit", "set", "1G", "--user", "nobody").exit_code != 0
+    assert shell.run("home-limit", "list").output.splitlines() == ["user   alice  50G"]
+
+
 def test_budgets_are_set_listed_and_removed(shell: Shell) -> None:
     shell.settings.write_text('[hub]\ncurrency = "$"\n[[budgets]]\nname = "all"\nservers = 40\n')
     shell.run("user", "add", "ada")

@@ -116,13 +116,12 @@ class _Admin:
     @property
     def row_views(self) -> RowViews:
         """Return what makes the views of rows."""
-        limits = self.settings.home_limits
         return RowViews(
             self.who,
             self.hub.origins,
             self.hub.roles,
             self.spawning.profiles,
-            limits,
+            self.hub.home_limiting,
             self.hub.clock.now(),
             self.hub.currency,
             self.hub.loads,

@@ -11,7 +11,6 @@ from functions.api.pages.usage import hours_in_words
 from functions.api.pages.views import url_part
 from functions.api.serializers import instant
 from hubless.domain import jupyterhub_versions, names, roles
-from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import ACTIVE, INACTIVE, Server, State
 from hubless.domain.loads import together
@@ -22,6 +21,7 @@ from hubless.domain.usage import Totals
 from hubless.domain.user_table import RANKS, Row
 from hubless.domain.values import value
 from hubless.ports.loads import Loads
+from hubless.services.home_limiting import HomeLimiting
 from hubless.services.identity import Actor
 
 LISTED = ACTIVE | {State.FAILED}  # the states of named servers that the table lists
@@ -38,7 +38,7 @@ class RowViews:
     origins: Origins
     roles: Mapping[str, Role]
     profiles: Mapping[str, Profile]
-    home_limits: HomeLimits
+    home_limiting: HomeLimiting
     now: datetime
     currency: str
     loads: Loads | None = None
@@ -47,9 +47,14 @@ class RowViews:
         self, rows: Iterable[Row], homes: Mapping[str, HomeUsage], used: Mapping[str, Totals]
     ) -> list[dict[str, Any]]:
         """Return a view of each row, with the size of its user's home and what the user has *used* this month."""
-        return [self._row(row, homes.get(row.user.id), used.get(row.user.id)) for row in rows]
+        shown = list(rows)
+        limits = self.home_limiting.of([row.user for row in shown if row.user.id in homes])
+        over = {owner_id for owner_id, limit in limits.items() if homes[owner_id].exceeds(limit)}
+        return [
+            self._row(row, homes.get(row.user.id), used.get(row.user.id), is_over=row.user.id in over) for row in shown
+        ]
 
-    def _row(self, row: Row, home: HomeUsage | None, used: Totals | None) -> dict[str, Any]:
+    def _row(self, row: Row, home: HomeUsage | None, used: Totals | None, *, is_over: bool) -> dict[str, Any]:
         user, covers = row.user, self.who.scopes.covers_user
         name, groups = user.name, user.groups
         servers = self.servers(row)
@@ -68,7 +73,7 @@ class RowViews:
             "started": running[0]["started"] if running else None,
             "failures": [one["failure"] for one in servers if one["failure"]],
             "files": size_in_words(home) if sees_activity else "",
-            "files_are_over": sees_activity and home is not None and home.exceeds(self.home_limits.of(user)),
+            "files_are_over": sees_activity and is_over,
             "files_measured": self._measured(home) if sees_activity else None,
             "load": load,
             "load_words": load_view(load, self.now),

@@ -12,8 +12,10 @@ from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, user_of
 from functions.api.error_handlers import STATUSES
+from functions.api.pages import home_limit_form
 from functions.api.pages.admin import Admin, edit_url
 from functions.api.pages.admin_filter import SELECTED
+from functions.api.pages.home_limit_form import home_limit_view
 from functions.api.pages.home_notices import size_in_words
 from functions.api.pages.messages import view as message_view
 from functions.api.provider_pool import in_provider_pool
@@ -82,6 +84,7 @@ class _UserPage:
             message_url=self._message_url,
             messages=self._messages(),
             note=self._note(typed) if admin.who.is_admin else None,
+            home_limit=home_limit_view(admin.hub, admin.who, user),
             **self._account(),
             **self._records(),
         )
@@ -139,10 +142,20 @@ class _UserPage:
         said = _("The note on %(user)s is saved", **facts) if after.text else _("There is no note on %(user)s", **facts)
         return admin.done(said, self.address)
 
+    def set_home_limit(self, form: Form) -> Response:
+        """Set or remove the limit of the user's files."""
+        admin = self.admin
+        admin.require(home_limit_form.SCOPE)
+        try:
+            said = home_limit_form.limit_home(admin.hub, admin.request, self.user, form)
+        except HublessError as refused:
+            return self(error=refused.message, status=STATUSES[type(refused)])
+        return admin.done(said, self.address)
+
     def _account(self) -> dict[str, Any]:
         admin, user = self.admin, self.user
         home = admin.hub.home_usage.get_many([user.id]).get(user.id)
-        limit, sees_activity = admin.settings.home_limits.of(user), self.may("read:users:activity")
+        limit, sees_activity = admin.hub.home_limiting.of([user])[user.id], self.may("read:users:activity")
         sees_roles, held = self.may("read:roles:users"), admin.hub.roles
         inherited = {one for group in user.groups for one in roles.of_group(group, held)}
         return {
@@ -305,6 +318,13 @@ async def change_group(form: OwnForm, page: UserPage) -> Response:
 async def write_note(form: OwnForm, page: NotedUser) -> Response:
     """Write the note on a user."""
     return page.write_note(form)
+
+
+@router.post("/admin/users/{name:segment}/home-limit")
+@has_long_store_calls
+async def set_home_limit(form: OwnForm, page: UserPage) -> Response:
+    """Limit the files of a user."""
+    return page.set_home_limit(form)
 
 
 @router.get("/admin/users/{name:segment}/delete")

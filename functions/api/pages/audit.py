@@ -55,6 +55,8 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.ADMIN_TAKEN: _("took admin rights away"),
         Act.AUTH_STATE_CHANGED: _("changed what a provider said"),
         Act.NOTE_CHANGED: _("changed the note on a user"),
+        Act.HOME_LIMIT_SET: _("limited the files of a user or group"),
+        Act.HOME_LIMIT_REMOVED: _("removed a limit of files"),
         Act.JOIN_LINK_MADE: _("made a join link"),
         Act.JOIN_LINK_ENDED: _("ended a join link"),
         Act.SIGN_UP_APPROVED: _("approved a sign-up"),

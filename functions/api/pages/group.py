@@ -16,7 +16,7 @@ from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
 from functions.api.error_handlers import STATUSES
 from functions.api.flashes import flash
-from functions.api.pages import budgets, schedules, usage
+from functions.api.pages import budgets, home_limit_form, schedules, usage
 from functions.api.pages.admin_filter import SELECTED
 from functions.api.pages.groups import PAGE, SEARCH, counted, group_url, offered_to, searched, sees_roles
 from functions.api.pages.join_links import PAGE as JOIN_LINKS
@@ -104,6 +104,7 @@ class _GroupPage:
             properties_version=_version(group),
             **self._schedules(),
             ways=self._ways(),
+            home_limit=home_limit_form.home_limit_view(self.hub, self.who, group),
             has_properties=bool(group.properties) or properties is not None,
             error=error,
             error_of=error_of,
@@ -162,6 +163,16 @@ class _GroupPage:
             return self.page(properties=text, error=refused.message, error_of="properties", status=status)
         record(self.request, Act.GROUP_CHANGED, self.group.name)
         return self.done(_("The properties are saved."))
+
+    def set_home_limit(self, form: Form) -> Response:
+        """Set or remove the limit of the members' files."""
+        if not self.who.scopes.has_everywhere(home_limit_form.SCOPE):
+            raise HTTPException(403, _("This is for people who manage all servers"))
+        try:
+            said = home_limit_form.limit_home(self.hub, self.request, self.group, form)
+        except HublessError as refused:
+            return self.page(error=refused.message, status=STATUSES[type(refused)])
+        return self.done(said)
 
     def ask(self, *, error: str | None = None, status: int = 200) -> Response:
         """Return the page that asks before the group is deleted, and says what goes with it."""
@@ -422,6 +433,13 @@ async def change_members(form: OwnForm, page: ChangedGroup) -> Response:
 async def change_properties(form: OwnForm, page: ChangedGroup) -> Response:
     """Replace the group's properties."""
     return page.set_properties(form)
+
+
+@router.post("/admin/groups/{name:segment}/home-limit")
+@has_long_store_calls
+async def set_home_limit(form: OwnForm, page: GroupPage) -> Response:
+    """Limit the files of the group's members."""
+    return page.set_home_limit(form)
 
 
 @router.get("/admin/groups/{name:segment}/delete")

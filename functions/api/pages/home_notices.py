@@ -34,27 +34,26 @@ class _HomeNotice:
     """Tells a user how large the home is, and whether that is too much."""
 
     home_usage: dependencies.HomeUsage
-    settings: dependencies.Settings
+    limiting: dependencies.HomeLimiting
 
     def __call__(self, user: User) -> dict[str, Any] | None:
         """Return what a page shows; None if nothing is known."""
         usage = self.home_usage.get_many([user.id]).get(user.id)
         if usage is None:
             return None
-        limits = self.settings.home_limits
-        limit = limits.of(user)
+        limit, overrun = self.limiting.of([user])[user.id], self.limiting.limits.overrun
         return {
             "size": size_in_words(usage),
             "limit": "" if limit is None else size(limit),
             "is_over": usage.exceeds(limit),
             "is_nearly_full": is_nearly_full(usage, limit),
-            "overrun": None if limits.overrun is None else durations.in_words(limits.overrun),
+            "overrun": None if overrun is None else durations.in_words(overrun),
             "measured": instant(usage.measured_at),
         }
 
 
-async def _home_notice(home_usage: dependencies.HomeUsage, settings: dependencies.Settings) -> _HomeNotice:
-    return _HomeNotice(home_usage, settings)
+async def _home_notice(home_usage: dependencies.HomeUsage, limiting: dependencies.HomeLimiting) -> _HomeNotice:
+    return _HomeNotice(home_usage, limiting)
 
 
 HomeNotice = Annotated[_HomeNotice, Depends(_home_notice)]

@@ -677,6 +677,18 @@ CREATE INDEX deliveries_by_letter ON deliveries (letter_id);
 CREATE INDEX unread_deliveries ON deliveries (user_id, letter_id) WHERE read_at IS NULL;
 """
 
+# How large homes may be, as admins say while the hub runs; NULL is no limit.
+_HOME_LIMITS = """
+CREATE TABLE user_home_limits (
+    id TEXT PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+    size INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE group_home_limits (
+    id TEXT PRIMARY KEY REFERENCES groups ON DELETE CASCADE,
+    size INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
 STEPS = (
     _FIRST,
     _SHARES_AND_SERVICES,
@@ -723,5 +735,6 @@ STEPS = (
     _USER_NOTES,
     _CHECKED_NAMES,
     _LETTERS,
+    _HOME_LIMITS,
 )
 VERSION = len(STEPS)  # of a file with all steps

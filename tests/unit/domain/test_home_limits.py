@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.domain.home_limits import HomeLimits, is_nearly_full
+from hubless.domain.home_limits import HomeLimits, SetLimits, is_nearly_full
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
 from tests.support.builders import NOW, a_server, a_user
@@ -26,6 +26,23 @@ LIMITS = HomeLimits(100, {"physics": 300, "maths": 50}, {"ada": None, "bob": 10}
 )
 def test_a_users_own_limit_comes_first_and_then_the_groups(name, groups, limit):
     assert LIMITS.of(a_user(name, groups=groups)) == limit
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "chosen", "limit"),
+    [
+        ("alice", (), SetLimits({"u-alice": 7}), 7),
+        ("bob", (), SetLimits({"u-bob": None}), None),  # no limit at run time is stronger than one of the settings
+        ("ada", (), SetLimits({"u-alice": 7}), None),
+        ("alice", ("maths",), SetLimits(groups={"maths": 60}), 60),
+        ("alice", ("maths", "physics"), SetLimits(groups={"physics": 20}), 50),
+        ("alice", ("maths", "art"), SetLimits(groups={"art": None}), None),
+        ("bob", ("art",), SetLimits(groups={"art": 400}), 10),  # the settings name this user
+        ("alice", (), SetLimits(groups={"art": 400}), 100),
+    ],
+)
+def test_what_admins_set_at_run_time_is_stronger_than_settings(name, groups, chosen, limit):
+    assert LIMITS.of(a_user(name, groups=groups), chosen) == limit
 
 
 def stop(size=101, *, started=NOW, over=NOW, limits=LIMITS, **facts):

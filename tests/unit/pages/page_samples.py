@@ -593,6 +593,7 @@ admin_user = {
     "may": {"admin:users": True, "tokens": True, "delete:users": True},
     "may_make_admin": True,
     "note": {"text": "", "stored": "", "revision": 0, "max_text": 2000, "by": "", "written": None},
+    "home_limit": None,
     "offers_factors": True,
     "links_logins": True,
     "can_set_passwords": True,
@@ -616,6 +617,7 @@ admin_user = {
 }
 admin_user_full = admin_user | {
     "is_admin": True,
+    "home_limit": {"typed": "50G", "now": "50 GiB"},
     "note": {
         "text": "Writes the exam on paper.\nAsk Tina.",
         "stored": "Needs a large screen.",
@@ -943,6 +945,7 @@ group = {
     "added": 0,
     "properties": "{}",
     "properties_version": "0123456789abcdef",
+    "home_limit": None,
     "has_properties": False,
     "error": None,
     "error_of": "",
@@ -992,6 +995,7 @@ LONG_GROUP = {
     "is_long": True,
     "course": {"title": "Physics I", "platform": "Moodle"},
     "properties": '{\n  "room": "B 12"\n}',
+    "home_limit": {"typed": "", "now": "10 GiB"},
     "has_properties": True,
 }
 FAULTY = {

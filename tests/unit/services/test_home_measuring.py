@@ -4,12 +4,14 @@ from datetime import timedelta
 import pytest
 
 from hubless.adapters.sqlite.database import Database
+from hubless.adapters.sqlite.home_limits import SqliteHomeLimitStore
 from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
 from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
 from hubless.ports.home_usage import HomeSize
 from hubless.services import home_measuring
+from hubless.services.home_limiting import HomeLimiting
 from hubless.services.home_measuring import AGAIN_AFTER, AGAIN_WHEN_OVER, HomeMeasuring
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
@@ -34,7 +36,15 @@ class Place:
         database = Database()
         self.stores, self.clock, self.homes = stores_of(database), StoppedClock(NOW), Homes()
         self.usage = SqliteHomeUsageStore(database)
-        self.measuring = HomeMeasuring(self.stores.servers, self.stores.users, self.usage, self.homes, self.clock)
+        self.limits = SqliteHomeLimitStore(database)
+        self.measuring = HomeMeasuring(
+            self.stores.servers,
+            self.stores.users,
+            self.usage,
+            self.homes,
+            self.clock,
+            HomeLimiting(HomeLimits(), self.usage, self.limits),
+        )
 
     def user(self, name, size=100, **facts):
         self.stores.users.create([a_user(name, **facts)])
@@ -159,7 +169,8 @@ def over_since(place):
 
 
 def with_limit(place, limit, overrun=timedelta(minutes=30)):
-    place.measuring = replace(place.measuring, limits=HomeLimits(limit, overrun=overrun))
+    limiting = replace(place.measuring.limiting, limits=HomeLimits(limit, overrun=overrun))
+    place.measuring = replace(place.measuring, limiting=limiting)
     place.user("alice", 700)
     place.stores.servers.create(a_server(state=State.READY, launch_id="l1", task="t1"))
 
