@@ -164,6 +164,7 @@ def check(data: Path, file: Path | None) -> None:
             preflight.check_theme(settings)
             click.echo(f"Everything is fine. A hub already runs in {settings.data}: {facts.get('url')}")
             return
+        data_folder.require_writable(settings.data)
         preflight.check(settings, data_folder.run_folder_path(settings.data))
     installs = virtual_environment.must_be_installed(settings)
     first = " It installs JupyterLab for users' servers first." if installs else ""

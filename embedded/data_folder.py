@@ -1,6 +1,7 @@
 """The data folder: creates it, makes its secret, and locks it for one hub at a time."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -29,6 +30,12 @@ _OWN_FILES = frozenset({_MARKER, "hub.sqlite", "secret", _LOCK})  # one of them 
 _HARMLESS = frozenset(
     {"hubless.toml", "lost+found"}
 )  # what an operator and a new disk put there before the first start
+_FULL = "Its disk has no room or no inode left (see `df` and `df -i`): remove files"
+_REMEDIES = {
+    errno.EROFS: "Its disk is mounted read-only: mount it for writing",
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+}
 
 
 class DataFolderError(HublessError):
@@ -89,7 +96,8 @@ def prepare_folder(settings: Settings) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
         _mark(settings.data)
         settings.data.chmod(stat.S_IRWXU | _way(settings))
-        for folder in (settings.launches, settings.homes, settings.data / "logs"):
+        # A launch that is over needs no new folder for its log: the disk may be full then.
+        for folder in (settings.launches, settings.launches / "ended", settings.homes, settings.data / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
     except OSError as error:
         raise _unusable(settings.data, error) from None
@@ -122,10 +130,25 @@ def how_to_go_on(settings: Settings) -> str:
     )
 
 
+def require_writable(data: Path) -> None:
+    """Refuse a folder that exists and cannot be written, without writing to it.
+
+    Raises:
+        DataFolderError: saying why not.
+    """
+    for folder in (data, *data.parents):
+        if folder.exists():
+            break
+    if not os.access(folder, os.W_OK | os.X_OK):
+        is_read_only = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise _unusable(data, OSError(number, os.strerror(number)))
+
+
 def _unusable(data: Path, error: OSError) -> DataFolderError:
+    remedy = _REMEDIES.get(error.errno or 0, "Make the user that runs the hub its owner")
     return DataFolderError(
-        f"The data folder {data} cannot be used: {error.strerror}. "
-        "Make the user that runs the hub its owner, or choose another folder with --data."
+        f"The data folder {data} cannot be used: {error.strerror}. {remedy}, or choose another folder with --data."
     )
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 from edge_proxy.signals import on_signals
@@ -150,62 +151,48 @@ class Worker:
 
     def _sweep(self) -> None:
         while not self._leaving.is_set():
-            try:
+            with _trying("sweep", self._sweep_every):
                 if self._is_replaced():
                     return
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
-                self._hub.tidy()
-            except StoreUnavailableError as error:
-                logger.error("cannot reach the store, retry the sweep in %g s: %s", self._sweep_every, error)  # noqa: TRY400 no bug
-            except Exception:
-                logger.exception("the sweep failed, retry in %g s", self._sweep_every)
+                self._hub.give_room_back()
+            with _trying("remove what launches left", self._sweep_every):
+                self._hub.leftovers.remove()
             self._leaving.wait(self._sweep_every)
 
     def _watch_limits(self) -> None:
         """Enforce limits until the worker leaves; servers that are stopping are still watched."""
         while not self._leaving.wait(WATCH_SECONDS):
-            try:
+            with _trying("look at the servers' resource limits", WATCH_SECONDS):
                 self._hub.resource_limits.watch()
-            except Exception:
-                logger.exception("cannot look at the servers' resource limits, retry in %g s", WATCH_SECONDS)
 
     def _measure_homes(self) -> None:
         """Measure homes until the worker leaves, with pauses: others need the disk too."""
         for number in itertools.count():
-            try:
-                for _ in self._hub.home_measuring.steps(everybody=number % EVERYBODY_EVERY == 0):
-                    if self._leaving.wait(MEASURE_PAUSE_SECONDS):
-                        return
-            except StoreUnavailableError as error:
-                logger.error("cannot reach the store, measure homes later: %s", error)  # noqa: TRY400 no bug
-            except Exception:
-                logger.exception("cannot measure homes, retry in %g s", MEASURE_SECONDS)
+            with _trying("measure homes", MEASURE_SECONDS):
+                self._walk(
+                    self._hub.home_measuring.steps(everybody=number % EVERYBODY_EVERY == 0), MEASURE_PAUSE_SECONDS
+                )
             if self._leaving.wait(MEASURE_SECONDS):
                 return
 
     def _measure_loads(self) -> None:
         """Measure what servers use until the worker leaves."""
         while not self._leaving.is_set():
-            try:
+            with _trying("measure what servers use", LOADS_SECONDS):
                 self._walk(self._loads.steps(self._hub.clock.now), LOADS_PAUSE_SECONDS)
-            except Exception:
-                logger.exception("cannot measure what servers use, retry in %g s", LOADS_SECONDS)
             self._leaving.wait(LOADS_SECONDS)
 
     def _keep_homes(self) -> None:
         """Have links by name follow users, and do what admins want done with files of removed users."""
         keeping, due = self._hub.home_keeping, 0.0
         while not self._leaving.is_set():
-            try:
+            with _trying("look after homes", TASKS_SECONDS):
                 if time.monotonic() >= due:
                     keeping.keep()
                     due = time.monotonic() + KEEP_SECONDS
                     self._walk(keeping.measure(), MEASURE_PAUSE_SECONDS)
                 self._walk(keeping.work(), REMOVE_PAUSE_SECONDS)
-            except StoreUnavailableError as error:
-                logger.error("cannot reach the store, look after homes later: %s", error)  # noqa: TRY400 no bug
-            except Exception:
-                logger.exception("cannot look after homes, retry in %g s", TASKS_SECONDS)
             self._leaving.wait(TASKS_SECONDS)
 
     def _walk(self, steps: Iterator[None], pause: float) -> None:
@@ -221,6 +208,17 @@ class Worker:
         while self._hub.servers.count(PENDING) and time.monotonic() < give_up_at:
             self._step_safely()
             time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _trying(what: str, seconds: float) -> Iterator[None]:
+    """Log why the hub cannot do *what*, which it tries again in *seconds*; a bug with its traceback."""
+    try:
+        yield
+    except (StoreUnavailableError, OSError) as error:
+        logger.error("cannot %s, retry in %g s: %s", what, seconds, error)  # noqa: TRY400 no bug
+    except Exception:
+        logger.exception("cannot %s, retry in %g s", what, seconds)
 
 
 def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from hubless.services.activity import Activity
     from hubless.services.home_keeping import HomeKeeping
     from hubless.services.home_measuring import HomeMeasuring
+    from hubless.services.leftovers import Leftovers
 
 
 class MachineHub(Hub):
@@ -498,12 +499,16 @@ class MachineHub(Hub):
 
         return HttpInspector(lambda server, _prefix: f"http://{server.address}", self.clock)
 
-    def tidy(self) -> None:
-        """Remove what launches left, and return some of the database's free room to the disk: after a sweep."""
+    def give_room_back(self) -> None:
+        """Return some of the database's free room to the disk, after a sweep has removed what expired."""
+        self._database.give_room_back()
+
+    @cached_property
+    def leftovers(self) -> "Leftovers":
+        """Return the service that removes what launches left."""
         from hubless.services.leftovers import Leftovers
 
-        Leftovers(self.servers, self.launcher.left, self.launcher.forget).remove()
-        self._database.give_room_back()
+        return Leftovers(self.servers, self.launcher.left, self.launcher.remove)
 
     @property
     def measures_requests(self) -> bool:

@@ -18,19 +18,22 @@ class Leftovers:
 
     servers: ServerStore
     left: Callable[[], Sequence[str]]  # returns launches that do not run, and left something
-    forget: Callable[[str], None]  # removes what a launch left; nothing if it may still run
+    remove_one: Callable[[str], None]  # removes what a launch left; nothing if it may still run
 
     def remove(self) -> int:
         """Remove what launches left that no live record has, and return of how many.
 
         The list comes first. So a launch in it that no later record has is over, and never begins again.
+
+        Raises:
+            OSError: when the disk fails; the next call goes on.
         """
         if not (left := self.left()):
             return 0
         live = {server.launch_id for server in self.servers.in_states(ACTIVE)}
         over = [launch_id for launch_id in left if launch_id not in live][:AT_ONCE]
         for launch_id in over:
-            self.forget(launch_id)
+            self.remove_one(launch_id)
         if over:
-            logger.info("removed what %d launches left that are over", len(over))
+            logger.info("removed what launches left that are over: %d", len(over))
         return len(over)

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -17,7 +18,7 @@ import pytest
 from hubless.adapters.processes import free_ports, freezes
 from hubless.adapters.processes.accounts import account_of
 from hubless.adapters.processes.fork_servers import ForkServers
-from hubless.adapters.processes.isolation import ACCOUNTS, SANDBOX, root_servers, sandbox_processes
+from hubless.adapters.processes.isolation import ACCOUNTS, NONE, SANDBOX, root_servers, sandbox_processes
 from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder, running_otherwise
 from hubless.adapters.processes.listeners import waiting_by_port
 from hubless.adapters.processes.readiness import HttpReadiness
@@ -417,6 +418,22 @@ def test_a_port_that_is_taken_is_not_chosen(monkeypatch):
         monkeypatch.setattr(free_ports, "PORTS", range(port, port + 1))
         monkeypatch.setattr(free_ports, "_first_outgoing", lambda: 65536)
         assert free_ports.find() != port
+
+
+def no_port():
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+@pytest.mark.parametrize(("find", "why"), [(no_port, "Address already in use"), (lambda: 9, "servers that start have")])
+def test_a_machine_without_free_ports_is_told_to_the_owner(tmp_path, monkeypatch, find, why):
+    monkeypatch.setattr(free_ports, "find", find)
+    command = (sys.executable, "-c", "")
+    launcher = ProcessLaunchers(tmp_path / "servers", tmp_path / "homes", {}, NONE).make()
+    launcher._ports.append(9)
+    launch = Launch("l1", "s1", "u-alice", "alice", "", PREFIX, Profile("small", command=command))
+    with pytest.raises(LaunchFailedError, match=f"This machine has no free port for the server: {why}"):
+        launcher.launch(launch)
+    assert launcher.tasks() == []
 
 
 @pytest.mark.parametrize("how", ["unlock", "close", "headless"])

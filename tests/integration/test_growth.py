@@ -156,7 +156,7 @@ def test_what_launches_left_goes_once_no_record_has_them(hub: MachineHub) -> Non
         a_launch(hub, "l-begins", seconds_ago=LEFT_SECONDS - 30),
     ]
 
-    hub.tidy()
+    hub.leftovers.remove()
 
     assert [path.exists() for path in gone + kept] == [False] * 3 + [True] * 3
 
@@ -165,15 +165,32 @@ def test_a_start_that_is_under_way_is_no_leftover(hub: MachineHub) -> None:
     path = a_launch(hub, "l-slow", seconds_ago=10 * LEFT_SECONDS)
     lock = LaunchFolder(path).try_lock()
     assert lock is not None
-    hub.tidy()
+    hub.leftovers.remove()
     os.close(lock)
     assert path.exists()
 
 
 def test_of_a_launch_that_is_over_the_end_of_its_log_stays(hub: MachineHub) -> None:
     a_launch(hub, "l-over", pid=PID, log=b"x" * ENDED_LOG_LIMIT + b"\nlast line\n")
-    hub.tidy()
+    hub.leftovers.remove()
     (kept,) = (hub.settings.launches / "ended").iterdir()
     assert kept.stat().st_size < LOG_KEPT + 200
     assert kept.read_text().startswith("[The hub has removed what came before: the log was larger than 256 KiB.]\nx")
     assert kept.read_text().endswith("x\nlast line\n")
+
+
+def test_what_cannot_be_removed_is_told_and_goes_later(hub: MachineHub, caplog: pytest.LogCaptureFixture) -> None:
+    path = a_launch(hub, "l-over", pid=PID, log=b"the end")
+    ended = hub.settings.launches / "ended"
+    ended.rmdir()
+    ended.touch()  # so nothing can be moved there
+
+    hub.launcher.forget("l-over")
+    with pytest.raises(OSError, match=r"ended"):
+        hub.leftovers.remove()
+    assert path.exists()
+    assert "cannot remove what launch l-over left, a later sweep tries again: " in caplog.text
+
+    ended.unlink()
+    assert hub.leftovers.remove() == 1
+    assert [file.read_bytes() for file in ended.iterdir()] == [b"the end"]

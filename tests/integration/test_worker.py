@@ -55,6 +55,7 @@ def test_the_worker_measures_what_servers_use_again_and_again(
         measuring.leave()
         thread.join(10)
     assert not thread.is_alive()
+    assert "Traceback" not in caplog.text
 
 
 # --- names ---

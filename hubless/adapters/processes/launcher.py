@@ -36,6 +36,7 @@ LEFT_SECONDS = 60.0  # after which the folder of a launch that never ran is no s
 LOCK_TRIES, LOCK_RETRY_SECONDS = 20, 0.01
 EXIT_SECONDS = 1.0
 RECENT_PORTS = 256  # not reused, because their servers may not listen yet
+PORT_TRIES = 4 * RECENT_PORTS  # for one that is not among them
 _SIGNALLED = 128  # the exit code of a sandbox whose server a signal ended is the signal's number above this
 # The child writes its process id, and when it started, to its standard input, a file, and then becomes the server. So
 # both are known even if this process dies right after the fork. (Not a higher descriptor: dash supports only ten.)
@@ -186,6 +187,17 @@ class ProcessLauncher:
         return [name for name in found if self._folder(name).is_left(LEFT_SECONDS)]
 
     def forget(self, task: str) -> None:
+        try:
+            self.remove(task)
+        except OSError as error:
+            logger.warning("cannot remove what launch %s left, a later sweep tries again: %s", task, error)
+
+    def remove(self, task: str) -> None:
+        """Do what `forget` does.
+
+        Raises:
+            OSError: when the disk fails, or the folder cannot be written.
+        """
         folder = self._folder(task)
         if not folder.path.is_dir() or folder.is_held():
             return
@@ -195,9 +207,10 @@ class ProcessLauncher:
         ended = self._servers / "ended"
         ended.mkdir(mode=0o700, exist_ok=True)
         folder.bound_log(ENDED_LOG_LIMIT)
-        if folder.log.exists():
+        with suppress(FileNotFoundError):  # another thread removes it too
             folder.log.replace(ended / f"{task}.log")
-        shutil.rmtree(folder.path, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder.path)
         for old in sorted(ended.iterdir())[:-KEPT_LOGS]:  # launch ids sort by time
             old.unlink(missing_ok=True)
         with self._guard:
@@ -340,12 +353,21 @@ class ProcessLauncher:
         return self._environment | own | given | path | service | dict(launch.secrets)
 
     def _free_port(self) -> int:
+        """Return a port that no other launch got lately.
+
+        Raises:
+            LaunchFailedError: when there is none.
+        """
         with self._guard:
-            while True:
-                port = free_ports.find()
+            for _ in range(PORT_TRIES):
+                try:
+                    port = free_ports.find()
+                except OSError as error:
+                    raise _no_port(error.strerror or str(error)) from error
                 if port not in self._ports:
                     self._ports.append(port)
                     return port
+        raise _no_port("servers that start have them all")
 
     # --- ending ---
 
@@ -396,11 +418,18 @@ class ProcessLauncher:
         return LaunchFolder(self._servers / task)
 
 
+def _no_port(why: str) -> LaunchFailedError:
+    return LaunchFailedError(
+        f"This machine has no free port for the server: {why}. Try again when other servers have stopped, or ask an"
+        " admin which program holds so many (`ss -tanp`)."
+    )
+
+
 def _sentence(launch: Launch, error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     return (
         f"The hub cannot start {launch.profile.command[0]}: {error.strerror or error}{where}."
-        " An admin must look at that file and at the free space of its disk."
+        " An admin must look at that file, and at the free room and inodes of its disk (`df`, `df -i`)."
     )
 
 

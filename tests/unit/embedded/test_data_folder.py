@@ -1,9 +1,12 @@
 """The data folder: layout, permissions, the key, and one hub at a time."""
 
+import errno
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,6 +137,39 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(DataFolderError, match="is full"):
         data_folder.prepare(Settings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EROFS, "Read-only file system. Its disk is mounted read-only: mount it for writing, or"),
+        (errno.ENOSPC, "No space left on device. Its disk has no room or no inode left"),
+        (errno.EDQUOT, "Disk quota exceeded. Its disk has no room or no inode left"),
+        (errno.EACCES, "Permission denied. Make the user that runs the hub its owner, or"),
+    ],
+)
+def test_the_remedy_fits_what_is_wrong_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    with pytest.raises(DataFolderError, match=re.escape(f"{tmp_path / 'data'} cannot be used: {remedy}")):
+        data_folder.prepare(Settings(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(("flags", "why"), [(os.ST_RDONLY, "Read-only file system"), (0, "Permission denied")])
+def test_a_folder_that_cannot_be_written_is_found_without_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: int, why: str
+) -> None:
+    data_folder.require_writable(tmp_path / "new" / "data")
+    monkeypatch.setattr("os.access", lambda path, _mode: path != tmp_path)  # root may write everywhere
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=flags))
+
+    with pytest.raises(DataFolderError, match=why):
+        data_folder.require_writable(tmp_path / "new" / "data")
 
 
 class TestLock:
