@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 compared, not bound
 _MOST_ADDRESSES = 3  # in one line
+MOST_FROZEN = 10  # servers that do not answer, of those that are named
 STALE_SECONDS = 10  # an edge reports every 2 to 5
 
 
@@ -80,6 +81,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         f"address   {facts.get('url', 'not known yet')}",
         f"process   {facts.get('pid', 'not known yet')}, up for {str(now - since).partition('.')[0]}",
         f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
+        *_frozen(hub),
         f"isolation {_isolation(hub.settings, facts)}",
         f"limits    {machine.resource_limits_in_words(hub.settings)}",
         *(f"starts    {one}" for one in machine.fork_servers_in_words(hub.settings)),
@@ -89,6 +91,19 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         *_edges(hub, now),
     ]
     return "\n".join(lines)
+
+
+def _frozen(hub: "Hub") -> list[str]:
+    """Return a line for each of some servers that do not answer."""
+    frozen = [server for server in hub.servers.in_states([State.READY]) if server.frozen_at is not None]
+    shown, more = frozen[:MOST_FROZEN], len(frozen) - MOST_FROZEN
+    owners = hub.users.get_many({server.owner_id for server in shown})
+    named = [(owner.name, server) for server in shown if (owner := owners.get(server.owner_id)) is not None]
+    lines = [
+        f"frozen    {f'{name}/{one.name}'.rstrip('/')} does not answer since {one.frozen_at:%Y-%m-%d %H:%M:%S} UTC"
+        for name, one in named
+    ]
+    return [*lines, *([f"frozen    {more} more"] if more > 0 else [])]
 
 
 def _maintenance(hub: "Hub") -> list[str]:

@@ -44,6 +44,7 @@ class Servers(StrEnum):
     ACTIVE = "active"
     READY = "ready"
     PENDING = "pending"
+    FROZEN = "frozen"
     FAILED = "failed"
     INACTIVE = "inactive"  # none that is active
 
@@ -51,6 +52,7 @@ class Servers(StrEnum):
 OF_SERVERS: Mapping[Servers, frozenset[State]] = {
     Servers.ACTIVE: ACTIVE,
     Servers.READY: frozenset({State.READY}),
+    Servers.FROZEN: frozenset({State.READY}),
     Servers.PENDING: PENDING,
     Servers.FAILED: frozenset({State.FAILED}),
 }
@@ -105,6 +107,8 @@ class TableFilter:
         if self.states is None or server.state not in self.states:
             return False
         if self.profile and server.profile != self.profile:
+            return False
+        if self.servers is Servers.FROZEN and server.frozen_at is None:
             return False
         return self.idle_since is None or (server.last_activity_at or server.entered_at) <= self.idle_since
 

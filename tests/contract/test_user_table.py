@@ -26,6 +26,7 @@ FILTERS = {
     "active": TableFilter(servers=Servers.ACTIVE),
     "ready": TableFilter(servers=Servers.READY),
     "pending": TableFilter(servers=Servers.PENDING),
+    "frozen": TableFilter(servers=Servers.FROZEN),
     "failed": TableFilter(servers=Servers.FAILED),
     "inactive": TableFilter(servers=Servers.INACTIVE),
     "group": TableFilter(group="one"),
@@ -53,7 +54,7 @@ def crowd(stores):
     for owner, name, facts in (
         ("u1", "", {"state": State.READY, "started_at": late, "last_activity_at": NOW, "profile": "gpu"}),
         ("u2", "", {"state": State.STOPPED}),
-        ("u3", "", {"state": State.READY, "started_at": NOW, "last_activity_at": late}),
+        ("u3", "", {"state": State.READY, "started_at": NOW, "last_activity_at": late, "frozen_at": late}),
         ("u3", "lab", {"state": State.FAILED, "failure": "why", "profile": "gpu"}),
         ("u3", "old", {"state": State.READY, "started_at": NOW - HOUR, "last_activity_at": NOW - HOUR}),
         ("u4", "", {"state": State.STARTING, "profile": "gpu"}),
@@ -107,6 +108,7 @@ def test_the_filters_are_told_apart(stores, crowd):
         return set(names(everybody(stores, FILTERS[which], Sort.NAME, limit=9)))
 
     assert of("idle") == {"dora", "anna"}
+    assert of("frozen") == {"anna"}
     assert of("profile") == {"dora", "carol"}
     assert of("profile of a failed one") == {"anna"}
     assert of("inactive") == {"bob", "Änne", "ada"}

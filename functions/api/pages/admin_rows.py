@@ -129,6 +129,7 @@ class RowViews:
             "may_start": may_start,
             "may_stop": covers("delete:servers", owner.name, name, owner.groups),
             "profile": profile.title if profile and len(self.profiles) > 1 else "",
+            "frozen": instant(server.frozen_at) if server else None,
             "started": instant(server.started_at) if server and state is State.READY else None,
             "last_activity": instant(server.last_activity_at) if server else None,
             "load": load_view(load_of(self.loads, server), self.now),

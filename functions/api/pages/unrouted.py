@@ -19,6 +19,7 @@ from functions.api.pages.views import url_part
 from functions.api.redirects import with_next
 from functions.api.rendering import Render
 from functions.api.routers import page_router
+from functions.api.serializers import instant
 from hubless.domain import lifecycle, names
 from hubless.domain.lifecycle import Server, State
 from hubless.domain.origins import Origins
@@ -66,16 +67,18 @@ class _Unrouted:
         """
         if user is None or found is None or found.state is not State.READY:
             return self.not_running_json(owner, "")
-        return self._not_reachable(user, found.name, program=True, edge_is_starting=self.edge_autosuspend.is_down())
+        return self._not_reachable(user, found, program=True, edge_is_starting=self.edge_autosuspend.is_down())
 
-    def ready(self, user: User, server_name: str, *, program: bool) -> Response:
+    def ready(self, user: User, found: Server, *, program: bool, may_stop: bool) -> Response:
         """Answer for a server that runs: redirect back to it, or say why it cannot be reached now.
 
         The query counts redirects, so that a server that never answers causes no endless loop.
         """
+        if found.frozen_at is not None:
+            return self._not_reachable(user, found, program=program, may_stop=may_stop)
         edge_is_starting = self.edge_autosuspend.start_if_down()
         if edge_is_starting or self.request.method not in READ_ONLY or _redirects_so_far(self.request) >= MAX_REDIRECTS:
-            return self._not_reachable(user, server_name, program=program, edge_is_starting=edge_is_starting)
+            return self._not_reachable(user, found, program=program, edge_is_starting=edge_is_starting)
         return redirect_again(
             self.request, self.origins, f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         )
@@ -102,7 +105,9 @@ class _Unrouted:
         path = f"{names.server_prefix(user.name, '')}{rest_of_path(self.request)}"
         return f"{path}?{self.request.url.query}" if self.request.url.query else path
 
-    def _not_reachable(self, user: User, server_name: str, *, program: bool, edge_is_starting: bool) -> Response:
+    def _not_reachable(
+        self, user: User, found: Server, *, program: bool, edge_is_starting: bool = False, may_stop: bool = False
+    ) -> Response:
         """Answer that a server runs, and why it cannot be reached; the page reloads itself."""
         headers = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
         if program:
@@ -116,7 +121,10 @@ class _Unrouted:
             headers=headers,
             edge_is_starting=edge_is_starting,
             for_user=self.not_running.other(user),
-            server_name=server_name,
+            server_name=found.name,
+            frozen=instant(found.frozen_at),
+            last_activity=instant(found.last_activity_at),
+            stop_url=f"/hub/stop/{url_part(user, found.name)}" if may_stop else "",
             seconds=RETRY_AFTER,
             url=f"{path}{query}",
         )
@@ -162,7 +170,8 @@ async def below_server_prefix(request: Request, owner: str, actor: TokenOrPerson
         raise HTTPException(404, "No such user, or not within your reach")
     found = unrouted.reconciled(found)
     if found is not None and found.state is State.READY:
-        return unrouted.ready(user, server_name, program=program)
+        may_stop = actor.scopes.covers_server("delete:servers", user.name, server_name, user.groups)
+        return unrouted.ready(user, found, program=program, may_stop=may_stop)
     if program:
         return unrouted.not_running_json(user.name, server_name)
     if found is not None and found.state in lifecycle.PENDING:

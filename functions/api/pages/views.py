@@ -48,6 +48,7 @@ def server_view(spawning: Spawning, origins: Origins, owner: User, server: Serve
         "failure": failure_view(server),
         "share_url": f"/hub/share/{where}",
         "version": version_of(server),
+        "frozen": instant(server.frozen_at),
         "limits_reached": [
             {
                 "resource": one.resource.value,

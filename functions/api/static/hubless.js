@@ -87,6 +87,8 @@ async function hasChanged(item) {
   return phase !== item.dataset.phase;
 }
 
+const stateOf = (item) => item.querySelector(".state")?.textContent;
+
 async function refreshServers(items) {
   // A page that answered a form cannot be fetched from the form's address: fetch the page it belongs to.
   const own = document.querySelector("[data-own-page]")?.dataset.ownPage; // of a page that no navigation names
@@ -103,10 +105,10 @@ async function refreshServers(items) {
       if (fresh.size && !item.contains(document.activeElement)) item.remove(); // deleted in another tab
       continue;
     }
-    const isNews = after.dataset.phase !== item.dataset.phase;
+    const isNews = after.dataset.phase !== item.dataset.phase || stateOf(after) !== stateOf(item);
     // What somebody works with stays, until there is news.
     if (!isNews && (item.contains(document.activeElement) || item.querySelector("details[open]"))) continue;
-    if (isNews) news.push(`${item.dataset.called}: ${after.querySelector(".state").textContent}`);
+    if (isNews) news.push(`${item.dataset.called}: ${stateOf(after)}`);
     item.replaceWith(after);
   }
   const needs = document.getElementById("needs"), freshNeeds = page.getElementById("needs");

@@ -124,6 +124,8 @@ def _of_servers(wanted: TableFilter, states: frozenset[State], values: dict[str,
     if wanted.profile:
         terms.append("json_extract(s.facts, '$.profile') = :profile")
         values["profile"] = wanted.profile
+    if wanted.servers is Servers.FROZEN:
+        terms.append("json_extract(s.facts, '$.frozen_at') IS NOT NULL")
     if wanted.idle_since is not None:
         terms.append("coalesce(s.last_activity_at, s.entered_at) <= :idle_since")
         values["idle_since"] = to_number(wanted.idle_since)

@@ -109,6 +109,7 @@ def server(name="", state="stopped", owner="alice", **changes):
         "share_url": f"/hub/share/{where}",
         "failure": None,
         "limits_reached": [],
+        "frozen": None,
         "other_version": "",
         "chosen": [],
         "stopped_because": "You stopped this server" if state == "stopped" else "",
@@ -379,6 +380,7 @@ full = {
     "seconds": 20,
     "url": "/hub/spawn/alice?opt-profile=small",
 }
+unreached = {"frozen": None, "last_activity": WAS, "stop_url": "", "seconds": 5}
 not_running = {
     "server_name": "",
     "for_user": None,
@@ -1568,6 +1570,12 @@ PAGES = {
         | {"default": server(state="ready", limits_reached=REACHED), "home_notice": LARGE_HOME}
         | {"named": [server("dask", limits_reached=REACHED[:1])]},
     ),
+    "home_frozen": (
+        "home.html",
+        frame(ALICE)
+        | home
+        | {"default": server(state="ready", frozen=WAS), "named": [server("dask", state="ready", frozen=WAS)]},
+    ),
     "home_shared": ("home.html", frame(ALICE) | home | {"shared": SHARED}),
     "home_visited": ("home.html", frame(ALICE) | home | {"default": server(), "visits": VISITS}),
     "accept_share": ("open_server.html", frame(ALICE) | accept_share),
@@ -1662,18 +1670,20 @@ PAGES = {
     "stop_pending": ("stop_pending.html", frame(ALICE) | {"server_name": "dask"}),
     "unreached": (
         "unreached.html",
-        frame(ALICE) | {"server_name": "", "edge_is_starting": False, "seconds": 5, "url": "/hub/user/alice/lab?a=1"},
+        frame(ALICE) | unreached | {"server_name": "", "edge_is_starting": False, "url": "/hub/user/alice/lab?a=1"},
+    ),
+    "unreached_frozen": (
+        "unreached.html",
+        frame(ALICE)
+        | unreached
+        | {"server_name": "", "edge_is_starting": False, "frozen": WAS, "stop_url": "/hub/stop/alice"}
+        | {"url": "/hub/user/alice/lab?a=1"},
     ),
     "unreached_edge_is_starting": (
         "unreached.html",
         frame(ROOT)
-        | {
-            "for_user": "alice",
-            "server_name": "dask",
-            "edge_is_starting": True,
-            "seconds": 5,
-            "url": "/hub/user/alice/dask/",
-        },
+        | unreached
+        | {"for_user": "alice", "server_name": "dask", "edge_is_starting": True, "url": "/hub/user/alice/dask/"},
     ),
     "not_running": ("not_running.html", frame(ALICE) | not_running),
     "not_running_failed": ("not_running.html", frame(ALICE) | not_running | FAILED),

@@ -195,6 +195,7 @@ OTHER_SCRIPTS = (
     {
         "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
         "unreached": ["/hub/static/refresh.js?v=1"],
+        "unreached_frozen": ["/hub/static/refresh.js?v=1"],
         "unreached_edge_is_starting": ["/hub/static/refresh.js?v=1"],
         **{
             name: ["/hub/static/spawn.js?v=1"]
@@ -572,7 +573,7 @@ def test_an_error_shows_its_number_and_its_mark():
     assert "4f9ac0de" in html
 
 
-@pytest.mark.parametrize("name", ["unreached", "unreached_edge_is_starting"])
+@pytest.mark.parametrize("name", ["unreached", "unreached_frozen", "unreached_edge_is_starting"])
 def test_a_page_that_waits_for_a_server_has_what_its_script_reads(name):
     template, context = PAGES[name]
     page = Page(rendering.environment().get_template(template).render(context))
