@@ -7,7 +7,7 @@ table the edge reports itself unhealthy: by then a task's address may belong to 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from edge_proxy.access_log import AccessLog
@@ -45,6 +45,7 @@ class Agent:
         changed: Callable[[], bool] | None = None,
         report_activity: Report | None = None,
         poll_seconds: float = 0.05,
+        sleep: Callable[[Sequence[int]], object] | None = None,
         heartbeat_seconds: float = 2.0,
         activity_seconds: float = 30.0,
         resolver: HostResolver | None = None,
@@ -63,6 +64,8 @@ class Agent:
             changed: a cheap test of whether the table may have changed; without it each poll reads the table.
             report_activity: takes the last activity of servers, a batch at a time.
             poll_seconds: seconds between two polls.
+            sleep: sleeps until the next poll in place of `poll_seconds`, or until one of these descriptors is readable;
+                whoever stops the agent must end the sleep.
             heartbeat_seconds: seconds between two reports while nothing changes. Routing counts an edge as lost after
                 10 seconds without a report, so this must be less than half of that.
             activity_seconds: seconds between two reports of activity.
@@ -78,6 +81,7 @@ class Agent:
         self._clock = clock
         self._changed = changed or (lambda: True)
         self._poll_seconds = poll_seconds
+        self._sleep = sleep
         self._heartbeat_seconds = heartbeat_seconds
         self._full_reload_after = full_reload_after_seconds
         self._unhealthy_after = unhealthy_after_seconds
@@ -132,8 +136,14 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Follow the table until *stop* is set."""
-        while not stop.wait(self._pause()):
-            self.run_once()
+        while not stop.is_set():
+            pause = self._pause()
+            if self._sleep is not None and pause:
+                self._sleep(self._haproxy.ends)
+            else:
+                stop.wait(pause)
+            if not stop.is_set():
+                self.run_once()
 
     def run_once(self) -> None:
         """Do what is due: replace a HAProxy that died or cannot be spoken to, apply changes, report."""

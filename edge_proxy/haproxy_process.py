@@ -36,6 +36,8 @@ class HAProxyProcess:
         self._process: subprocess.Popen[bytes] | None = None  # None also for an adopted one
         self._replaced = list["subprocess.Popen[bytes]"]()  # children that drain
         self._pid: int | None = None
+        self._ends: list[int] = []  # a descriptor of the process `_followed`, if there is one
+        self._followed: int | None = None
         self.runtime = RuntimeApi(configuration.runtime_socket)
 
     @property
@@ -124,6 +126,18 @@ class HAProxyProcess:
         if self._process is not None:
             return self._process.poll() is None
         return self._pid is not None and _is_alive(self._pid)
+
+    @property
+    def ends(self) -> list[int]:
+        """Return what becomes readable once HAProxy has ended; nothing where the kernel cannot tell."""
+        if self._followed != self._pid:
+            for descriptor in self._ends:
+                os.close(descriptor)
+            self._ends, self._followed = [], self._pid
+            if self._pid is not None:
+                with contextlib.suppress(OSError):  # it has ended, or Linux is older than 5.3
+                    self._ends = [os.pidfd_open(self._pid)]
+        return self._ends
 
     def close(self) -> None:
         """End HAProxy in order, and those that it has replaced."""

@@ -17,6 +17,7 @@ from hubless.settings import Settings
 
 logger = logging.getLogger(__name__)
 EDGE_ID = "local"
+HEARTBEAT_SECONDS = 4.0  # each is a write, which wakes all who wait for one
 
 
 def edge_configuration(settings: Settings, run_folder: Path) -> EdgeConfiguration:
@@ -47,24 +48,31 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     """Run the agent. On SIGTERM end HAProxy too; if the supervisor died, leave HAProxy for the next start."""
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
+    writes = machine.open_write_watch(settings)
     agent = Agent(
         edge_configuration(settings, Path(config.run_folder)),
         routes,
         edge_id=EDGE_ID,
         clock=clock.now,
         changed=changed,
+        sleep=lambda ends: writes.sleep(beside=ends),
+        heartbeat_seconds=HEARTBEAT_SECONDS,
         report_activity=activity.report_seen,
         activity_seconds=report_seconds(settings),
     )
     leaving, in_order = threading.Event(), threading.Event()
 
+    def leave() -> None:
+        leaving.set()
+        writes.wake()
+
     def end() -> None:
         in_order.set()
-        leaving.set()
+        leave()
 
     on_signals((signal.SIGTERM,), end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ipc.listen(channel, lambda event: leaving.set() if event is None else None)
+    ipc.listen(channel, lambda event: leave() if event is None else None)
     try:
         agent.start()
     except EdgeError as error:

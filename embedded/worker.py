@@ -29,15 +29,18 @@ from hubless.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.04
-RECONCILE_RUNNING_SECONDS = 3.0  # between two checks of running servers
+POLL_SECONDS = 0.04  # between two looks while servers start or stop, or messages wait
+RECONCILE_SOON_SECONDS = 3.0  # between two checks of running servers after something has changed
+RECONCILE_RUNNING_SECONDS = 10.0  # the same while nothing changes: the kernel tells when a server ends
 STORE_RETRY_SECONDS = 1.0
 THREADS = 4  # messages at once: a slow launch does not delay the others
 BATCH = 10
 MEASURE_SECONDS = 10.0  # between two looks for homes that are due
 MEASURE_PAUSE_SECONDS = 0.02  # between two steps of a walk
 EVERYBODY_EVERY = 360  # looks: the others look at users who were active lately
-LOADS_SECONDS = 10.0  # between two measurements of what servers use
+LOADS_SECONDS = 10.0  # between two measurements of what servers use, if somebody looks at them
+UNREAD_LOADS_EVERY = 6  # of these times, if nobody has looked at them for LOADS_READ_SECONDS
+LOADS_READ_SECONDS = 120.0
 LOADS_PAUSE_SECONDS = 0.02  # between two servers: many of them are measured less often, and take no more time at once
 KEEP_SECONDS = 10.0  # between two looks whether links by name follow users
 TASKS_SECONDS = 2.0  # between two looks for files of removed users that an admin wants moved or deleted
@@ -64,11 +67,13 @@ class Worker:
         self._stop_limit = settings.servers.stop_timeout.total_seconds() + 5
         hub.launching, hub.reaping, hub.metrics, hub.resource_limits, hub.home_measuring, hub.home_keeping  # noqa: B018 created before the threads that share them
         self._loads = hub.load_sampler
-        self._changed = hub.watcher()
+        self._changed, self._writes = hub.watcher(), hub.write_watch()
+        self._ends = hub.process_ends
         self._profiles = settings.profiles
         self._pending = 1  # servers that started or stopped at the last step
         self._queued = 1  # messages at the last step
         self._reconciled_at = 0.0
+        self._has_moved = True  # whether servers started or stopped since the last check of running ones
         self._leaving = threading.Event()
         self._stop_servers = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="launch")
@@ -76,10 +81,12 @@ class Worker:
     def leave(self) -> None:
         """Let `run` return after its current step."""
         self._leaving.set()
+        self._writes.wake()
 
     def stop_servers(self) -> None:
         """Let `run` stop all servers and return."""
         self._stop_servers.set()
+        self._writes.wake()
 
     def run(self) -> None:
         """Work until `leave` or `stop_servers` is called."""
@@ -90,8 +97,9 @@ class Worker:
             ("files", self._keep_homes), ("loads", self._measure_loads),
         ):  # fmt: skip
             threading.Thread(target=work, name=name, daemon=True).start()
-        while not self._leaving.wait(POLL_SECONDS) and not self._stop_servers.is_set():
+        while not self._leaving.is_set() and not self._stop_servers.is_set():
             self._step_safely()
+            self._sleep()
         if self._stop_servers.is_set():
             self._end_servers()
         self._leaving.set()
@@ -105,6 +113,11 @@ class Worker:
         except OSError as error:  # servers load their packages themselves
             logger.warning("the hub cannot preload servers' packages: %s", error)
 
+    def _sleep(self) -> None:
+        """Sleep until there may be work: messages become visible, and servers become ready, without a write."""
+        is_busy = self._pending or self._queued
+        self._writes.sleep(POLL_SECONDS if is_busy else None, [self._ends.fileno()])
+
     def _step_safely(self) -> None:
         try:
             self._step()
@@ -115,12 +128,20 @@ class Worker:
     def _step(self) -> None:
         if self._changed() or self._pending or self._queued:
             self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
+            self._has_moved |= self._pending > 0
             self._receive()
-        if time.monotonic() - self._reconciled_at >= RECONCILE_RUNNING_SECONDS:
+        if self._must_check_running():
+            self._ends.follow()
             spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_RUNNING})
-            self._reconciled_at = time.monotonic()
+            self._reconciled_at, self._has_moved = time.monotonic(), False
             self._is_replaced()
         self._hub.metrics.flush_when_due()
+
+    def _must_check_running(self) -> bool:
+        """Say whether to look at running servers: one has ended, or the last look is old."""
+        is_calm = self._ends.is_told and not self._has_moved
+        every = RECONCILE_RUNNING_SECONDS if is_calm else RECONCILE_SOON_SECONDS
+        return self._ends.take() or time.monotonic() - self._reconciled_at >= every
 
     def _receive(self) -> None:
         held = self._hub.turns.held
@@ -177,11 +198,13 @@ class Worker:
                 return
 
     def _measure_loads(self) -> None:
-        """Measure what servers use until the worker leaves."""
-        while not self._leaving.is_set():
+        """Measure what servers use until the worker leaves: seldom while nobody looks at it."""
+        for number in itertools.count():
             with _trying("measure what servers use", LOADS_SECONDS):
-                self._walk(self._loads.steps(self._hub.clock.now), LOADS_PAUSE_SECONDS)
-            self._leaving.wait(LOADS_SECONDS)
+                if number % UNREAD_LOADS_EVERY == 0 or self._hub.loads.was_read_within(LOADS_READ_SECONDS):
+                    self._walk(self._loads.steps(self._hub.clock.now), LOADS_PAUSE_SECONDS)
+            if self._leaving.wait(LOADS_SECONDS):
+                return
 
     def _keep_homes(self) -> None:
         """Have links by name follow users, and do what admins want done with files of removed users."""

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from hubless.adapters.processes.load_sampler import LoadSampler
     from hubless.adapters.processes.loads_file import LoadsFile
     from hubless.adapters.processes.machine_turns import MachineTurns
+    from hubless.adapters.processes.process_ends import ProcessEnds
     from hubless.adapters.processes.resource_limits import ResourceLimits
     from hubless.adapters.sqlite.database import Database
     from hubless.adapters.sqlite.queue import SqliteQueue
+    from hubless.adapters.sqlite.write_watch import WriteWatch
     from hubless.domain.histograms import BucketCount
     from hubless.domain.limits import Resource
     from hubless.ports.archives import ImportMarkStore
@@ -104,6 +106,10 @@ class MachineHub(Hub):
     def watcher(self) -> Callable[[], bool]:
         """Return a cheap test that says whether the store may have changed since the last call."""
         return self._database.watcher()
+
+    def write_watch(self) -> "WriteWatch":
+        """Return what one thread sleeps with until somebody may have written the store."""
+        return open_write_watch(self.settings)
 
     def epoch(self) -> str:
         """Return the epoch of the database: another one than at the start means that somebody restored it."""
@@ -476,6 +482,13 @@ class MachineHub(Hub):
         return LoadSampler(self.settings.launches, self.loads)
 
     @cached_property
+    def process_ends(self) -> "ProcessEnds":
+        """Return what tells when servers' processes end."""
+        from hubless.adapters.processes.process_ends import ProcessEnds
+
+        return ProcessEnds(self.settings.launches)
+
+    @cached_property
     def home_keeping(self) -> "HomeKeeping":
         from hubless.adapters.processes.home_folders import LocalHomeFolders
         from hubless.adapters.sqlite.orphaned_homes import SqliteOrphanedHomeStore
@@ -615,6 +628,13 @@ def open_routes(settings: Settings) -> "tuple[RouteStore, Callable[[], bool]]":
 
     database = open_database(settings)
     return SqliteRouteStore(database), database.watcher()
+
+
+def open_write_watch(settings: Settings) -> "WriteWatch":
+    """Return what one thread sleeps with until somebody may have written the database."""
+    from hubless.adapters.sqlite.write_watch import WriteWatch
+
+    return WriteWatch(settings.database)
 
 
 def open_clock() -> "Clock":

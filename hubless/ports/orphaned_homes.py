@@ -13,8 +13,8 @@ from hubless.ports.home_usage import HomeSize
 class OrphanedHomeStore(Protocol):
     """Stores what is known of the homes of removed users. `UserStore.delete` adds one in the same transaction."""
 
-    def user_names(self) -> Mapping[str, str]:
-        """Return the names of all users, by id."""
+    def user_names(self, ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the names of those users of *ids* that exist, by id."""
         ...
 
     def all(self) -> list[OrphanedHome]:

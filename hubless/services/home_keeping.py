@@ -39,10 +39,10 @@ class HomeKeeping:
         """
         # In this order: a folder whose owner is not among the users, who are read later, has lost its owner.
         found = self.folders.owner_ids()
-        names = self.store.user_names()
+        names = self.store.user_names(found)
         if not found:
             return  # a new hub, or a disk that is not mounted: what was noted stays
-        self.folders.link_names({owner_id: name for owner_id, name in names.items() if owner_id in found})
+        self.folders.link_names(names)
         self.store.note(found - names.keys())
         for home in self.store.all():
             if home.owner_id not in found and home.task is HomeTask.NONE and not self.folders.exists(home.owner_id):

@@ -1,5 +1,7 @@
 """What servers use: several together, and the file in which the worker leaves it for the hub's other processes."""
 
+import os
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -39,3 +41,13 @@ def test_a_reader_sees_each_new_measurement(tmp_path):
 def test_an_unreadable_file_says_nothing(tmp_path, text):
     (tmp_path / "loads.json").write_text(text)
     assert LoadsFile(tmp_path / "loads.json").get_many(["l1"]) == {}
+
+
+def test_who_measures_knows_whether_somebody_reads(tmp_path):
+    reader, worker = LoadsFile(tmp_path / "loads.json"), LoadsFile(tmp_path / "loads.json")
+    assert not worker.was_read_within(60)
+    reader.get_many(["l1"])
+    assert worker.was_read_within(60)
+    long_ago = time.time() - 61
+    os.utime(tmp_path / "loads.read", (long_ago, long_ago))
+    assert not worker.was_read_within(60)

@@ -22,6 +22,7 @@ import psutil
 
 from hubless.adapters.processes import process_use
 from hubless.adapters.processes.limit_record import LimitRecord
+from hubless.adapters.processes.small_files import words
 from hubless.domain.limits import Resource
 from hubless.domain.values import value
 
@@ -147,10 +148,10 @@ def counts(cgroups: Mapping[str, str]) -> dict[str, int]:
     """Return how often the kernel has enforced a limit, by resource: ended a process, or refused a new one."""
     found = {}
     if memory := cgroups.get("memory"):
-        of_v2 = _number_in(Path(memory) / "memory.events", "oom_kill")
-        found[Resource.MEMORY.value] = of_v2 or _count_of_v1(Path(memory), "memory.oom_control", "oom_kill")
+        of_v2 = _number_in(f"{memory}/memory.events", "oom_kill")
+        found[Resource.MEMORY.value] = of_v2 or _count_of_v1(memory, "memory.oom_control", "oom_kill")
     if pids := cgroups.get("pids"):
-        found[Resource.PROCESSES.value] = _count_of_v1(Path(pids), "pids.events", "max")
+        found[Resource.PROCESSES.value] = _count_of_v1(pids, "pids.events", "max")
     return found
 
 
@@ -159,23 +160,23 @@ def used(cgroups: Mapping[str, str]) -> tuple[int, float] | None:
 
     Pages of files that nobody used lately do not count: the kernel takes them when others need memory.
     """
-    group = Path(cgroups.get("memory", ""))
-    bytes_used = _words(group / "memory.current") or _words(group / "memory.usage_in_bytes")
+    group = cgroups.get("memory", "")
+    bytes_used = words(f"{group}/memory.current") or words(f"{group}/memory.usage_in_bytes")
     if not bytes_used:
         return None
-    stat = group / "memory.stat"
+    stat = f"{group}/memory.stat"
     idle = _number_in(stat, "total_inactive_file") or _number_in(stat, "inactive_file")  # of version 1; of version 2
-    return max(0, int(bytes_used[0]) - idle), _cpu_seconds(Path(cgroups.get("cpu", "")), group)
+    return max(0, int(bytes_used[0]) - idle), _cpu_seconds(cgroups.get("cpu", ""), group)
 
 
-def _cpu_seconds(group: Path, of_memory: Path) -> float:
+def _cpu_seconds(group: str, of_memory: str) -> float:
     """Return the processors' time: of the cgroup, else of the processes that are in it now."""
-    if microseconds := _number_in(of_memory / "cpu.stat", "usage_usec"):  # version 2 has it without the controller
+    if microseconds := _number_in(f"{of_memory}/cpu.stat", "usage_usec"):  # version 2 has it without the controller
         return microseconds / 1_000_000
-    if nanoseconds := _words(group / "cpuacct.usage"):  # version 1, where the two controllers are mounted together
+    if nanoseconds := words(f"{group}/cpuacct.usage"):  # version 1, where the two controllers are mounted together
         return int(nanoseconds[0]) / 1_000_000_000
     seconds = 0.0
-    for pid in _words(of_memory / INNER / "cgroup.procs"):
+    for pid in words(f"{of_memory}/{INNER}/cgroup.procs"):
         with suppress(psutil.Error):  # it has ended meanwhile
             seconds += process_use.cpu_seconds(int(pid))
     return seconds
@@ -239,8 +240,8 @@ def _candidates(proc: Path) -> Iterator[tuple[int, dict[str, Path]]]:
         if mount.version == 2:  # noqa: PLR2004 the version
             here = _inside(mount, own.get("", "/"))
             for base in _bases(mount, here.parent if here.name == LEAF else here):
-                if set(NEEDED) <= set(_words(base / "cgroup.controllers")):
-                    offered = _words(base / "cgroup.controllers")
+                if set(NEEDED) <= set(words(base / "cgroup.controllers")):
+                    offered = words(base / "cgroup.controllers")
                     yield 2, {controller: base for controller in CONTROLLERS if controller in offered}
     by_controller = {one: mount for mount in mounts for one in mount.controllers & CONTROLLERS.keys()}
     bases = {one: list(_bases(mount, _inside(mount, own.get(one, "/")))) for one, mount in by_controller.items()}
@@ -277,7 +278,7 @@ def _is_delegated(group: Path) -> bool:
 
 
 def _is_alone_in(group: Path) -> bool:
-    return set(_words(group / "cgroup.procs")) <= {str(os.getpid())}
+    return set(words(group / "cgroup.procs")) <= {str(os.getpid())}
 
 
 # --- making ---
@@ -300,7 +301,7 @@ def _leave(base: Path, proc: Path) -> None:
     """Move the processes of *base* into a leaf below it, unless it is the uppermost cgroup, which may keep them."""
     if not (base / "cgroup.type").exists():
         return
-    inside = [pid for pid in _words(base / "cgroup.procs") if (proc / pid).exists()]
+    inside = [pid for pid in words(base / "cgroup.procs") if (proc / pid).exists()]
     if inside:
         (base / LEAF).mkdir(mode=0o755, exist_ok=True)
         for pid in inside:
@@ -310,8 +311,8 @@ def _leave(base: Path, proc: Path) -> None:
 
 def _enable(group: Path) -> None:
     """Let the children of *group* have the controllers that it has."""
-    offered = set(_words(group / "cgroup.controllers"))
-    given = set(_words(group / "cgroup.subtree_control"))
+    offered = set(words(group / "cgroup.controllers"))
+    given = set(words(group / "cgroup.subtree_control"))
     if missing := [f"+{controller}" for controller in CONTROLLERS if controller in offered - given]:
         _write(group / "cgroup.subtree_control", " ".join(missing))
 
@@ -373,7 +374,7 @@ def _try(controller: str, group: Path, limits: LimitRecord) -> None:
         command = [*join_command(cgroups), "/bin/sh", "-c", "echo joined; read line"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as one:
             joined = one.stdout is not None and one.stdout.readline() == b"joined\n"
-            is_inside = str(one.pid) in _words(group / INNER / "cgroup.procs")
+            is_inside = str(one.pid) in words(group / INNER / "cgroup.procs")
         if not (joined and is_inside):
             raise OSError(f"No process can join {group}")
     finally:
@@ -387,12 +388,12 @@ def _reads_back(controller: str, group: Path, limits: LimitRecord) -> bool:
         "cpu": ("cpu.max", "cpu.cfs_quota_us"),
     }[controller]
     wanted = {"memory": limits.memory, "pids": limits.processes, "cpu": _quota(limits.cpus)}[controller]
-    return wanted is None or any(_words(group / file)[:1] == [str(wanted)] for file in files)
+    return wanted is None or any(words(group / file)[:1] == [str(wanted)] for file in files)
 
 
 def _counts_what_is_inside(group: Path) -> bool:
     """Say whether the limit counts for cgroups below, which kernels before 5.11 must be told for version 1."""
-    return _words(group / "memory.use_hierarchy") in ([], ["1"])
+    return words(group / "memory.use_hierarchy") in ([], ["1"])
 
 
 # --- removing ---
@@ -422,7 +423,7 @@ def _kill(group: Path) -> None:
     with suppress(OSError):
         _write(group / "pids.max", "0")
     for one in _innermost_first(group):
-        for pid in _words(one / "cgroup.procs"):
+        for pid in words(one / "cgroup.procs"):
             with suppress(OSError):
                 _kill_one(int(pid), one)
 
@@ -431,7 +432,7 @@ def _kill_one(pid: int, group: Path) -> None:
     """Kill a process if it still is the one in the cgroup: ids are used again."""
     descriptor = os.pidfd_open(pid)
     try:
-        if str(pid) in _words(group / "cgroup.procs"):
+        if str(pid) in words(group / "cgroup.procs"):
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     finally:
         os.close(descriptor)
@@ -451,23 +452,16 @@ def _write(file: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text().split()
-    except OSError:
-        return []
-
-
-def _number_in(file: Path, key: str) -> int:
+def _number_in(file: str | Path, key: str) -> int:
     """Return the number behind *key* in a file of lines such as `oom_kill 3`."""
-    words = _words(file)
-    pairs: Iterable[tuple[str, str]] = zip(words[::2], words[1::2], strict=False)
+    found = words(file)
+    pairs: Iterable[tuple[str, str]] = zip(found[::2], found[1::2], strict=False)
     return next((int(number) for name, number in pairs if name == key), 0)
 
 
-def _count_of_v1(group: Path, file: str, key: str) -> int:
+def _count_of_v1(group: str, file: str, key: str) -> int:
     """Return a count of the launch: version 1 counts in the cgroup of the process, version 2 in the one with limits."""
-    return sum(_number_in(one / file, key) for one in (group, group / INNER))
+    return sum(_number_in(f"{one}/{file}", key) for one in (group, f"{group}/{INNER}"))
 
 
 def name_of(data: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from hubless.adapters.processes import small_files
 from hubless.domain.values import value
 
 SANDBOX, ACCOUNTS = "sandbox", "accounts"
@@ -99,7 +100,7 @@ class LaunchFolder:
         The lock alone does not say that: without a sandbox the server itself inherits it, and can release it.
         """
         try:
-            descriptor = os.open(self.lock, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
@@ -118,6 +119,10 @@ class LaunchFolder:
         written = self._written()
         return written[0] if written else None
 
+    def living_pid(self) -> int | None:
+        """Return the process id while that process lives; None where it could not write when it started."""
+        return self.pid() if self._lives() else None
+
     def _lives(self) -> bool:
         """Say whether the process that wrote its id is there; False where it could not write when it started."""
         pid, *started = self._written() or [0]
@@ -126,14 +131,14 @@ class LaunchFolder:
     def _written(self) -> list[int]:
         """Return what the process wrote: its id, and when it started in the kernel's clock ticks."""
         try:
-            return [int(word) for word in self.pid_file.read_text().split()]
+            return [int(word) for word in small_files.read(f"{self.path}/pid").split()]
         except (FileNotFoundError, ValueError):
             return []
 
     def note(self) -> Note | None:
         """Return the launcher's record, or None."""
         try:
-            return Note(**json.loads((self.path / "task.json").read_text()))
+            return Note(**json.loads(small_files.read(f"{self.path}/task.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
@@ -254,7 +259,7 @@ def start_of(pid: int) -> int | None:
     Together with its id that tells the process from all others, even after the machine's clock was set.
     """
     try:
-        state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may have blanks
+        state, *facts = small_files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()  # its name may have blanks
     except OSError:
         return None
     # A zombie with several threads is a process whose first thread has ended: the others live on.

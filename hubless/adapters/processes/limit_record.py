@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, field
 from pathlib import Path
 
+from hubless.adapters.processes import small_files
 from hubless.domain.limits import LimitReached, Resource, limit_in_words
 from hubless.domain.values import value
+
+_NAME = "limits.json"
 
 
 @value
@@ -40,7 +43,7 @@ class LimitRecord:
 def read(launch: Path) -> LimitRecord | None:
     """Return the record of the launch with that folder, or None."""
     try:
-        return LimitRecord(**json.loads(_file(launch).read_text()))
+        return LimitRecord(**json.loads(small_files.read(f"{launch}/{_NAME}")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -61,4 +64,4 @@ def in_words(reached: tuple[LimitReached, ...]) -> str:
 
 
 def _file(launch: Path) -> Path:
-    return launch / "limits.json"
+    return launch / _NAME

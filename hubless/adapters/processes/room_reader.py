@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from hubless.adapters.processes.small_files import words
 from hubless.domain.launch_turns import Room
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")  # in a container, its own group
@@ -30,10 +31,10 @@ def read_room(groups: Path = CONTROL_GROUPS, pressure: Path = PRESSURE) -> Room:
 def _processors(groups: Path) -> int:
     """Return the processors that this process may use: by its affinity, and by the container's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parts = [*_words(groups / "cpu/cpu.cfs_quota_us"), *_words(groups / "cpu/cpu.cfs_period_us")]
-    for words in (_words(groups / "cpu.max"), parts):
+    parts = [*words(groups / "cpu/cpu.cfs_quota_us"), *words(groups / "cpu/cpu.cfs_period_us")]
+    for limit in (words(groups / "cpu.max"), parts):
         with suppress(ValueError, IndexError, ZeroDivisionError):  # "max", or no such files
-            if (given := int(words[0]) / int(words[1])) > 0:
+            if (given := int(limit[0]) / int(limit[1])) > 0:
                 count = min(count, ceil(given))
     return count
 
@@ -46,20 +47,13 @@ def _memory_of_group(groups: Path) -> tuple[int, int] | None:
     )
     for folder, limit, used, idle in places:
         with suppress(ValueError, IndexError):  # "max", or no such file
-            words = _words(folder / "memory.stat")
-            unused = int(words[words.index(idle) + 1]) if idle in words else 0
-            return int(_words(folder / limit)[0]), max(0, int(_words(folder / used)[0]) - unused)
+            stat = words(folder / "memory.stat")
+            unused = int(stat[stat.index(idle) + 1]) if idle in stat else 0
+            return int(words(folder / limit)[0]), max(0, int(words(folder / used)[0]) - unused)
     return None
 
 
 def _stalled(pressure: Path) -> float:
     """Return the share of time in which some process waited for memory, as proc(5) says it; 0 where nobody knows."""
-    words = _words(pressure)
-    return next((float(one.removeprefix("avg10=")) / _PERCENT for one in words if one.startswith("avg10=")), 0.0)
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return []
+    said = words(pressure)
+    return next((float(one.removeprefix("avg10=")) / _PERCENT for one in said if one.startswith("avg10=")), 0.0)

@@ -18,8 +18,9 @@ class SqliteOrphanedHomeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def user_names(self) -> Mapping[str, str]:
-        return dict(self._database.read("SELECT id, name FROM users"))
+    def user_names(self, ids: Iterable[str]) -> Mapping[str, str]:
+        wanted = "SELECT value FROM json_each(?)"
+        return dict(self._database.read(f"SELECT id, name FROM users WHERE id IN ({wanted})", (json.dumps([*ids]),)))  # noqa: S608 our own text
 
     def all(self) -> list[OrphanedHome]:
         return self._read("1 ORDER BY removed_at DESC NULLS LAST, owner_id DESC", ())

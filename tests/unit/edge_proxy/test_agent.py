@@ -1,6 +1,7 @@
 """When the agent asks the table, and when it lets it be; HAProxy and the table are stood in for."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Proxy:
         self.is_healthy, self.takes_maps = False, True
         self.starts = 0
 
+    @property
+    def ends(self) -> list[int]:
+        return [7]
+
     def is_alive(self) -> bool:
         return self.is_up
 
@@ -83,6 +88,21 @@ def started(table: Table, folder: Path, **facts: Any) -> tuple[Agent, Proxy]:
     agent._haproxy = proxy  # type: ignore[assignment]
     agent.start()
     return agent, proxy
+
+
+def test_an_agent_that_is_told_of_changes_sleeps_until_then(table: Table, tmp_path: Path) -> None:
+    stop, slept = threading.Event(), list[Sequence[int]]()
+
+    def sleep(ends: Sequence[int]) -> None:
+        slept.append(ends)
+        if len(slept) == 3:
+            stop.set()
+
+    agent, _ = started(table, tmp_path, poll_seconds=3600.0, sleep=sleep)
+    asked = table.asked
+    agent.run(stop)
+    assert slept == [[7]] * 3
+    assert table.asked == asked + 2  # not once more when it was told to stop
 
 
 def test_the_agent_backs_off_while_the_table_is_away(table: Table, tmp_path: Path) -> None:
