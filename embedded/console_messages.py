@@ -10,6 +10,7 @@ from hubless.adapters.network_addresses import network_addresses
 from hubless.bootstrap import machine
 from hubless.domain.lifecycle import ACTIVE, PENDING, State
 from hubless.services.accounts import FIRST_ADMIN
+from hubless.services.name_checks import GLANCE, NameChecks
 from hubless.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         *(f"turns     {one}" for one in machine.turns_in_words(hub.settings)),
         f"queue     {hub.queue.depth()} messages",
         *_maintenance(hub),
+        *names(hub.name_checks),
         *_edges(hub, now),
     ]
     return "\n".join(lines)
@@ -108,6 +110,12 @@ def _frozen(hub: "Hub") -> list[str]:
 
 def _maintenance(hub: "Hub") -> list[str]:
     return [f"hub       {announcement_commands.in_words(hub)}"] if hub.maintaining.current() else []
+
+
+def names(checks: NameChecks) -> list[str]:
+    """Return a line about users whom no login finds, if there are any."""
+    found = checks.glance(GLANCE)
+    return [f"names     {found.in_words}: hubless user check-names names them"] if found.lost else []
 
 
 def _isolation(settings: Settings, facts: Mapping[str, Any]) -> str:

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from hubless.domain.errors import HublessError
 from hubless.domain.routes import EdgeReport
 from hubless.domain.values import value
+from hubless.services.name_checks import Glance
 from hubless.settings.stage import Stage
 from operations.aws import Aws, AwsCallError
 from operations.check_results import CheckResult, ok, problem, warning
@@ -38,6 +40,7 @@ class AwsChecks:
     deployment: Deployment
     aws: Aws
     edges: Callable[[], tuple[Sequence[EdgeReport], int, int]]  # reports, newest route change, active servers
+    names: Callable[[], Glance]
     now: Callable[[], datetime]
 
     def run(self, steps: Steps) -> None:
@@ -61,6 +64,7 @@ class AwsChecks:
                 lambda: evaluate_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
             )
         self._run(steps, "SSM", self._throughput)
+        steps.run("names", lambda: evaluate_names(self.names, self.stage.name))
 
     def _run(self, steps: Steps, check: str, run: Callable[[], CheckResult]) -> None:
         """Run one check as a step. A call that AWS refuses is a warning: other checks may still work."""
@@ -171,6 +175,18 @@ def evaluate_sweeps(function: str, runs: float, errors: float) -> CheckResult:
     if errors >= runs:
         return problem("sweeps", f"all {runs:.0f} sweeps {within} failed", f"Read /aws/lambda/{function}", LOGS_LINK)
     return ok("sweeps", f"{runs:.0f} {within}")
+
+
+def evaluate_names(names: Callable[[], Glance], stage: str) -> CheckResult:
+    """Check that logins find users; a table that cannot be read keeps no other check from running."""
+    try:
+        found = names()
+    except HublessError as error:
+        return warning("names", f"could not be checked: {error}", "Try again")
+    if not found.lost:
+        return ok("names", found.in_words)
+    action = f"Run hubless user check-names --stage {stage}: it names them, and with --mend renames those whom it can"
+    return warning("names", found.in_words, action)
 
 
 def evaluate_edges(

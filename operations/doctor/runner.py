@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.values import value
+from hubless.services.name_checks import GLANCE
 from hubless.settings.stage import Stage
 from hubless.settings.types import WEB_ORIGIN
 from operations import deployed_stage
@@ -89,7 +90,8 @@ def for_stage(stage: Stage, file: Path | None, token: str, aws: Aws | None = Non
     deployment = deployed_stage.read(stage, aws)
     hub = deployed_stage.open_hub(stage, file, deployment)
     client = HubClient(hub.settings.hub.public_url or deployment.cloud.url, token)
-    return DoctorRun(client, AwsChecks(stage, deployment, aws, lambda: _edges(hub), now), deployment.api)
+    checks = AwsChecks(stage, deployment, aws, lambda: _edges(hub), lambda: hub.name_checks.glance(GLANCE), now)
+    return DoctorRun(client, checks, deployment.api)
 
 
 def _edges(hub: "CloudHub") -> "tuple[list[EdgeReport], int, int]":

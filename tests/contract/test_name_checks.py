@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hubless.domain.lifecycle import State
+from hubless.services import accounts
 from hubless.services.accounts import Accounts
-from hubless.services.name_checks import NameChecks
+from hubless.services.name_checks import Glance, NameChecks
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
 
@@ -39,6 +40,16 @@ def test_a_user_with_blanks_around_the_name_gets_it_without(stores, checks):
     assert checks.mend(found) == ""
     assert stores.users.get(found.user.id).name == "maria"
     assert checks.lost() == []
+
+
+def test_a_glance_counts_the_first_users_and_reads_no_others(stores, checks, monkeypatch):
+    add(stores, " maria ", "ada", "bob", "zoë ")
+    assert checks.glance(4) == Glance(2, 4, is_whole=True)
+    monkeypatch.setattr(accounts, "_AT_ONCE", 1)
+    table, pages = stores.users.table, []
+    monkeypatch.setattr(stores.users, "table", lambda *args, **more: pages.append(1) or table(*args, **more))
+    assert checks.glance(2) == Glance(1, 2, is_whole=False)
+    assert len(pages) == 3
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 import pytest
 
 from embedded import console_messages
+from hubless.services.name_checks import NameChecks
 from hubless.settings import parse
+from tests.support.builders import a_user
+from tests.support.world import World
 
 OF_THIS_MACHINE = ["192.0.2.2", "198.51.100.7", "10.0.0.1", "172.17.0.1"]
 
@@ -33,3 +36,12 @@ def test_a_machine_without_a_network_has_no_such_line(tmp_path):
 
 def test_addresses_of_the_machine_itself_are_nobody_elses():
     assert not any(one.startswith(("127.", "169.254.")) for one in console_messages.network_addresses())
+
+
+def test_the_status_counts_users_whom_no_login_finds():
+    world = World()
+    checks = NameChecks(world.accounts)
+    assert console_messages.names(checks) == []
+    world.users.create([a_user(" maria ")])
+    (line,) = console_messages.names(checks)
+    assert line.startswith("names     no login finds 1 of all users: hubless user check-names")

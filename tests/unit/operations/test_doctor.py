@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import EdgeReport
+from hubless.services.name_checks import Glance
 from hubless.settings.stage import Stage, StageSettings
 from operations import commands
 from operations.aws import AwsCallError
@@ -361,7 +363,8 @@ def check_aws(aws, edge="economy"):
     )
     steps = Steps(lambda step: None, lambda: 0.0)
     stage = Stage("prod", StageSettings(region="eu-central-1", edge=edge))
-    AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: NOW).run(steps)
+    names = Glance(0, 3, is_whole=True)
+    AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: names, lambda: NOW).run(steps)
     return levels(steps), [finding.message for finding in steps.results]
 
 
@@ -386,14 +389,31 @@ def test_all_parts_of_a_deployment_are_checked():
         "sweeps": Level.PROBLEM,
         "edges": Level.OK,
         "SSM": Level.OK,
+        "names": Level.OK,
     }
+    assert "logins find all users" in said
     assert "3 messages in dead failed too often" in said
     assert "3 errors and 3 throttles in the last hour" in said
+
+
+def test_users_whom_no_login_finds_are_a_warning():
+    found = aws_checks.evaluate_names(lambda: Glance(2, 2000, is_whole=False), "prod")
+    assert (found.level, found.message) == (Level.WARNING, "no login finds 2 of the first 2000 users")
+    assert "check-names --stage prod" in found.action
+
+
+def test_a_table_that_does_not_answer_is_a_warning():
+    def names():
+        raise StoreUnavailableError("no answer")
+
+    found = aws_checks.evaluate_names(names, "prod")
+    assert (found.level, found.message) == (Level.WARNING, "could not be checked: no answer")
 
 
 def test_missing_permissions_are_warnings():
     found, said = check_aws(Amazon(), edge="alb")
 
+    assert found.pop("names") is Level.OK  # the table answers
     assert set(found.values()) == {Level.WARNING}
     assert "could not be checked: the permission sqs:get_queue_attributes is missing" in said
     assert "edges" not in found

@@ -9,6 +9,7 @@ from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
 from hubless.domain.home_limits import HomeLimits
 from hubless.domain.home_usage import HomeUsage
 from hubless.domain.lifecycle import State
+from hubless.ports.home_limits import LimitOf
 from hubless.ports.home_usage import HomeSize
 from hubless.services import home_measuring
 from hubless.services.home_limiting import HomeLimiting
@@ -188,6 +189,17 @@ def test_an_overrun_begins_once_and_ends_with_fewer_files(place):
     assert over_since(place) is None
     place.clock.advance(AGAIN_WHEN_OVER)
     assert place.measure() == []
+
+
+def test_an_overrun_goes_by_the_limit_that_admins_set_at_run_time(place):
+    with_limit(place, 500)
+    place.limits.put(LimitOf.USER, "u-alice", 700)
+    place.measure()
+    assert over_since(place) is None
+    place.limits.put(LimitOf.USER, "u-alice", 600)
+    place.clock.advance(AGAIN_AFTER)
+    place.measure()
+    assert over_since(place) == place.clock.now()
 
 
 def test_homes_whose_overrun_stops_nothing_are_measured_as_usual(place):
