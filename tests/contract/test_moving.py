@@ -20,9 +20,20 @@ from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.user_notes import UserNote
 from hubless.domain.users import Service
 from hubless.services.second_factors import Accepted, SecondFactors
+from tests.contract.conftest import ADAPTERS
 from tests.support import sqlite
 from tests.support.builders import NOW, a_token, a_user, an_imported_hash
 from tests.support.moving import BCRYPT_HASH, CHOICES, MovingHub, a_hub, records_of, with_user
+
+on_all_stores = pytest.mark.parametrize("stores", ADAPTERS, indirect=True)
+
+
+@pytest.fixture(params=["sqlite", "dynamodb-moto"])
+def stores(request):
+    """What an import writes is held to both emulators store by store; a few tests see that MiniStack takes it too."""
+    made = ADAPTERS[request.param](request)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -30,6 +41,7 @@ def hub(stores):
     return MovingHub(stores)
 
 
+@on_all_stores
 def test_an_empty_hub_gets_everything_of_an_archive(hub, tmp_path):
     """The file that it writes afterwards has the same records, under another hub's key."""
     archive_file.write(a_hub(), tmp_path / "there.jsonl", NOW)
@@ -208,6 +220,7 @@ def change_here(hub):
     stores.sign_ups.change(zoe, replace(zoe, address="zoe@own.example.org", revision=zoe.revision + 1))
 
 
+@on_all_stores
 def test_what_changed_there_alone_is_brought_into_everything(hub):
     hub.bring(a_hub())
     assert hub.bring(changed_there(a_hub())).remarks == ()
@@ -350,6 +363,7 @@ def test_a_member_taken_away_here_stays_away_and_one_there_goes(hub):
     assert hub.bring(left).steps == ()
 
 
+@on_all_stores
 def test_a_token_that_went_over_to_another_user_there_moves(hub):
     hub.bring(a_hub())
     first, *others = a_hub().tokens
@@ -506,6 +520,7 @@ def test_what_was_removed_here_since_does_not_come_back(hub):
     assert Kind.USER in {one.kind for one in plan.remarks}
 
 
+@on_all_stores
 def test_what_the_source_lost_is_named_and_removed_only_if_asked(hub):
     hub.bring(a_hub())
     left = replace(

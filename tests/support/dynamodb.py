@@ -1,6 +1,7 @@
 """DynamoDB for tests: moto within the process, and MiniStack as a process of its own."""
 
 import copy
+import inspect
 import json
 import os
 import shutil
@@ -141,6 +142,7 @@ def moto():
     with mock_aws(), pytest.MonkeyPatch.context() as patch:
         copy_less(patch)
         compare_quickly(patch)
+        query_partitions(patch)
         database = Database("hubless", region=REGION)
         lock = threading.RLock()
         one_at_a_time(database.client, lock)
@@ -233,6 +235,31 @@ def compare_quickly(patch):
 
     slowly = DynamoType.cast_value.fget
     patch.setattr(DynamoType, "cast_value", property(lambda one: one.value if one.type == "S" else slowly(one)))
+
+
+def query_partitions(patch):
+    """Have moto's queries sort the items of the partition that they ask for, not those of the whole table."""
+    from moto.dynamodb.models.table import Table
+
+    query, asked = inspect.signature(Table.query), threading.local()
+    unpatched = Table.query
+
+    def querying(table, *arguments, **more):
+        given = query.bind(table, *arguments, **more).arguments
+        asked.partition = None if given.get("index_name") else given["hash_key"]
+        try:
+            return unpatched(table, *arguments, **more)
+        finally:
+            asked.partition = None
+
+    def in_order(table):
+        partition = getattr(asked, "partition", None)
+        found = table.items.values() if partition is None else [table.items.get(partition, {})]
+        items = [item for some in found for item in some.values()]
+        return sorted(items, key=lambda item: (item.hash_key.value, item.range_key.value))
+
+    patch.setattr(Table, "query", querying)
+    patch.setattr(Table, "all_items", in_order)
 
 
 class Contents:
