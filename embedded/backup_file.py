@@ -52,7 +52,7 @@ def write_backup(settings: Settings, target: Path, facts: BackupFacts) -> list[s
             with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 _add_bytes(archive, _FACTS, json.dumps({name: getattr(facts, name) for name in _FIELDS}).encode())
                 _add_bytes(archive, _SECRET, settings.secret_file.read_bytes())
-                with _copy_of(settings) as copy:
+                with _copy_of(settings.database, target.parent) as copy:
                     archive.add(copy, _DATABASE)
                 if facts.has_homes:
                     skipped = _add_homes(archive, settings.homes)
@@ -67,10 +67,11 @@ def write_backup(settings: Settings, target: Path, facts: BackupFacts) -> list[s
 
 
 @contextmanager
-def _copy_of(settings: Settings) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="backup-", dir=settings.data) as folder:
+def _copy_of(database: Path, beside: Path) -> Iterator[Path]:
+    """Make a copy that lasts as long as this context, where the backup goes: nobody may write the data folder."""
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=beside) as folder:
         copy = Path(folder) / _DATABASE
-        copy_database(settings.database, copy)
+        copy_database(database, copy)
         forget_epoch(copy)
         yield copy
 

@@ -1,5 +1,6 @@
 """The database's file at a start: upgrades it, after a copy, and notices that it was restored or replaced."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -108,7 +109,7 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         make_private(draft)
         with (
-            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as from_,
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?{_mode(source)}", uri=True)) as from_,
             closing(sqlite3.connect(draft)) as to,
         ):
             from_.backup(to)
@@ -119,6 +120,16 @@ def copy_database(source: Path, target: Path) -> None:
         raise DataFolderError(
             f"Cannot copy the database {source} to {target}: {error}. Free some space, or mend the file's rights."
         ) from None
+
+
+def _mode(source: Path) -> str:
+    """Return how to open a database that others may write, or that is on a disk which is mounted read-only.
+
+    SQLite needs a file of shared memory beside it. Where it can make none, nobody writes either (`immutable`).
+    """
+    if not os.statvfs(source).f_flag & os.ST_RDONLY:
+        return "mode=rw"
+    return "mode=ro" if source.with_name(f"{source.name}-shm").exists() else "mode=ro&immutable=1"
 
 
 def forget_epoch(file: Path) -> None:

@@ -109,6 +109,23 @@ def test_a_backup_restores_onto_an_empty_machine(here, empty, saved):
     assert empty.told == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a folder read-only needs root")
+def test_what_is_on_a_read_only_disk_can_be_saved(here, empty, tmp_path):
+    here.start()
+    database = machine.open_database(here.settings)
+    SqliteUserStore(database).create([a_user("ada")])
+    database.close()
+    subprocess.run(["mount", "--bind", here.data, here.data], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", here.data], check=True)
+        done = here.run("backup", tmp_path / "hub.tar")
+    finally:
+        subprocess.run(["umount", "-l", here.data], check=True)  # the command's own process may still have it open
+    assert done.exit_code == 0, done.output
+    assert empty.run("restore", tmp_path / "hub.tar", "--yes").exit_code == 0
+    assert empty.users() == ["ada"]
+
+
 def test_a_backup_is_for_its_owner_alone(saved):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
