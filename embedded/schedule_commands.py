@@ -10,7 +10,8 @@ import click
 from embedded import opening
 from embedded.audit_report import record
 from hubless.domain.audit import Act
-from hubless.domain.schedules import DAYS, Schedule, clock_of, date_of, upcoming, zone_of
+from hubless.domain.schedules import DAYS, Schedule, clock_of, date_of, upcoming
+from hubless.domain.wall_times import zone_of
 from operations import commands
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def list_schedules(*, data: Path, file: Path | None, stage: str | None, as_json:
 @click.option("--date", metavar="YYYY-MM-DD", help="The day of a class that meets once, instead of --day.")
 @click.option("--from", "begins", required=True, metavar="HH:MM", help="When the class begins.")
 @click.option("--to", "ends", required=True, metavar="HH:MM", help="When it ends, on the same day.")
-@click.option("--timezone", required=True, metavar="ZONE", help="The time zone of both, such as Europe/Berlin.")
+@click.option(
+    "--timezone", metavar="ZONE", help="The time zone of both, such as Europe/Berlin.  [default: hub.timezone]"
+)
 @click.option("--before", type=click.IntRange(0, 120), default=0, help="Start servers so many minutes before.")
 @click.option("--profile", default="", help="The profile to start.  [default: what each member started last]")
 @click.option("--leave", is_flag=True, help="Let servers run on after the class.")
@@ -71,7 +74,7 @@ def add_schedule(
     date: str | None,
     begins: str,
     ends: str,
-    timezone: str,
+    timezone: str | None,
     before: int,
     profile: str,
     leave: bool,
@@ -84,7 +87,7 @@ def add_schedule(
                 frozenset(map(DAYS.index, days)),
                 clock_of(begins),
                 clock_of(ends),
-                zone_of(timezone),
+                zone_of(timezone or hub.settings.hub.timezone),
                 tuple(dict.fromkeys(groups)),
                 profile,
                 not leave,

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from starlette.responses import Response
@@ -96,6 +97,7 @@ def as_csv(found: Mapping[str, Any]) -> str:
     writer.writerow((*first, *_COLUMNS, "currency"))
     for row in rows:
         known = {"month": found["month"], "by": found.get("by", ""), "currency": found["currency"]} | row
+        known["cost"] = f"{Decimal(row['cost']):.4f}"  # so much that the sum of small ones is right, and no more
         writer.writerow([_plain(known[column]) for column in (*first, *_COLUMNS, "currency")])
     return text.getvalue()
 

@@ -9,6 +9,7 @@ from hubless.domain.archive import ArchivedBudget, ArchivedSchedule
 from hubless.domain.budgets import Budget
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.schedules import Schedule
+from hubless.domain.wall_times import zone_of
 
 _LONGEST_LEAD: Final = int(schedules.LONGEST_LEAD.total_seconds())
 
@@ -59,7 +60,7 @@ def schedule_of(record: ArchivedSchedule) -> Schedule:
         frozenset(record.days),
         schedules.clock_of(record.begins),
         schedules.clock_of(record.ends),
-        schedules.zone_of(record.zone),
+        zone_of(record.zone),
         record.groups,
         record.profile,
         record.stops,

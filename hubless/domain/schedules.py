@@ -12,6 +12,7 @@ from hubless.domain.lifecycle import ACTIVE, Server, State
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
+from hubless.domain.wall_times import zone_of
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CATCH_UP: Final = timedelta(hours=1)  # after a lesson, within which its servers are stopped
@@ -19,7 +20,6 @@ MOST_GROUPS: Final = 20  # of a schedule
 MOST_SCHEDULES: Final = 100  # that admins make, or a few more at a rush: each sweep reads them
 LONGEST_LEAD: Final = timedelta(hours=2)
 _NAME: Final = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")  # a blank at the end nobody sees
-_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _LONGEST: Final = 16  # characters of a time or a date
 _DAY = timedelta(days=1)
 _WEEKS: Final = 3  # ahead, within which a weekly schedule has a lesson, also if clocks skip one
@@ -213,22 +213,6 @@ def _check_groups(schedule: Schedule) -> None:
         raise InvalidRequestError(_("A schedule is for at most %(count)s groups", count=MOST_GROUPS))
     if any(len(name) > MAX_IDENTIFIER for name in (*schedule.groups, schedule.profile)):
         raise InvalidRequestError("A name in the schedule is too long")
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return the time zone of that name in the IANA database.
-
-    Raises:
-        InvalidRequestError: when there is none.
-    """
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 few hubs have schedules
-
-    try:
-        return ZoneInfo(name if _ZONE.fullmatch(name) else "")
-    except (OSError, ValueError, LookupError):
-        raise InvalidRequestError(
-            _("%(name)s is no time zone: write it as in Europe/Berlin", name=repr(name[:64]))
-        ) from None
 
 
 def clock_of(text: str) -> time:

@@ -33,6 +33,7 @@ from hubless.ports.queue import Queue
 from hubless.ports.servers import ServerStore
 from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
+from hubless.services import settings_first
 from hubless.services.auditing import Auditing
 from hubless.services.stopping import Stopping
 
@@ -61,8 +62,7 @@ class Budgets:
 
     def all(self) -> list[Budget]:
         """Return all budgets; those of the settings are stronger than others of the same name."""
-        names = {budget.name for budget in self.fixed}
-        return [*self.fixed, *(budget for budget in self.store.all() if budget.name not in names)]
+        return settings_first.merged(self.fixed, self.store.all())
 
     def put(self, budget: Budget) -> None:
         """Set *budget*, in place of one of the same name. It counts from now on, for what runs too.
@@ -93,7 +93,7 @@ class Budgets:
 
     def is_fixed(self, name: str) -> bool:
         """Say whether the settings have the budget of that name."""
-        return any(one.name == name for one in self.fixed)
+        return settings_first.is_fixed(self.fixed, name)
 
     def overview(self, *, group: str | None = None, name: str | None = None) -> list[tuple[Budget, list[Standing]]]:
         """Return each budget (of *group*, called *name*), and how much of it is used if it is not each user's own."""
@@ -346,8 +346,8 @@ class Budgets:
         return BudgetReachedError(words, limit=standing.limit)
 
     def _check_not_fixed(self, name: str) -> None:
-        if self.is_fixed(name):
-            raise InvalidRequestError(f"The budget {name} is one of the settings: change it there")
+        refusal = _("The budget %(name)s is one of the settings: change it there", name=name)
+        settings_first.require_not_fixed(self.fixed, name, refusal)
 
 
 def _budgets_of(

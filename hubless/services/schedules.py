@@ -11,6 +11,7 @@ from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.schedules import ScheduleStore
+from hubless.services import settings_first
 from hubless.services.group_references import GroupReferences
 
 logger = logging.getLogger(__name__)
@@ -28,11 +29,11 @@ class Schedules:
 
     def all(self) -> list[Schedule]:
         """Return all schedules: those of the settings, then the others by name."""
-        return [*self.fixed, *(one for one in self.store.all() if not self.is_fixed(one.name))]
+        return settings_first.merged(self.fixed, self.store.all())
 
     def is_fixed(self, name: str) -> bool:
         """Say whether the settings have the schedule of that name."""
-        return any(one.name == name for one in self.fixed)
+        return settings_first.is_fixed(self.fixed, name)
 
     def find(self, name: str) -> Schedule:
         """Return the schedule of that name.
@@ -122,5 +123,5 @@ class Schedules:
             raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
 
     def _check_not_fixed(self, name: str) -> None:
-        if self.is_fixed(name):
-            raise InvalidRequestError(_("The schedule %(name)s is one of the settings: change it there", name=name))
+        refusal = _("The schedule %(name)s is one of the settings: change it there", name=name)
+        settings_first.require_not_fixed(self.fixed, name, refusal)

@@ -5,8 +5,9 @@ from datetime import time, tzinfo
 from typing import Any
 
 from hubless.domain.errors import InvalidRequestError
-from hubless.domain.schedules import DAYS, Schedule, zone_of
+from hubless.domain.schedules import DAYS, Schedule
 from hubless.domain.values import value
+from hubless.domain.wall_times import zone_of
 from hubless.settings.types import FLAG, NAME, SOME, TEXT, SettingsError, SettingType, setting
 
 

@@ -26,6 +26,11 @@ def admin(hub):
 
 
 @pytest.fixture
+def root(hub):
+    return hub.browser("root")
+
+
+@pytest.fixture
 def alice(hub):
     hub.user("alice")
     return hub.as_user("alice")

@@ -19,14 +19,7 @@ SOON = {"text": "Exams on *Friday*", "ends_at": "2099-01-01T10:00:00Z"}
 
 @pytest.fixture
 def hub(tmp_path):
-    made = build_hub(tmp_path / "hub", BERLIN)
-    made.user("root", admin=True)
-    return made
-
-
-@pytest.fixture
-def root(hub):
-    return hub.browser("root")
+    return build_hub(tmp_path / "hub", BERLIN)
 
 
 def tomorrow(hub):

@@ -89,11 +89,6 @@ def hub(tmp_path_factory):
 
 
 @pytest.fixture
-def root(hub):
-    return hub.browser("root")
-
-
-@pytest.fixture
 def chess(hub):
     """A group for one test."""
     hub.as_token(An.ADMIN_TOKEN).post("/groups/chess", {"users": ["alice", "bob"], "properties": {"room": "A 1"}})

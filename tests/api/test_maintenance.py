@@ -13,18 +13,6 @@ PAGE = "/hub/admin/maintenance"
 PROFILES = '\n[[profiles]]\nname = "small"\n[[profiles]]\nname = "large"\n'
 
 
-@pytest.fixture
-def hub(tmp_path):
-    made = build_hub(tmp_path / "hub", SETTINGS)
-    made.user("root", admin=True)
-    return made
-
-
-@pytest.fixture
-def root(hub):
-    return hub.browser("root")
-
-
 def turn_on(hub, hours=2, **facts):
     until = hub.hub.clock.now() + timedelta(hours=hours) if hours else None
     return hub.hub.maintaining.turn_on("root", ends_at=until, **facts)

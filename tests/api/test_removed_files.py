@@ -25,11 +25,6 @@ def hub(tmp_path):
 
 
 @pytest.fixture
-def root(hub):
-    return hub.browser("root")
-
-
-@pytest.fixture
 def maria(hub):
     """The id of a removed user."""
     user_id = hub.user("maria").id

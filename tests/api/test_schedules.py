@@ -58,11 +58,6 @@ def unchanged(tmp_path_factory):
     made.close()
 
 
-@pytest.fixture
-def root(hub):
-    return hub.browser("root")
-
-
 def acts(hub, act):
     found = hub.hub.auditing.page(hub.hub.auditing.query(act=act), limit=50).records
     return [(one.by.name, one.on, one.about) for one in found]

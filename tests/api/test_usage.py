@@ -108,7 +108,7 @@ def test_a_file_holds_no_formulas(hub):
     assert answer.headers["content-disposition"] == f'attachment; filename="usage-{hub.month}-group.csv"'
     found = list(csv.DictReader(io.StringIO(answer.text)))
     assert [(row["name"], row["hours"], row["cost"], row["currency"]) for row in found] == [
-        ("'=physics", "15.0", "7.500000", "EUR ")
+        ("'=physics", "15.0", "7.5000", "EUR ")
     ]
 
 

@@ -29,11 +29,6 @@ def hub(tmp_path):
 
 
 @pytest.fixture
-def root(hub):
-    return hub.browser("root")
-
-
-@pytest.fixture
 def api(hub):
     return hub.as_token(An.ADMIN_TOKEN)
 

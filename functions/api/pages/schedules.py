@@ -23,10 +23,11 @@ from hubless.domain import names
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
 from hubless.domain.errors import HublessError, InvalidRequestError, StoreConflictError
-from hubless.domain.schedules import DAYS, Lesson, Schedule, clock_of, date_of, upcoming, zone_of
+from hubless.domain.schedules import DAYS, Lesson, Schedule, clock_of, date_of, upcoming
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
+from hubless.domain.wall_times import zone_of
 from hubless.services.identity import Actor
 
 router = page_router()
@@ -46,6 +47,7 @@ _USUAL_LEAD: Final = "10"  # minutes
 _SHOWN: Final = 3  # lessons of a schedule
 _OFFERED_GROUPS: Final = 100
 _LONGEST_NUMBER: Final = 4  # digits
+_NO_ZONE: Final = "UTC"  # of a hub whose settings name none: then a browser fills in its own
 _STOP, _LEAVE = "stop", "leave"
 
 
@@ -70,7 +72,7 @@ class _SchedulesPage:
         query = self.request.query_params
         edited = form.text("edited") if form else query.get("edit", "")
         of_edited = next((one for one in known if one.name == edited and not self._is_fixed(one)), None)
-        stored = _filled_of(of_edited, known, query.get("group", "")[:MAX_IDENTIFIER])
+        stored = _filled_of(of_edited, known, query.get("group", "")[:MAX_IDENTIFIER], self.hub.settings.hub.timezone)
         filled = _filled(form) if form else stored
         theirs = stored if conflicts and of_edited else None
         profiles = self.hub.spawning.profiles.values()
@@ -183,10 +185,10 @@ def _filled(form: Form) -> dict[str, Any]:
     return {name: form.text(name)[:MAX_TYPED_NAME] for name in _FIELDS} | {"days": form.texts("day")}
 
 
-def _filled_of(edited: Schedule | None, known: Iterable[Schedule], group: str) -> dict[str, Any]:
+def _filled_of(edited: Schedule | None, known: Iterable[Schedule], group: str, usual_zone: str) -> dict[str, Any]:
     """Return what the form is filled with: what is *edited*, or what a new schedule likely has."""
     if edited is None:
-        zone = next((str(one.zone) for one in known), "")
+        zone = usual_zone if usual_zone != _NO_ZONE else next((str(one.zone) for one in known), "")
         usual = {"groups": group, "zone": zone, "lead": _USUAL_LEAD, "after": _STOP, "days": []}
         return dict.fromkeys(_FIELDS, "") | usual
     return {

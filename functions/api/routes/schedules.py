@@ -18,7 +18,8 @@ from functions.api.serializers import instant
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
-from hubless.domain.schedules import DAYS, Schedule, clock_of, date_of, upcoming, zone_of
+from hubless.domain.schedules import DAYS, Schedule, clock_of, date_of, upcoming
+from hubless.domain.wall_times import zone_of
 from hubless.services.identity import Actor
 
 router = api_router("/schedules", tag="schedules")

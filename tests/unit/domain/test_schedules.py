@@ -21,8 +21,8 @@ from hubless.domain.schedules import (
     lessons,
     of_facts,
     upcoming,
-    zone_of,
 )
+from hubless.domain.wall_times import zone_of
 from tests.support.builders import a_server
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -130,7 +130,7 @@ MINUTES = st.integers(0, 1439)
 @given(st.sampled_from(ZONES), st.dates(date(2026, 3, 1), date(2026, 11, 30)), MINUTES, MINUTES, st.integers(0, 120))
 def test_each_lesson_is_of_its_clocks_and_there_while_it_lasts(zone, day, begins, ends, lead):
     clock = [time(*divmod(minute, 60)) for minute in (begins, ends)]
-    zone = ZoneInfo(zone)
+    zone = zone_of(zone)
     once = Schedule("one", frozenset(), *clock, zone, ("g",), on=day, lead=timedelta(minutes=lead))
     for lesson in upcoming(once, datetime.combine(day - timedelta(days=2), time(), UTC), 2):
         if _exists(day, clock[0], zone):
