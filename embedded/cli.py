@@ -139,8 +139,8 @@ def up(
 def check(data: Path, file: Path | None) -> None:
     """Check settings, programs, providers of logins and the mail server. Start nothing."""
     from embedded import data_folder, lti_check, mail_check, preflight, virtual_environment
-    from hubless.bootstrap.hub import require_strong_admin_password
     from hubless.bootstrap.roles import role_table_of
+    from hubless.bootstrap.settings_at_start import require_strong_admin_password
     from hubless.settings.contradictions import contradictions
     from hubless.settings.stage import load_stages
 

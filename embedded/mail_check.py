@@ -2,7 +2,7 @@
 
 from embedded.preflight import PreflightError
 from hubless.adapters.system_clock import SystemClock
-from hubless.bootstrap.hub import smtp_mailer_of
+from hubless.bootstrap.people import smtp_mailer_of
 from hubless.domain.errors import MailFailedError
 from hubless.settings import Settings
 

@@ -18,8 +18,8 @@ from embedded.name_check import check_names
 from functions.reaper import sweep as reaper
 from functions.spawn import dispatch as spawn
 from hubless.bootstrap import machine
-from hubless.bootstrap.hub import note_settings
 from hubless.bootstrap.machine import MachineHub
+from hubless.bootstrap.settings_at_start import note_settings
 from hubless.domain import messages
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.lifecycle import ACTIVE, PENDING

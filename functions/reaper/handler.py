@@ -13,7 +13,8 @@ from typing import Any
 
 from functions.reaper.sweep import handle
 from hubless.bootstrap.cloud import entry
-from hubless.bootstrap.hub import Hub, apply_settings, note_settings
+from hubless.bootstrap.hub import Hub
+from hubless.bootstrap.settings_at_start import apply_settings, note_settings
 from hubless.domain.errors import HublessError
 
 logger = logging.getLogger(__name__)

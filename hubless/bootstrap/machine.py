@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hubless.bootstrap.hub import Hub, apply_settings, require_strong_admin_password
+from hubless.bootstrap.hub import Hub
+from hubless.bootstrap.settings_at_start import apply_settings, require_strong_admin_password
 from hubless.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cache
 
 from functions.api.app import _routes
-from hubless.bootstrap.hub import note_settings
+from hubless.bootstrap.settings_at_start import note_settings
 from hubless.domain.audit import Act, DoerKind
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.tokens import OwnerKind
