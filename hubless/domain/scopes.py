@@ -229,11 +229,11 @@ def expand(raw: Iterable[str], bearer: Bearer) -> "Scopes":
     some = tuple(text for text in raw if len(text) <= MAX_SCOPE)
     # The cache keeps what it was asked: long lists, which come from requests, would fill the memory.
     is_long = sum(map(len, some)) > _MAX_CACHED
-    return Scopes((_expanded.__wrapped__ if is_long else _expanded)(some, bearer))
+    return (_expanded.__wrapped__ if is_long else _expanded)(some, bearer)
 
 
 @lru_cache(maxsize=4096)
-def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
+def _expanded(raw: tuple[str, ...], bearer: Bearer) -> "Scopes":
     found: set[Scope] = set()
     for text in raw:
         try:
@@ -245,7 +245,7 @@ def _expanded(raw: tuple[str, ...], bearer: Bearer) -> frozenset[Scope]:
         elif scope.name not in METASCOPES and (resolved := _resolved(scope, bearer)) is not None:
             found |= {s for name in _contained(resolved.name) if (s := _handed_down(resolved, name)) is not None}
     everywhere = {scope.name for scope in found if not scope.kind}
-    return frozenset(s for s in found if not s.kind or s.name not in everywhere)  # the unfiltered scope includes these
+    return Scopes(s for s in found if not s.kind or s.name not in everywhere)  # the unfiltered scope includes these
 
 
 def _self(bearer: Bearer) -> set[Scope]:
@@ -278,7 +278,7 @@ def _handed_down(scope: Scope, name: str) -> Scope | None:
 
 
 class Scopes:
-    """A set of expanded scopes."""
+    """A set of expanded scopes, which never changes; its index by name is made once."""
 
     __slots__ = ("_by_name", "all")
 

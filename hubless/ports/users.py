@@ -97,6 +97,13 @@ class UserStore(Protocol):
         """
         ...
 
+    def few_named(self, name_contains: str, most: int) -> list[User] | None:
+        """Return all users whose name has this part in any case, by id; None if finding them would take long.
+
+        It takes long where more than *most* users have it, and where the store has no index of parts of names.
+        """
+        ...
+
     def table(
         self,
         wanted: TableFilter,

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from functions.api import app, store_pool
+from functions.api.paging import PAGINATED
+from functions.api.routes import users
 from functions.api.store_pool import OPEN, has_long_store_calls, in_store_pool, is_long
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.users import CHUNK, SqliteUserStore
@@ -74,6 +76,30 @@ def test_a_long_call_for_one_holds_up_nobody_else(hub, monkeypatch, what):
     long, other, was_waiting = asyncio.run(ask_both(hub.transport.app, call, headers, method, path, body))
     assert not call.gave_up
     assert (long.status_code // 100, other.status_code, was_waiting) == (2, 200, True)
+
+
+def test_a_search_that_finds_few_answers_as_a_long_one(hub, monkeypatch):
+    for name in ("anna", "hannah", "annabel", "bob"):
+        hub.user(name)
+    headers = {"Authorization": f"token {An.ADMIN_TOKEN}", "Accept": PAGINATED}
+    for query in (
+        "name_filter=ANN&limit=2",
+        "name_filter=ann&limit=2&offset=2",
+        "name_filter=%20nobody",
+        "name_filter=an",
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(users, "FEW", 0)
+            slow = asyncio.run(_get(hub.transport.app, headers, query))
+        assert asyncio.run(_get(hub.transport.app, headers, query)) == slow
+
+
+async def _get(application, headers, query):
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url=ADDRESS, headers=headers) as client:
+        answer = await client.get(f"/hub/api/users?{query}")
+    assert answer.status_code == 200
+    return answer.json()
 
 
 LOGIN = f"/hub/api/oauth2/authorize?client_id=service-checker&response_type=code&redirect_uri={quote(CHECKER, safe='')}"

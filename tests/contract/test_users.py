@@ -397,6 +397,17 @@ def test_substrings_are_compared_without_case(stores):
     assert names(stores.users.page(offset=0, limit=9, name_contains="nobody")) == []
 
 
+def test_who_are_few_are_found_at_once_where_the_store_has_an_index(stores):
+    stores.users.create([a_user(name) for name in ("Anna", "HANNAH", "Bob", "ä'nn%x", 'an"na')])
+    for part in ("ann", "ANNA", "nna", "'nn%", 'n"n', "nobody", "an\0n"):
+        found = stores.users.few_named(part, 2)
+        assert found is None or found == stores.users.page(offset=0, limit=9, name_contains=part)[0]
+    if stores.users.few_named("ann", 2) is not None:  # the store has an index
+        assert stores.users.few_named("nobody", 2) == []
+        assert stores.users.few_named("ann", 1) is None
+    assert stores.users.few_named("a", 9) is None
+
+
 def test_an_empty_substring_is_in_every_name(stores, crowd):
     assert stores.users.page(offset=0, limit=9, name_contains="")[1] == 4
 

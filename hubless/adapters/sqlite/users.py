@@ -220,6 +220,16 @@ class SqliteUserStore:
         page = self.get_many(found[offset : offset + limit])
         return [page[user_id] for user_id in found[offset : offset + limit] if user_id in page], len(found)
 
+    def few_named(self, name_contains: str, most: int) -> list[User] | None:
+        if (phrase := _phrase(name_contains.casefold())) is None:
+            return None
+        named = "SELECT user_id FROM trigrams WHERE trigrams MATCH ? LIMIT ?"
+        rows = self._database.read(
+            f"SELECT {COLUMNS} FROM users u WHERE u.id IN ({named}) ORDER BY u.id",  # noqa: S608 constant
+            (phrase, most + 1),
+        )
+        return None if len(rows) > most else [user_of(row) for row in rows]
+
     def table(
         self,
         wanted: TableFilter,
@@ -264,9 +274,9 @@ def _conditions(
     if name_contains:
         part = values["part"] = name_contains.casefold()
         terms.append("instr(u.folded, :part) > 0")
-        if len(part) >= _TRIGRAM and "\0" not in part:  # FTS5 stops at NUL, and no name has one
+        if (phrase := _phrase(part)) is not None:
             terms.append("u.id IN (SELECT user_id FROM trigrams WHERE trigrams MATCH :phrase)")
-            values["phrase"] = '"' + part.replace('"', '""') + '"'
+            values["phrase"] = phrase
     if state is not None:
         terms.append(_STATES[state])
     if ids is not None or groups is not None:
@@ -276,6 +286,13 @@ def _conditions(
         )
         values |= {"ids": json.dumps(list(ids or ())), "groups": json.dumps(list(groups or ()))}
     return " AND ".join(terms) or None, values
+
+
+def _phrase(part: str) -> str | None:
+    """Return what finds names with the folded *part* in the index; None if the index has no such parts."""
+    if len(part) < _TRIGRAM or "\0" in part:  # FTS5 stops at NUL, and no name has one
+        return None
+    return '"' + part.replace('"', '""') + '"'
 
 
 class SqliteGroupStore:
