@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from embedded.data_folder import DataFolderError, how_to_go_on, running_hub
-from hubless.adapters.processes.strays import Stray, mark_strays, strays
+from hubless.adapters.processes.strays import mark_strays, strays
 from hubless.adapters.sqlite import schema
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.epoch import read_epoch, write_epoch
@@ -16,6 +16,7 @@ from hubless.adapters.sqlite.private_file import make_private
 from hubless.bootstrap import machine
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.lifecycle import ACTIVE
+from hubless.domain.strays import Stray
 from hubless.settings import Settings
 
 _EPOCH_BYTES = 8
@@ -152,8 +153,8 @@ def in_words(found: list[Stray]) -> str:
     """Return what a start says of strays."""
     lines = [
         f"The database was restored or replaced. Servers run that it does not know: {len(found)}. They run on:",
-        *(f"  {one.launch_id}  {one.user or 'user not known'}/{one.server}  {one.home}" for one in found),
-        "`hubless strays` lists them again; `hubless strays --end` ends them.",
+        *(f"  {one.launch_id}  {one.called}  {one.home}" for one in found),
+        "`hubless strays` lists them again; with --adopt it gives them back to their owners, with --end it ends them.",
     ]
     return "\n".join(lines)
 

@@ -47,6 +47,7 @@ STATUSES: dict[type[errors.HublessError], int] = {
     errors.EdgeCapacityError: 503,
     errors.LaunchFailedError: 500,
     errors.HomeTaskError: 500,
+    errors.CannotAdoptError: 409,
     errors.IsolationError: 500,
     errors.RetryLaterError: 503,
     errors.CapacityUnavailableError: 503,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hubless.domain.users import User
     from hubless.ports.inspector import ServerInspector
     from hubless.services.activity import Activity
+    from hubless.services.adopting import Adopting
     from hubless.services.budget_mails import BudgetMails
     from hubless.services.budgets import Budgets
     from hubless.services.credentials import Credentials
@@ -93,6 +94,22 @@ class Hub(LoginServices):
             self.budgets,
             self.maintaining,
             self.turns,
+        )
+
+    @cached_property
+    def adopting(self) -> "Adopting":
+        from hubless.services.adopting import Adopting
+
+        return Adopting(
+            self.servers,
+            self.users,
+            self.queue,
+            self.clock,
+            self.profiles,
+            self.deadlines,
+            self.meter,
+            self.budgets,
+            lambda: self.key,
         )
 
     @cached_property

@@ -78,6 +78,7 @@ class Act(StrEnum):
     SERVER_OPENED = "server-opened"
     SERVER_STARTED = "server-started"
     SERVER_STOPPED = "server-stopped"
+    SERVER_ADOPTED = "server-adopted"
     SERVER_CHANGED = "server-changed"
     SERVER_REMOVED = "server-removed"
     SERVICE_ADDED = "service-added"

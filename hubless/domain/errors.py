@@ -265,6 +265,12 @@ class HomeTaskError(HublessError):
     code = "home-task"
 
 
+class CannotAdoptError(HublessError):
+    """Raised when a stray cannot be adopted; the message completes «Cannot adopt …: » for an operator."""
+
+    code = "cannot-adopt"
+
+
 class IsolationError(HublessError):
     """Raised when servers cannot be isolated as the settings say; the message has the reasons and what to do."""
 

@@ -187,6 +187,32 @@ def requested(
     )
 
 
+def adopted(
+    server: Server,
+    *,
+    launch_id: str,
+    profile: str,
+    now: datetime,
+    deadlines: Deadlines,
+    metering: Metering | None = None,
+) -> Server:
+    """Return *server* with the launch of a stray requested, whose task runs: no deadline ends it before it is known.
+
+    Its steps do not begin with the request, so nobody takes the time for that of a start.
+    """
+    options = server.user_options if server.profile == profile else {}
+    asked = requested(
+        server,
+        launch_id=launch_id,
+        profile=profile,
+        user_options=options,
+        now=now,
+        deadlines=deadlines,
+        metering=metering,
+    )
+    return replace(asked, deadline_at=None, start_steps=())
+
+
 def unprepared(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     """Return *server* in the queue of those whose launches must be prepared first."""
     return _moved(server, Event.UNPREPARED, now, deadlines)

@@ -57,8 +57,14 @@ def shown_steps(server: Server) -> list[ShownStep]:
 
 
 def launched_at(server: Server) -> datetime | None:
-    """Return when the task of the present or the last launch was launched; None if that is not known."""
-    return next((step.began_at for step in server.start_steps if step.state is State.LAUNCHING), None)
+    """Return when the task of the present or the last launch was launched; None if that is not known.
+
+    It is not known of a server that was adopted: its steps do not begin before the launch.
+    """
+    steps = server.start_steps
+    if not steps or steps[0].state is State.LAUNCHING:
+        return None
+    return next((step.began_at for step in steps if step.state is State.LAUNCHING), None)
 
 
 def _begun(server: Server) -> tuple[StartStep, ...]:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -57,6 +58,10 @@ def test_after_a_kill_acknowledged_writes_survive_and_servers_are_adopted(hub, r
     hub.until(all_are_settled)
 
 
+def xsrf_of(page):
+    return re.search(r'name="_xsrf" value="([^"]*)"', page)[1]
+
+
 class Student:
     """A person with a browser."""
 
@@ -81,7 +86,7 @@ class Student:
 
     def filled_in(self, page, form):
         """Return *form* as the page sends it."""
-        return form | {"_xsrf": re.search(r'name="_xsrf" value="([^"]*)"', self.page(page))[1]}
+        return form | {"_xsrf": xsrf_of(self.page(page))}
 
     def send(self, path, form):
         """Send a form, and say whether its answer came, which is a redirect."""
@@ -91,8 +96,7 @@ class Student:
 
     def logs_in(self, password):
         with httpx.Client(base_url=self.hub.url, timeout=20) as fresh:
-            token = re.search(r'name="_xsrf" value="([^"]*)"', fresh.get("/hub/login").text)[1]
-            form = {"username": self.name, "password": password, "_xsrf": token}
+            form = {"username": self.name, "password": password, "_xsrf": xsrf_of(fresh.get("/hub/login").text)}
             return fresh.post("/hub/login", data=form).is_redirect
 
 
@@ -260,9 +264,10 @@ def test_an_unknown_setting_is_named(hub):
 def test_after_a_restore_unknown_servers_run_on_until_the_operators_word(hub):
     hub.up()
     launch = hub.start("known")
+    hub.until(hub.ask, "POST", "/hub/api/users/later")
     saved = hub.folder / "hub.tar"
     assert hub.command("backup", saved).returncode == 0
-    unknown = hub.start("unknown")
+    unknown, later = hub.start("unknown"), hub.start("later")
     running = hub.servers_running()
     hub.end()
 
@@ -271,13 +276,38 @@ def test_after_a_restore_unknown_servers_run_on_until_the_operators_word(hub):
 
     hub.until(hub.is_reached, "known")
     assert hub.server("known")["state"]["launch_id"] == launch
-    assert "Servers run that it does not know: 1" in hub.log()
+    assert "Servers run that it does not know: 2" in hub.log()
     assert f"{unknown}  unknown/" in hub.command("strays").stdout
     assert hub.servers_running() == running
 
+    said = hub.command("strays", "--adopt", "--all")
+    assert f"Cannot adopt {unknown}  unknown/: it belongs to a user unknown" in said.stderr
+    hub.until(hub.is_reached, "later")
+    assert hub.server("later")["state"]["launch_id"] == later
+    assert owner_enters(hub, "later")
+    assert hub.servers_running() == running
+
     assert hub.command("strays", "--end").returncode == 0
-    hub.until(lambda: len(hub.servers_running()) == 1)
+    hub.until(lambda: len(hub.servers_running()) == 2)
     hub.until(hub.is_reached, "known")
+    assert hub.is_reached("later")
+
+
+def owner_enters(hub, user):
+    """Say whether the server lets its owner in, who logs in with a browser, and may ask the hub itself."""
+    (facts,) = [one for one in hub.environments() if one["JUPYTERHUB_USER"] == user]
+    client = {"client_id": facts["JUPYTERHUB_CLIENT_ID"], "redirect_uri": facts["JUPYTERHUB_OAUTH_CALLBACK_URL"]}
+    with httpx.Client(base_url=hub.url, timeout=20) as browser:
+        form = {"username": user, "password": "bad-days", "_xsrf": xsrf_of(browser.get("/hub/login").text)}
+        browser.post("/hub/login", data=form)
+        asked = browser.get("/hub/api/oauth2/authorize", params={**client, "response_type": "code", "state": "s"})
+        code = parse_qs(urlsplit(asked.headers["Location"]).query)["code"][0]
+        secrets = {"client_secret": facts["JUPYTERHUB_API_TOKEN"], "code": code}
+        exchange = {**client, **secrets, "grant_type": "authorization_code"}
+        issued = browser.post("/hub/api/oauth2/token", data=exchange).json()["access_token"]
+        tokens = (issued, facts["JUPYTERHUB_API_TOKEN"])
+        asks = [browser.get("/hub/api/user", headers={"Authorization": f"token {one}"}) for one in tokens]
+    return [answer.json()["name"] for answer in asks] == [user, user]
 
 
 @pytest.mark.skipif(

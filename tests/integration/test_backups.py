@@ -53,11 +53,11 @@ class Machine:
     def users(self):
         return [line.split()[0] for line in self.run("user", "list").output.splitlines()]
 
-    def serve(self, launch_id, user):
+    def serve(self, launch_id, user, **facts):
         """Let a process run as the server of a launch, which the database does not know."""
         folder = LaunchFolder(self.settings.launches / launch_id)
         folder.make()
-        folder.write_owner({"user": user, "server": ""})
+        folder.write_owner({"user": user, "server": "", **facts})
         lock = folder.try_lock()
         process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
         folder.pid_file.write_text(str(process.pid))
@@ -295,6 +295,39 @@ def test_a_start_after_a_restore_lists_unknown_servers_and_ends_none(here, saved
         assert strays(here.settings.launches) == []
     finally:
         process.communicate(b"\n")
+
+
+def test_an_operator_adopts_a_server_or_hears_why_not(here, saved):
+    ada = machine.build(here.settings).users.find("ada")
+    known = here.serve("l1", "ada", user_id=ada.id, server_id="s1", profile="default")
+    unknown = here.serve("l2", "ben", user_id="u2", server_id="s2", profile="default")
+    try:
+        assert here.run("restore", saved, "--yes").exit_code == 0
+        here.start()
+        done = here.run("strays", "--adopt", "--all")
+        assert (done.exit_code, "Adopted l1  ada/. " in done.output) == (1, True)
+        assert "Cannot adopt l2  ben/: it belongs to a user ben, and the database has no such user." in done.output
+        assert [one.launch_id for one in strays(here.settings.launches)] == ["l2"]
+        hub = machine.build(here.settings)
+        assert (hub.servers.find(ada.id, "").launch_id, hub.servers.find(ada.id, "").id) == ("l1", "s1")
+        assert [task.task for task in hub.launcher.tasks()] == ["l1"]
+        assert "server-adopted" in here.run("audit").output
+
+        assert "The hub knows all servers called ada" in here.run("strays", "--adopt", "ada").output
+        assert "next sweep ends 1 servers" in here.run("strays", "--end", "l2").output
+    finally:
+        for process in (known, unknown):
+            process.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("--adopt", "--end"), "not both"), (("--adopt",), "all with --all"), (("zoe",), "The hub knows all servers")],
+)
+def test_what_shall_become_of_strays_is_said_clearly(here, words, says):
+    here.start()
+    done = here.run("strays", *words)
+    assert (done.exit_code, says in done.output) == (2, True)
 
 
 def test_a_copy_in_place_of_the_database_is_noticed_too(here):

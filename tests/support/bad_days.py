@@ -90,13 +90,17 @@ class AnyHub:
                     found.add(process.pid)
         return found
 
-    def owners_running(self):
-        """Count the server programs that run, by the name of their owner."""
-        found = Counter()
+    def environments(self):
+        """Return the variables of each server program that runs."""
+        found = []
         for pid in self.servers_running():
             with contextlib.suppress(psutil.Error):
-                found[psutil.Process(pid).environ().get("JUPYTERHUB_USER", "")] += 1
+                found.append(psutil.Process(pid).environ())
         return found
+
+    def owners_running(self):
+        """Count the server programs that run, by the name of their owner."""
+        return Counter(environment.get("JUPYTERHUB_USER", "") for environment in self.environments())
 
     def close(self):
         self.http.close()

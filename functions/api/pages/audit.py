@@ -72,6 +72,7 @@ WORDS: Mapping[Act, Message] = MappingProxyType(
         Act.SERVER_OPENED: _("opened a server of another user"),
         Act.SERVER_STARTED: _("started a server of another user"),
         Act.SERVER_STOPPED: _("stopped a server of another user"),
+        Act.SERVER_ADOPTED: _("gave a server back to its owner after a restore"),
         Act.SERVER_CHANGED: _("changed a server of another user"),
         Act.SERVER_REMOVED: _("removed a server"),
         Act.SERVICE_ADDED: _("added a service"),

@@ -24,6 +24,7 @@ from hubless.adapters.processes.isolation import SANDBOX, Isolation, Start, sand
 from hubless.adapters.processes.isolation.programs import environment_folder
 from hubless.adapters.processes.launch_folder import ENDED_LOG_LIMIT, LaunchFolder, Note
 from hubless.adapters.processes.resource_limits import ResourceLimits
+from hubless.domain import tokens
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
 from hubless.domain.values import value
@@ -253,6 +254,7 @@ class ProcessLauncher:
                 "server": launch.server_name,
                 "server_id": launch.server_id,
                 "profile": launch.profile.name,
+                "token_sha256": tokens.sha256(launch.secrets.get("JUPYTERHUB_API_TOKEN", "")),
             }
         )
         self._secrets[launch.launch_id] = tuple(value for value in launch.secrets.values() if value)

@@ -1,20 +1,10 @@
-"""Strays: servers that run, and that the hub's database does not know, because it was restored or replaced."""
+"""Strays among processes: marks those that the database does not know, and lists them."""
 
 from collections.abc import Collection
 from pathlib import Path
 
 from hubless.adapters.processes.launch_folder import LaunchFolder
-from hubless.domain.values import value
-
-
-@value
-class Stray:
-    """One of them. What an older hubless started has no user and no server; *home* is its folder."""
-
-    launch_id: str
-    user: str
-    server: str
-    home: str
+from hubless.domain.strays import Stray
 
 
 def mark_strays(launches: Path, known: Collection[str]) -> None:
@@ -26,17 +16,12 @@ def mark_strays(launches: Path, known: Collection[str]) -> None:
 
 def strays(launches: Path) -> list[Stray]:
     """Return the marked launches that still run, by user."""
-    found = list[Stray]()
-    for folder in running(launches):
-        if folder.stray.exists():
-            owner, note = folder.owner(), folder.note()
-            home = note.home if note else ""
-            found.append(Stray(folder.path.name, owner.get("user", ""), owner.get("server", ""), home))
+    found = [_stray(folder) for folder in running(launches) if folder.stray.exists()]
     return sorted(found, key=lambda one: (one.user, one.server, one.launch_id))
 
 
-def give_up_stray(launches: Path, launch_id: str) -> None:
-    """Let the next sweep end the launch like any other that the database does not know."""
+def unmark_stray(launches: Path, launch_id: str) -> None:
+    """Let the sweep treat the launch like any other again: it ends those that no record names."""
     LaunchFolder(launches / launch_id).stray.unlink(missing_ok=True)
 
 
@@ -44,3 +29,17 @@ def running(launches: Path) -> list[LaunchFolder]:
     """Return the folders of all launches below *launches* that run."""
     folders = [LaunchFolder(path) for path in launches.iterdir() if path.is_dir()] if launches.is_dir() else []
     return [folder for folder in folders if folder.is_held()]
+
+
+def _stray(folder: LaunchFolder) -> Stray:
+    owner, note = folder.owner(), folder.note()
+    return Stray(
+        folder.path.name,
+        user=owner.get("user", ""),
+        user_id=owner.get("user_id", ""),
+        server=owner.get("server", ""),
+        server_id=owner.get("server_id", ""),
+        profile=owner.get("profile", ""),
+        token_sha256=owner.get("token_sha256", ""),
+        home=note.home if note else "",
+    )
