@@ -48,6 +48,11 @@ class Token:
         return self.client_id is None and self.server_id is None and not self.is_expired(now)
 
 
+def form_secret(key: bytes, user_id: str, form_id: str) -> str:
+    """Return the secret of the token that a user's form makes: the same each time the form is sent."""
+    return hmac.digest(key, f"token form:{user_id}:{form_id}".encode(), hashlib.sha256).hex()[:32]
+
+
 @value
 class Client:
     """An OAuth client: a server (while one launch runs) or a service."""

@@ -56,8 +56,9 @@ class Tokens:
         raw_scopes: list[str] | None,
         session_id: str | None = None,
         client_id: str | None = None,
+        secret: str | None = None,
     ) -> tuple[Token, str]:
-        """Issue a token to *owner* and return it with its secret.
+        """Issue a token to *owner* and return it with its secret: *secret*, where the caller has derived one.
 
         Raises:
             InvalidRequestError: when a scope is unknown, *owner* does not have it or its filter names nothing that
@@ -75,7 +76,7 @@ class Tokens:
             )
         self._check_scopes(owner, wanted)
         lifetime = self._checked_lifetime(expires_in)
-        secret = new_secret()
+        secret = secret or new_secret()
         token = Token(
             id=new_id("a", now),
             sha256=sha256(secret),
@@ -136,6 +137,12 @@ class Tokens:
         """Return the owner's tokens that have not expired."""
         now = self.clock.now()
         return [t for t in self.store.of_owner(OwnerKind.USER, owner.id) if not t.is_expired(now)]
+
+    def of_secret(self, owner: User, secret: str) -> Token | None:
+        """Return the owner's token with this secret, if it has not expired."""
+        found = self.store.find(sha256(secret))
+        is_there = found is not None and found.owner_id == owner.id and not found.is_expired(self.clock.now())
+        return found if is_there else None
 
     def get(self, owner: User, token_id: str) -> Token:
         """Return the owner's token of that id.

@@ -98,6 +98,67 @@ class TestOnce:
         assert secret_on(browser.get("/hub/token")) is None
 
 
+def form_on(page):
+    return re.search(r'name="form" value="([^"]+)"', page.text)[1]
+
+
+class TestTheSameFormSentTwice:
+    @pytest.fixture
+    def hub(self, tmp_path):
+        return at_noon(build_hub(tmp_path))
+
+    def test_makes_one_token_and_shows_it(self, hub, browser):
+        form = form_on(browser.get("/hub/token"))
+        browser.submit("/hub/token", access="all", form=form)
+        browser.cookies.delete(ONCE_COOKIE)  # as a browser does that gave up the first answer
+        again = browser.submit("/hub/token", access="all", form=form)
+
+        assert again.status_code == 303
+        shown = secret_on(browser.get("/hub/token"))
+        assert hub.as_token(shown).get("/user").json()["name"] == "alice"
+        assert len(tokens_of(hub)) == 1
+
+    def test_shows_nothing_later_and_makes_no_token_that_was_revoked(self, hub, browser):
+        form = form_on(browser.get("/hub/token"))
+        browser.submit("/hub/token", access="all", form=form)
+        secret = secret_on(browser.get("/hub/token"))
+        hub.hub.clock.advance(timedelta(minutes=3))
+        browser.submit("/hub/token", access="all", form=form)
+        page = browser.get("/hub/token")
+        assert secret_on(page) is None
+        assert "This form was sent already." in page.text
+
+        browser.submit("/hub/token/revoke", token_id=tokens_of(hub)[0].id)
+        browser.submit("/hub/token", access="all", form=form)
+        assert tokens_of(hub) == []
+        hub.hub.clock.advance(timedelta(days=1))
+        browser = hub.browser("alice")
+        browser.submit("/hub/token", access="all", form=form)  # a page that was open since yesterday
+        assert len(tokens_of(hub)) == 1
+        assert hub.as_token(secret).get("/user").status_code == 403
+
+    def test_is_of_its_own_user_alone(self, hub, browser):
+        form = form_on(browser.get("/hub/token"))
+        browser.submit("/hub/token", access="all", form=form)
+        bob = hub.browser("bob")
+        bob.submit("/hub/token", access="all", form=form)
+        assert secret_on(browser.get("/hub/token")) != secret_on(bob.get("/hub/token"))
+
+    def test_that_was_refused_comes_with_a_new_one(self, hub, browser):
+        form = form_on(browser.get("/hub/token"))
+        refused = browser.submit("/hub/token", access="some", form=form)
+        assert refused.status_code == 400
+        assert form_on(refused) != form
+        browser.submit("/hub/token", access="all", form=form_on(refused))
+        assert len(tokens_of(hub)) == 1
+
+    @pytest.mark.parametrize("form", ["", "x", "9" * 12 + "." + "a" * 32, "1." + "a" * 32, "1.ü" + "a" * 31])
+    def test_without_a_form_of_ours_makes_a_token_each_time(self, hub, browser, form):
+        for _ in range(2):
+            browser.submit("/hub/token", access="all", form=form)
+        assert len(tokens_of(hub)) == 2
+
+
 class TestForm:
     def test_a_token_may_do_what_was_chosen_and_no_more(self, hub, browser):
         browser.submit("/hub/token", access="some", allow=["read:users!user", "read:servers!user"])

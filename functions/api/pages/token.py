@@ -14,11 +14,12 @@ from functions.api.auth.visitors import Form, OwnForm, Person, user_of
 from functions.api.flashes import flash
 from functions.api.oauth_clients import ClientLookup, OAuthClients
 from functions.api.pages.lists import Lists, lists_of
+from functions.api.pages.token_forms import new_form_id, sent_form
 from functions.api.pages.views import scope_view
 from functions.api.rendering import Render
 from functions.api.routers import page_router
 from functions.api.serializers import instant
-from functions.api.shown_once import forget_shown, show_once, shown_once
+from functions.api.shown_once import LIFETIME, forget_shown, show_once, shown_once
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain import token_choices
 from hubless.domain.audit import Act
@@ -48,6 +49,7 @@ class _TokenPage:
     tokens: dependencies.Tokens
     clients: ClientLookup
     clock: dependencies.Clock
+    hub: dependencies.WholeHub
     render: Render
     lists: Lists
 
@@ -82,6 +84,7 @@ class _TokenPage:
         facts = self.who.owner_scopes, self.user.name, self.user.groups
         last_day = token_choices.last_day(now, longest)
         return {
+            "form_id": new_form_id(now),
             "own_choices": token_choices.of_own(*facts),
             "other_choices": token_choices.of_others(*facts),
             "first_day": now.astimezone(UTC).date().isoformat(),
@@ -94,16 +97,30 @@ class _TokenPage:
         }
 
     def issue(self, form: Form) -> Response:
-        """Issue the token of the form, and have the page show it once."""
+        """Issue the token of the form, and have the page show it once. The same form makes no second one."""
+        sent = sent_form(self.hub, self.user, form.text("form"))
+        if sent is not None and not sent.is_first(self.hub):
+            return self._again(sent.secret)
         token, secret = self.tokens.issue_to(
             self.user,
             note=form.text("note") or "Requested via token page",
             expires_in=self._lifetime(form),
             raw_scopes=_scopes(form),
+            secret=None if sent is None else sent.secret,
         )
         record(self.request, Act.TOKEN_ISSUED, self.user.name, token=token.id)
         response = RedirectResponse(PAGE, 303)
         show_once(self.request, response, self.user, PAGE, (secret,))
+        return response
+
+    def _again(self, secret: str) -> Response:
+        """Answer a second click: the page shows the token of the first, if that is not long ago."""
+        response = RedirectResponse(PAGE, 303)
+        made = self.tokens.of_secret(self.user, secret)
+        if made is not None and self.clock.now() - made.created_at < LIFETIME:
+            show_once(self.request, response, self.user, PAGE, (secret,))
+        else:
+            flash(self.request, response, _("This form was sent already. Fill in a new one for another token."))
         return response
 
     def _lifetime(self, form: Form) -> timedelta | None:
@@ -133,9 +150,10 @@ async def _page(
     tokens: dependencies.Tokens,
     clients: OAuthClients,
     clock: dependencies.Clock,
+    hub: dependencies.WholeHub,
     render: Render,
 ) -> _TokenPage:
-    return _TokenPage(request, who, tokens, clients, clock, render, lists_of(request, PAGE, _OFFSETS))
+    return _TokenPage(request, who, tokens, clients, clock, hub, render, lists_of(request, PAGE, _OFFSETS))
 
 
 TokenPage = Annotated[_TokenPage, Depends(_page)]

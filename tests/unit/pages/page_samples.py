@@ -424,6 +424,7 @@ token = {
     "first_day": "2026-03-14",
     "last_day": "",
     "chosen_day": "2026-04-13",
+    "form_id": "1773480413.0123456789abcdef0123456789abcdef",
     "note": "",
     "is_narrow": False,
     "chosen": [],
