@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.test_bad_days import SERVER
+from tests.support.bad_days import SERVER
 from tests.support.local_hub import LocalHub
 
 PASSWORD, TOKEN = "a password for everybody", "an-admin-service-token-0123456789"

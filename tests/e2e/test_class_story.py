@@ -16,8 +16,8 @@ from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.usage import SqliteUsageLog
 from hubless.domain.metering import Metering
 from hubless.domain.usage import Usage
-from tests.e2e.test_bad_days import SERVER
 from tests.e2e.test_lesson_story import choose_password
+from tests.support.bad_days import SERVER
 from tests.support.concurrency import eventually
 from tests.support.local_hub import LocalHub
 

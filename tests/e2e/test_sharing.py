@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.test_bad_days import SERVER
+from tests.support.bad_days import SERVER
 from tests.support.local_hub import LocalHub
 
 PASSWORD, TOKEN = "correct horse battery", "an-admin-service-token-0123456789"
