@@ -28,7 +28,7 @@ from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
 from hubless.ports.clock import Clock
 from hubless.ports.join_links import JoinLinkStore
-from hubless.ports.launcher import Launcher, Task, TaskStatus, TaskStopped
+from hubless.ports.launcher import Launcher, Task, TaskRunning, TaskStatus, TaskStopped
 from hubless.ports.leases import LeaseStore
 from hubless.ports.letters import LetterStore
 from hubless.ports.passwords import AttemptStore
@@ -311,11 +311,11 @@ class Reaping:
 
     def _check_server(self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Snapshot") -> int:
         # A server that has crashed is reported as crashed, however idle it was.
-        if not isinstance(status, TaskStopped) and self._limit_of(server, owner, seen) is not None:
+        if not isinstance(status, TaskStopped) and self._limit_of(server, owner, status, seen) is not None:
             current = self.servers.get(server.id)
             # Read again: the server may have been active since the list was read, which changes no revision.
             is_same = current is not None and current.revision == server.revision
-            if current is not None and is_same and (limit := self._limit_of(current, owner, seen)):
+            if current is not None and is_same and (limit := self._limit_of(current, owner, status, seen)):
                 of = owner.name if owner else ""
                 logger.info("server %s of %s: the sweep stops it because it %s", server.id, of, limit.why)
                 self.stopping.request(current, limit.reason)
@@ -356,13 +356,18 @@ class Reaping:
         logger.warning("server %s: it is ready and had no route; the sweep adds it", server.id)
         self.routing.add(prefix, current.address, current.launch_id or "", ServerKey(current.id, current.owner_id))
 
-    def _limit_of(self, server: Server, owner: User | None, seen: "_Snapshot") -> Reap | None:
+    def _limit_of(
+        self, server: Server, owner: User | None, status: TaskStatus | None, seen: "_Snapshot"
+    ) -> Reap | None:
         """Return why to stop *server*; for idleness only if it was asked for its work, or has no owner any more."""
         if server.state is not State.READY:
             return None
         if owner is not None and (stop := self.files_stop(owner, server)) is not None and stop.at <= seen.time.sure_at:
             return Reap("has an owner whose files take more room than they may", stop.reason)
-        if (stop := idleness.frozen_stop(server, self.frozen_after)) is not None and stop.at <= seen.time.sure_at:
+        # The record may be old: while the hub was down, the server may have gone on.
+        is_frozen = isinstance(status, TaskRunning) and status.is_frozen
+        stop = idleness.frozen_stop(server, self.frozen_after)
+        if is_frozen and stop is not None and stop.at <= seen.time.sure_at:
             return Reap(f"was frozen for {self.frozen_after}", stop.reason)
         limits = self.idle_policies.of(server.profile, owner.name if owner else "")
         finding = seen.findings.get(server.id, Finding(is_open=owner is not None))

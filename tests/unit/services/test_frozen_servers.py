@@ -127,6 +127,17 @@ def test_a_server_that_thaws_before_its_limit_runs_on(world):
     assert world.server().state is State.READY
 
 
+@pytest.mark.parametrize("is_frozen", [False, None])
+def test_a_server_that_may_have_thawed_while_the_hub_was_down_is_not_stopped(world, is_frozen):
+    world.running()
+    frozen = look(world, is_frozen=True)
+    world.clock.advance(2 * LIMIT)
+    world.launcher.status[frozen.task] = TaskRunning(frozen.address, (), is_frozen)
+    world.sweep()
+    assert world.server().state is State.READY
+    assert (world.server().frozen_at is None) == (is_frozen is False)
+
+
 def test_without_a_limit_a_frozen_server_stays(world):
     world.reaping = replace(world.reaping, frozen_after=None)
     world.running()
