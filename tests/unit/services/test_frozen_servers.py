@@ -128,7 +128,7 @@ def test_a_server_that_thaws_before_its_limit_runs_on(world):
 
 
 @pytest.mark.parametrize("is_frozen", [False, None])
-def test_a_server_that_may_have_thawed_while_the_hub_was_down_is_not_stopped(world, is_frozen):
+def test_a_server_that_may_have_thawed_in_a_downtime_is_not_stopped(world, is_frozen):
     world.running()
     frozen = look(world, is_frozen=True)
     world.clock.advance(2 * LIMIT)
