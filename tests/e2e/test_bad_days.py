@@ -346,3 +346,39 @@ def test_on_a_full_disk_the_hub_says_so_and_goes_on_when_there_is_room(hub):
         if hub.process is not None:
             hub.end()
         subprocess.run(["umount", str(data)], check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a disk with few inodes needs root")
+def test_without_inodes_a_start_fails_with_the_reason_and_nothing_is_left(hub):
+    data = hub.folder / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m,nr_inodes=200", "tmpfs", str(data)], check=True)
+    try:
+        hub.up()
+        hub.start("before")
+        taken = 0
+        with contextlib.suppress(OSError):
+            for taken in range(200):
+                (data / f"ballast{taken}").touch()
+
+        hub.until(hub.ask, "POST", "/hub/api/users/late")
+        refused = hub.ask("POST", "/hub/api/users/late/server")
+        assert refused.status_code == 500
+        assert "No space left on device" in refused.json()["message"]
+        assert "inodes" in refused.json()["message"]
+        assert hub.ask("DELETE", "/hub/api/users/before/server").status_code in (202, 204)
+        hub.until(lambda: hub.server("before")["stopped"])
+
+        for number in range(taken):
+            (data / f"ballast{number}").unlink()
+        hub.start("late")
+        hub.until(lambda: [path.name for path in (data / "servers").iterdir() if path.name != "ended"] == [launch(hub)])
+        assert "Traceback" not in hub.log()
+    finally:
+        if hub.process is not None:
+            hub.end()
+        subprocess.run(["umount", "-l", str(data)], check=False)
+
+
+def launch(hub):
+    return hub.server("late")["state"]["launch_id"]
