@@ -51,6 +51,7 @@ _EXCLUDED_PARTS = (
     "pydantic/v1",
     "pydantic/mypy.py",
 )
+_OF_ONE_MACHINE = ("hubless/adapters/sqlite/", "hubless/adapters/processes/", "hubless/bootstrap/machine.py")
 _POWERTOOLS_UTILITIES = "aws_lambda_powertools/utilities"
 _NEEDED_UTILITIES = frozenset({"__init__.py", "jmespath_utils"})
 
@@ -321,6 +322,7 @@ def _sources(part: BundleSpec) -> list[Path]:
     found = [file for package in part.packages for file in _files(TOP / package)]
     above = {TOP / Path(package).parts[0] / "__init__.py" for package in part.packages}
     kept = [file for file in found if "__pycache__" not in file.parts and not file.name.startswith(".")]
+    kept = [file for file in kept if not file.relative_to(TOP).as_posix().startswith(_OF_ONE_MACHINE)]
     return sorted({*kept, *above})
 
 
