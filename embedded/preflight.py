@@ -14,6 +14,7 @@ from hubless.bootstrap import plugin
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 from hubless.settings.pictures import MAX_PICTURE, picture_file
+from hubless.settings.profiles import ON_ONE_MACHINE, require_no_spares
 from hubless.settings.theme import theme_files
 
 LEAST_FILES = 256  # that a process may open: HAProxy needs two for each of its 100 connections, and some itself
@@ -30,8 +31,9 @@ def check(settings: Settings, run_folder: Path) -> None:
 
     Raises:
         HublessError: for the first thing that is missing.
-        SettingsError: when the login plug-in cannot be used.
+        SettingsError: when a profile has `warm`, or the login plug-in cannot be used.
     """
+    require_no_spares(settings.profiles, ON_ONE_MACHINE)
     check_open_files()
     check_programs(settings)
     check_pictures(settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 from constructs import Construct
 
 from hubless.settings.cloud import check_for_deployment
+from hubless.settings.profiles import WITH_HOMES, require_no_spares
 from hubless.settings.stage import Stage
 from infra.bundling import bundle, check_interpreter
 from infra.constructs.edge import LONGEST_REPORT_INTERVAL
@@ -43,6 +44,8 @@ def add_stacks(
         BundlingError: if the code cannot be bundled, or cannot be compiled as *target* wants.
     """
     settings = check_for_deployment(settings_file)
+    if stage.settings.homes:
+        require_no_spares(settings.profiles, WITH_HOMES)
     runs_on = target or Target()
     if runs_on.is_compiled:
         check_interpreter(runs_on.python)
@@ -88,6 +91,7 @@ def add_stacks(
         web=web,
         code=Code(api=api, spawn=spawn, reaper=reaper, target=runs_on),
         mail=settings.mail,
+        has_spares=any(profile.warmth.count for profile in settings.profiles),
     )
     if stage.settings.access_logs:
         AccessLogsStack(scope, stage, state=state, web=web, cross_region_references=True)

@@ -62,6 +62,7 @@ class GrantTargets:
     balancer: str = ""  # full name of the load balancer, if edge = alb
     instance: str = ""  # ARN of the edge's instance, if edge = economy
     mail: MailSettings = field(default_factory=MailSettings)
+    has_spares: bool = False  # whether a profile has `warm`
 
     @property
     def hub(self) -> str:
@@ -150,6 +151,15 @@ def mail_identities(address: str) -> list[str]:
 
 def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
     """Return the further statements of spawn, which starts servers. The CDK adds those of event source mappings."""
+    return [
+        *_running_statements(targets),
+        *([allow(["iam:PassRole"], targets.roles, where=_TO_ECS)] if targets.cluster.role_boundary else []),
+        *_preparing_statements(targets),
+    ]
+
+
+def _running_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
+    """Return the statements by which spawn starts tasks of servers, and reaper those of spares."""
     state, cluster = targets.state, targets.cluster
     definitions = targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*")
     in_cluster = {"ArnEquals": {"ecs:cluster": cluster.cluster.cluster_arn}}
@@ -163,8 +173,6 @@ def spawn_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
             where=made_by_run,
         ),
         allow(["s3:PutObject"], state.launches.arn_for_objects(f"launches/{targets.hub}/*")),
-        *([allow(["iam:PassRole"], targets.roles, where=_TO_ECS)] if cluster.role_boundary else []),
-        *_preparing_statements(targets),
     ]
 
 
@@ -219,6 +227,7 @@ def reaper_statements(targets: GrantTargets) -> list[iam.PolicyStatement]:
         allow(["DeleteTaskDefinitions"], targets.arn("ecs", f"task-definition/{targets.hub}-{_KIND}-*"), service="ecs"),
         allow(["DeleteObject"], definitions, service="s3"),
         allow_listing(targets, "definitions"),
+        *(_running_statements(targets) if targets.has_spares else []),
         *_preparing_statements(targets),
         *_looks_at_homes(targets),
         *_removal_of_roles(targets),

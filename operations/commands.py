@@ -123,13 +123,15 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @JSON
 def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **given: Any) -> None:
     """Estimate the monthly costs of a hub in AWS, line by line."""
+    from hubless.settings.cloud import profiles_in
     from operations.cost import report
     from operations.cost.amounts import Amounts
     from operations.cost.demand import demand_of
     from operations.cost.prices import known
 
     with errors_as_messages():
-        demand = demand_of(users, given, None if stage is None else stage_of(file, stage).settings)
+        chosen = None if stage is None else stage_of(file, stage).settings
+        demand = demand_of(users, given, chosen, profiles_in(settings_file(file)) if chosen else ())
         report.require_prices(demand, known())
         if as_json:
             click.echo(json.dumps(report.as_json(demand, known(), Amounts()), indent=2))
@@ -145,14 +147,20 @@ def cost(*, users: int, stage: str | None, file: Path | None, as_json: bool, **g
 @JSON
 def preflight(*, stage: str, file: Path | None, create_roles: bool, after_failure: bool, as_json: bool) -> None:
     """Check an account before a stage is deployed. Exit with 1 if a deployment would fail."""
+    from hubless.settings.cloud import profiles_in
     from operations import check_results
     from operations.aws import Aws
     from operations.preflight.checks import Preflight, images_of
+    from operations.spare_needs import needs_of
 
     with errors_as_messages():
         chosen = stage_of(file, stage)
         looked = Preflight(
-            chosen, Aws(chosen.settings.region), images_of(settings_file(file)), create_roles=create_roles
+            chosen,
+            Aws(chosen.settings.region),
+            images_of(settings_file(file)),
+            needs_of(profiles_in(settings_file(file)), chosen.settings),
+            create_roles=create_roles,
         )
         found = []
         for finding in looked.failures() if after_failure else looked.results():

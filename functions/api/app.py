@@ -83,6 +83,7 @@ from functions.api.routes import people as people_routes
 from functions.api.routes import schedules as schedule_routes
 from functions.api.routes import second_factors as factor_routes
 from functions.api.routes import sessions as session_routes
+from functions.api.routes import spares as spare_routes
 from functions.api.routes import usage as usage_routes
 from functions.api.routes import user_notes as note_routes
 from functions.api.version import VERSION
@@ -118,6 +119,7 @@ API = (
     announcement_routes,
     message_routes,
     audit_routes,
+    spare_routes,
     documentation,
 )
 PAGES = (

@@ -137,6 +137,13 @@ class Sessions(TypedDict):
 
 
 @_closed
+class SpareLaunch(TypedDict):
+    """What a waiting task becomes a server with."""
+
+    environment: dict[str, str]
+
+
+@_closed
 class LinkedIdentity(TypedDict):
     """A person at a provider, with which a user logs in."""
 

@@ -41,6 +41,8 @@ def handle(hub: Hub, event: Mapping[str, Any], *, time_left: timedelta | None = 
 def measure(metrics: Metrics, sweep: SweepReport) -> None:
     """Count what a sweep found and did. Zeros are not counted, because CloudWatch bills metrics by the hour of use."""
     metrics.count(Metric.RUNNING_SERVERS, sweep.active)
+    if sweep.waiting_spares:
+        metrics.count(Metric.WAITING_SPARES, sweep.waiting_spares)
     done = {Metric.CULLS: sweep.reaped, Metric.ORPHANS: sweep.orphans, Metric.STALE_ROUTES: sweep.stale_routes}
     for metric, times in done.items():
         if times:

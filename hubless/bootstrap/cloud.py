@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hubless.adapters.aws import Clients
     from hubless.adapters.dynamodb.database import Database
     from hubless.adapters.ecs.config import EcsConfig
+    from hubless.adapters.ecs.launcher import EcsLauncher
     from hubless.adapters.ssm.parameters import SsmParameters
     from hubless.domain.profiles import Profile
     from hubless.domain.tariffs import Meter
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from hubless.ports.users import GroupStore, UserStore
     from hubless.ports.visits import VisitStore
     from hubless.ports.waiting import WaitingList
+    from hubless.services.spares import Spares
 
 T = TypeVar("T")
 SHORTEST_KEY = 32  # characters
@@ -481,11 +483,25 @@ class CloudHub(Hub):
 
     @cached_property
     def launch_rate_limiter(self) -> "LaunchRateLimiter":
+        return self._launch_rate_limiter(reserve=0)
+
+    @cached_property
+    def spare_rate_limiter(self) -> "LaunchRateLimiter":
+        from hubless.adapters.ecs import limits
+
+        return self._launch_rate_limiter(limits.SPARES_RESERVE)
+
+    def _launch_rate_limiter(self, reserve: int) -> "LaunchRateLimiter":
         from hubless.adapters.dynamodb.launch_rate_limiter import DynamoLaunchRateLimiter
         from hubless.adapters.ecs import limits
 
         return DynamoLaunchRateLimiter(
-            self._database, rate=limits.RATE, burst=limits.BURST, longest_wait=limits.LONGEST_WAIT, clock=self.clock
+            self._database,
+            rate=limits.RATE,
+            burst=limits.BURST,
+            longest_wait=limits.LONGEST_WAIT,
+            clock=self.clock,
+            reserve=reserve,
         )
 
     @cached_property
@@ -517,11 +533,22 @@ class CloudHub(Hub):
     def prepare_ahead(self) -> timedelta | None:
         return self.settings.servers.prepare_ahead
 
-    @cached_property
+    @property
     def launcher(self) -> "Launcher":
+        return self._ecs_launcher
+
+    @cached_property
+    def _ecs_launcher(self) -> "EcsLauncher":
         from hubless.adapters.ecs.launcher import EcsLauncher
 
         return EcsLauncher(self._ecs_config, self._clients, self.clock)
+
+    @cached_property
+    def spares(self) -> "Spares":
+        from hubless.adapters.dynamodb.spares import DynamoSpareStore
+        from hubless.services.spares import Spares
+
+        return Spares(DynamoSpareStore(self._database), self._ecs_launcher, self.clock, lambda: self.key, self.api_url)
 
     @cached_property
     def readiness(self) -> "Readiness":

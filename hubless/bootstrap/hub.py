@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hubless.services.preparing import Preparing, PreparingAhead
     from hubless.services.reaping import Reaping
     from hubless.services.schedules import Schedules
+    from hubless.services.spare_keeping import SpareKeeping
+    from hubless.services.spares import SpareQuestions
     from hubless.services.spawning import Spawning
     from hubless.services.stopping import Stopping
     from hubless.services.uptime_log import UptimeLog
@@ -219,6 +221,7 @@ class Hub(LoginServices):
             self._before_start,
             self.uptime_log.is_overdue,
             self.turns,
+            self.spares,
         )
 
     def _before_start(self, owner: "User", server: "Server") -> "Mapping[str, str]":
@@ -339,7 +342,27 @@ class Hub(LoginServices):
             self.uptime_log,
             self.home_limiting.next_stop,
             self.settings.culling.frozen_after,
+            self.spare_keeping,
         )
+
+    @cached_property
+    def spare_keeping(self) -> "SpareKeeping | None":
+        """Return what keeps tasks that wait for launches; None where none do."""
+        if self.spares is None:
+            return None
+        from hubless.services.spare_keeping import SpareKeeping
+
+        limiter = self.spare_rate_limiter
+        return SpareKeeping(self.spares, self.launcher, limiter, self.leases, self.clock, self.profiles)
+
+    @cached_property
+    def spare_questions(self) -> "SpareQuestions | None":
+        """Return what answers tasks that wait for launches; None where none do."""
+        if self.spares is None:
+            return None
+        from hubless.services.spares import SpareQuestions
+
+        return SpareQuestions(self.spares, self.servers, self.launching.launch_of)
 
     @cached_property
     def schedules(self) -> "Schedules":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hubless.bootstrap.hub import Hub
 from hubless.bootstrap.settings_at_start import apply_settings, require_strong_admin_password
 from hubless.settings import Settings
+from hubless.settings.profiles import ON_ONE_MACHINE, require_no_spares
 
 if TYPE_CHECKING:
     from hubless.adapters.buffered_metrics import BufferedMetrics
@@ -550,11 +551,13 @@ def build(settings: Settings) -> MachineHub:
 
     Raises:
         StoreUnavailableError: when the database in the data folder cannot be used.
-        SettingsError: when a role in *settings* has a scope that does not exist, or `admin_password` is easy to guess.
+        SettingsError: when a role in *settings* has a scope that does not exist, `admin_password` is easy to guess, or
+            a profile has `warm`.
     """
     hub = MachineHub(settings)
     hub.roles  # noqa: B018 raises for wrong roles
     require_strong_admin_password(settings)
+    require_no_spares(settings.profiles, ON_ONE_MACHINE)
     apply_settings(hub)
     return hub
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hubless.ports.waiting import WaitingList
     from hubless.ports.write_lock import WriteLock
     from hubless.services.home_keeping import HomeKeeping
+    from hubless.services.spares import Spares
 
 
 class Platform(ABC):
@@ -306,6 +307,16 @@ class Platform(ABC):
     def turns(self) -> "LaunchTurns | None":
         """Return whose turn it is to launch; None, as by default, where the launcher has room for all."""
         return None
+
+    @property
+    def spares(self) -> "Spares | None":
+        """Return what gives waiting tasks to launches; None, as by default, where no tasks wait."""
+        return None
+
+    @property
+    def spare_rate_limiter(self) -> "LaunchRateLimiter":
+        """Return the limiter of spares, which leaves room for launches; by default that of launches."""
+        return self.launch_rate_limiter
 
     @property
     def preparation_rate_limiter(self) -> "LaunchRateLimiter":

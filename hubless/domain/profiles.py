@@ -8,6 +8,7 @@ from hubless.domain.bounds import MAX_OPTIONS
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.profile_options import Access, Chosen, Option
+from hubless.domain.spares import COLD, Warmth
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import User
 from hubless.domain.values import value
@@ -38,6 +39,7 @@ class Profile:
     is_default: bool = False
     access: Access = field(default_factory=Access)
     options: tuple[Option, ...] = ()
+    warmth: Warmth = COLD
 
     @property
     def title(self) -> str:

@@ -131,6 +131,11 @@ def launch_secret(key: bytes, launch_id: str) -> str:
     return hmac.new(key, f"launch:{launch_id}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def spare_secret(key: bytes, spare_id: str) -> str:
+    """Return the secret with which a spare asks for its launch, and nothing else; the hub does not store it."""
+    return hmac.new(key, f"spare:{spare_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def link_secret(key: bytes, code_id: str) -> str:
     """Return the secret of a link to share a server, by the id of its share code: the hub stores no secret of it."""
     return hmac.new(key, f"link to share:{code_id}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -15,6 +15,8 @@ class Metric(StrEnum):
     SPAWN_DURATION = "SpawnDuration"  # seconds from request to ready
     SERVER_CRASHES = "ServerCrashes"  # ready servers that ended although no one had stopped them
     THROTTLES = "Throttles"  # launches delayed by the launcher's limits
+    SPARES_CLAIMED = "SparesClaimed"  # launches that got a spare instead of a task of their own
+    WAITING_SPARES = "WaitingSpares"  # spares that wait for a launch now
     RUNNING_SERVERS = "RunningServers"  # servers now, those that start or stop included
     QUEUE_LENGTH = "QueueLength"  # messages now
     CULLS = "Culls"  # servers that the sweep stopped because they were idle or old

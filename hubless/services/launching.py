@@ -26,6 +26,7 @@ from hubless.domain.launch_times import LaunchTime
 from hubless.domain.lifecycle import PENDING, PENDING_START, WAITING_TO_LAUNCH, Deadlines, Server, State
 from hubless.domain.limits import LimitReached
 from hubless.domain.messages import Message, MessageKind
+from hubless.domain.profile_options import Chosen
 from hubless.domain.profiles import PROFILE, Profile, choose
 from hubless.domain.routes import ServerKey
 from hubless.domain.start_steps import launched_at
@@ -55,6 +56,7 @@ from hubless.services.edge_autosuspend import EdgeAutosuspend
 from hubless.services.pacing import Pacing
 from hubless.services.preparing import Preparing
 from hubless.services.routing import Routing
+from hubless.services.spares import Spares
 from hubless.services.stopping import Stopping
 
 logger = logging.getLogger(__name__)
@@ -99,6 +101,7 @@ class Launching:
     """Returns variables that a login plug-in gives to a server; the hub's own are stronger."""
     is_overdue: Callable[[Server, datetime], bool] = lifecycle.is_overdue
     turns: LaunchTurns | None = None  # None where the launcher has room for all
+    spares: Spares | None = None  # None where no tasks wait for launches
 
     def on_message(self, message: Message) -> None:
         """Handle *message*; ignore it if its launch is over or has passed that step.
@@ -128,6 +131,11 @@ class Launching:
 
         Events may come in any order: tasks only go forward, and an event of an earlier moment changes nothing.
         """
+        if self.spares is not None:
+            claimed = self.spares.launch_event(event)
+            if claimed is None:
+                return
+            event = claimed
         server = self.servers.get(event.server_id)
         if server is None or server.launch_id != event.launch_id:
             return  # the task's launch is over: the sweep ends the task if it still runs
@@ -215,20 +223,21 @@ class Launching:
             self.stopping.fail(server, f"The profile {server.profile} is no longer offered")
             return
         try:  # the settings may have changed since the owner chose
-            chosen = choose(self.profiles, {**server.user_options, PROFILE: server.profile}, None)
+            chosen = self._chosen(server)
         except InvalidRequestError as refused:
             self.stopping.fail(server, f"The server cannot start with what was chosen: {refused}")
             return
         wanted = Preparation(owner.id, chosen.profile)
         try:
+            if self._claim_spare(server, chosen.profile):
+                return
             server = self.preparing.enqueue(server, wanted)
             if server.state is State.PREPARING:
                 server = self.preparing.prepare(server, wanted)
             if self.turns is not None:
                 self.turns.take(server)
             self.launch_rate_limiter.acquire()
-            launch = self.credentials.issue(server, owner, chosen)
-            task = self.launcher.launch(self._with_variables(launch, owner, server))
+            task = self.launcher.launch(self._issued(server, owner, chosen))
         except (LaunchFailedError, LoginUnavailableError) as failed:
             self.stopping.fail(server, str(failed))
             return
@@ -238,6 +247,42 @@ class Launching:
             self._stop_unless_current(server, task)
             return
         self.resend_activity(server)  # the message came twice, and the server reported before this line
+
+    def launch_of(self, server: Server) -> Launch:
+        """Return all that the present launch of *server* needs, for a task that has it already.
+
+        Raises:
+            StoreConflictError: when the server starts no more in that launch.
+        """
+        owner = self.users.get(server.owner_id)
+        if owner is None:
+            raise StoreConflictError(f"The owner of server {server.id} is gone")
+        return self._issued(server, owner, self._chosen(server))
+
+    def _chosen(self, server: Server) -> Chosen:
+        return choose(self.profiles, {**server.user_options, PROFILE: server.profile}, None)
+
+    def _issued(self, server: Server, owner: User, chosen: Chosen) -> Launch:
+        return self._with_variables(self.credentials.issue(server, owner, chosen), owner, server)
+
+    def _claim_spare(self, server: Server, profile: Profile) -> bool:
+        """Give the launch a task that waits for one; say False if none does, so that it starts its own."""
+        if self.spares is None:
+            return False
+        for spare in self.spares.fitting(server.launch_id or "", profile):
+            status = self.launcher.describe(spare.task)
+            if isinstance(status, TaskStopped):
+                self.spares.give_up(spare, status.why)
+                continue
+            now = self.clock.now()
+            launched = lifecycle.launched(server, task=spare.task, now=now, deadlines=self.deadlines)
+            if self.spares.claim(spare, server, launched):
+                self.metrics.count(Metric.SPARES_CLAIMED)
+                logger.info("server %s gets spare %s", server.id, spare.id, extra=lifecycle.log_fields(server))
+                # The event with the address came before the claim, and none follows.
+                self.reconcile(launched, status)
+                return True
+        return False
 
     def _with_variables(self, launch: Launch, owner: User, server: Server) -> Launch:
         """Add a login plug-in's variables: they may hold somebody's access token, so that no log shows them."""

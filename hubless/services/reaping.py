@@ -4,7 +4,7 @@ Its cost grows with running servers, not with users. One bad server does not sto
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profiles import Profile
 from hubless.domain.routes import Route, ServerKey
 from hubless.domain.schedules import Lesson, keeper
+from hubless.domain.spares import Spare
 from hubless.domain.users import User
 from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
@@ -56,6 +57,7 @@ from hubless.services.uptime_log import UptimeLog
 
 if TYPE_CHECKING:
     from hubless.services.lessons import Lessons
+    from hubless.services.spare_keeping import SpareKeeping
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class Part(IntEnum):
     AHEAD = 6  # launches to prepare
     UNUSED = 7  # garbage of profiles that are no longer offered
     LESSONS = 8  # servers of classes that meet now, or have met
+    SPARES = 9  # tasks that wait for launches
 
 
 @value
@@ -97,6 +100,7 @@ class SweepReport:
     prepared: int
     discarded: int
     is_incomplete: bool
+    waiting_spares: int = 0  # at the beginning
 
 
 @value
@@ -166,6 +170,7 @@ class Reaping:
     uptime_log: UptimeLog | None = None  # None: no time is downtime
     files_stop: Callable[[User, Server], NextStop | None] = lambda _owner, _server: None  # because of too many files
     frozen_after: timedelta | None = None  # how long a server may be frozen; None for no limit
+    spares: "SpareKeeping | None" = None  # None where no tasks wait for launches
 
     def sweep(self, until: datetime | None = None) -> SweepReport:
         """Take each step once, from the resume point of the last run; stop at *until*, but take at least one step.
@@ -176,11 +181,14 @@ class Reaping:
         # launch is over.
         began, uptimes = self.clock.elapsed(), self.uptime_log.note() if self.uptime_log else None
         tasks, routes = self.launcher.tasks(), list(self.routing.routes.all())
+        spares = self.spares.all() if self.spares is not None else []
         active, now = self.servers.in_states(ACTIVE), self.clock.now()
         time = self._time(uptimes, now)
         present = self.lessons.present() if self.lessons is not None else ()
         self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
+        owned = live | {spare.id for spare in spares}  # the names under which launchers list tasks that are no orphans
+        taken = frozenset(s.task for s in active if s.task)  # of these, a spare's record may be gone
         steps = [
             *self._server_steps(
                 active, {task.task: task.status for task in tasks}, routes, time, until, present=present
@@ -188,11 +196,11 @@ class Reaping:
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_orphan, task))
                 for task in tasks
-                if task.launch_id not in live
+                if task.launch_id not in owned and task.task not in taken
             ),
             *(
                 Step(Part.TASKS, task.launch_id, partial(self._end_duplicate, task))
-                for task in _duplicates(tasks, active)
+                for task in _duplicates(tasks, active, spares)
             ),
             *(
                 Step(Part.ROUTES, route.prefix, partial(self._remove_route, route))
@@ -202,6 +210,7 @@ class Reaping:
             Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
             Step(Part.UNUSED, "", self._collect_garbage),
             *self._lesson_steps(present, until),
+            *self._spare_steps(spares, tasks, live, until),
         ]
         this = self._run_from_resume_point(steps, until)
         self._note_long_sweep(self.clock.elapsed() - began)
@@ -215,6 +224,7 @@ class Reaping:
             prepared=this.done[Part.AHEAD],
             discarded=this.done[Part.UNUSED],
             is_incomplete=bool(this.resume_after),
+            waiting_spares=sum(spare.can_be_claimed for spare in spares),
         )
 
     def _time(self, uptimes: Uptimes | None, now: datetime) -> "_Time":
@@ -232,6 +242,12 @@ class Reaping:
     def _lesson_steps(self, present: Sequence[Lesson], until: datetime | None) -> Iterator[Step]:
         if (lessons := self.lessons) is not None and present:
             yield Step(Part.LESSONS, "", lambda: lessons.sweep(present, lambda: self._is_over(until)))
+
+    def _spare_steps(
+        self, spares: Sequence[Spare], tasks: Sequence[Task], live: Collection[str], until: datetime | None
+    ) -> Iterator[Step]:
+        if (keeping := self.spares) is not None:
+            yield Step(Part.SPARES, "", lambda: keeping.keep(spares, tasks, live, until))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""
@@ -476,9 +492,10 @@ def _uncounted(act: Callable[[], None]) -> int:
     return 0
 
 
-def _duplicates(tasks: list[Task], active: list[Server]) -> Iterator[Task]:
-    """Yield running tasks of a launch whose record has another task."""
+def _duplicates(tasks: list[Task], active: list[Server], spares: Iterable[Spare]) -> Iterator[Task]:
+    """Yield running tasks of a launch, or of a spare, whose record has another task."""
     known = {server.launch_id: server.task for server in active if server.task}
+    known |= {spare.id: spare.task for spare in spares if spare.task}
     for task in tasks:
         if known.get(task.launch_id, task.task) != task.task and not isinstance(task.status, TaskStopped):
             yield task

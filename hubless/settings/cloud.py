@@ -12,6 +12,7 @@ from typing import Any
 from hubless.domain import names
 from hubless.domain.bounds import MAX_SECRET_LENGTH
 from hubless.domain.login_proxies import PREFIX as LOGIN_HEADER_PREFIX
+from hubless.domain.profiles import Profile
 from hubless.domain.tokens import sha256
 from hubless.domain.values import value
 from hubless.settings.environment import (
@@ -24,6 +25,8 @@ from hubless.settings.environment import (
     of_text,
 )
 from hubless.settings.loading import DEFAULT_FILE, Settings, parse, parse_toml, read_text
+from hubless.settings.profiles import WITH_HOMES, ProfileSettings, profiles_of, require_no_spares
+from hubless.settings.reading import named
 from hubless.settings.types import (
     CPUS,
     NAME,
@@ -179,7 +182,22 @@ def load(cloud: CloudSettings, file: Path | None, secrets: Mapping[str, str]) ->
     }
     _refuse_plugin(parse_toml(read_text(file)), source)
     read = parse(read_text(file), Path(), {}, source=source, secrets=secrets, defaults={**DEFAULTS, **told})
+    if cloud.file_system:
+        require_no_spares(read.profiles, WITH_HOMES)
     return replace(read, hub=replace(read.hub, public_url=read.hub.public_url or cloud.url))
+
+
+def profiles_in(file: Path | None) -> tuple[Profile, ...]:
+    """Return the profiles in *file*, whether its other settings are valid or not.
+
+    Raises:
+        SettingsError: naming the key of a profile that is wrong.
+    """
+    source = str(file or DEFAULT_FILE)
+    try:
+        return profiles_of(named(ProfileSettings, parse_toml(read_text(file)).get("profiles", []), "profiles"), {})
+    except SettingsError as error:
+        raise SettingsError(f"{source}: {error}") from None
 
 
 def check_for_deployment(file: Path | None) -> Settings:

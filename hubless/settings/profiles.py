@@ -1,9 +1,9 @@
 """The list `[[profiles]]`, with the options and choices of each profile."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -26,8 +26,12 @@ from hubless.domain.profile_options import (
     Unlisted,
 )
 from hubless.domain.profiles import PROFILE, Profile
+from hubless.domain.schedules import Schedule
+from hubless.domain.spares import MOST, MOST_OF_A_PROFILE, Warmth
 from hubless.domain.values import value
+from hubless.domain.wall_times import zone_of
 from hubless.settings.reading import named, read_section
+from hubless.settings.schedules import CLOCK, SOME_DAYS
 from hubless.settings.types import (
     COMMAND,
     CPUS,
@@ -40,6 +44,7 @@ from hubless.settings.types import (
     TEXT_TABLE,
     TEXTS,
     USER_NAMES,
+    ZONE,
     SettingsError,
     SettingType,
     choice,
@@ -133,7 +138,23 @@ class ProfileSettings:
     price_per_hour: float | None = setting("", PRICE, "What an hour costs, in `hub.currency`; the spawn page shows it")
     idle_after: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
     max_age: timedelta | None = setting("", LIMIT, "As in `[culling]`, for servers of this profile")
+    warm: int = setting(
+        0, count(0, MOST_OF_A_PROFILE), "In AWS without `homes`: how many tasks wait with the image pulled; see below"
+    )
+    warm_hours: Mapping[str, Any] = setting(
+        {}, TABLE, "When they wait: `days`, `begins`, `ends` and `timezone`, as in `[[schedules]]`; without it always"
+    )
     options: tuple[Mapping[str, Any], ...] = setting([], TABLES, "What users choose beyond the profile; see below")
+
+
+@value
+class WarmHoursSettings:
+    """`profiles.warm_hours`: when tasks of a profile wait for launches."""
+
+    days: frozenset[int] = setting(None, SOME_DAYS, "")
+    begins: time = setting(None, CLOCK, "")
+    ends: time = setting(None, CLOCK, "")
+    timezone: str = setting(None, ZONE, "")
 
 
 @value
@@ -231,7 +252,29 @@ def profiles_of(given: tuple[ProfileSettings, ...], shared: Mapping[str, str]) -
     """
     if sum(one.default for one in given) > 1:
         raise SettingsError("profiles: only one profile can have default = true")
+    if sum(one.warm for one in given) > MOST:
+        raise SettingsError(f"profiles: the sum of warm is larger than {MOST}")
     return tuple(_profile(one, shared) for one in given) or (Profile("default", environment=dict(shared)),)
+
+
+def require_no_spares(profiles: Iterable[Profile], why: str) -> None:
+    """Refuse `warm` where no task can wait for a launch.
+
+    Raises:
+        SettingsError: naming the profile, with the reason *why*.
+    """
+    for profile in profiles:
+        if profile.warmth.count:
+            raise SettingsError(f"profiles.{profile.name}.warm must be 0: {why}")
+
+
+ON_ONE_MACHINE = (
+    "on one machine servers are forked from a process that has their packages loaded, and no task waits. Remove it"
+)
+WITH_HOMES = (
+    "the stage has homes, and the definition of a task names one user's home, so no task can wait for whoever comes."
+    " Set stages.NAME.homes to false, or remove warm"
+)
 
 
 def _profile(given: ProfileSettings, shared: Mapping[str, str]) -> Profile:
@@ -256,7 +299,21 @@ def _profile(given: ProfileSettings, shared: Mapping[str, str]) -> Profile:
         is_default=given.default,
         access=Access(given.groups, given.users),
         options=options,
+        warmth=_warmth(given),
     )
+
+
+def _warmth(given: ProfileSettings) -> Warmth:
+    where = f"profiles.{given.name}.warm_hours"
+    if not given.warm_hours:
+        return Warmth(given.warm)
+    if not given.warm:
+        raise SettingsError(f"{where} has an effect only if warm is larger than 0")
+    hours = read_section(WarmHoursSettings, dict(given.warm_hours), where)
+    if hours.ends <= hours.begins:
+        raise SettingsError(f"{where}.ends must be later than begins, on the same day")
+    zone = zone_of(hours.timezone)
+    return Warmth(given.warm, Schedule(given.name, hours.days, hours.begins, hours.ends, zone, groups=()))
 
 
 def _option(given: OptionSettings, where: str) -> Option:

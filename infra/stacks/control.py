@@ -64,6 +64,7 @@ class ControlStack(HubStack):
         web: WebStack,
         code: Code,
         mail: MailSettings,
+        has_spares: bool = False,
         **more: Any,
     ) -> None:
         super().__init__(scope, "control", stage, description="hubless: the hub's functions", **more)
@@ -78,6 +79,7 @@ class ControlStack(HubStack):
             balancer=web.edge.balancer,
             instance=self._instance_arn(),
             mail=mail,
+            has_spares=has_spares,
         )
         self._cloud = self._cloud_settings()
         everyone = iam_policies.shared_statements(self._targets)

@@ -37,6 +37,9 @@ class Demand:
     has_zone: bool = True  # of Route 53
     logs_flows: bool = True  # of a network that the deployment makes
     watches_server_logs: bool = False  # by an alarm, where images are not hubless's own
+    spare_hours: Decimal = field(default=Decimal(0))  # in which tasks wait for launches, a month
+    spare_vcpu_hours: Decimal = field(default=Decimal(0))
+    spare_gb_hours: Decimal = field(default=Decimal(0))
 
     @property
     def server_hours(self) -> Decimal:
@@ -114,9 +117,14 @@ class Amounts:
     follow_memory_gb: Decimal = field(default=Decimal("0.25"))
     server_log_gb: Decimal = field(default=Decimal("0.0002"))
 
+    # A spare asks for its launch every three seconds (hubless/adapters/ecs/waiting_task.py; a test compares).
+    spare_pause: Decimal = field(default=Decimal(3))
+    spare_read_units: Decimal = field(default=Decimal(1))  # its record
+    spare_seconds: Decimal = field(default=Decimal("0.01"))  # of the API, estimated
+
     # One sweep that changes nothing (docs/dynamodb.md, "What a sweep costs").
     sweeps: Decimal = field(default=MINUTES)
-    sweep_reads: Decimal = field(default=Decimal(20))
+    sweep_reads: Decimal = field(default=Decimal(21))
     sweep_writes: Decimal = field(default=Decimal(2))
     sweep_reads_a_server: Decimal = field(default=Decimal(4))  # server, activity and owner; measured with 120 servers
     sweep_seconds: Decimal = field(default=Decimal("0.5"))  # estimated

@@ -74,7 +74,11 @@ def idle(demand: Demand, prices: Prices, amounts: Amounts) -> Bill:
 
 
 def goals(demand: Demand, prices: Prices, amounts: Amounts) -> tuple[Goal, ...]:
-    """Return the cost goals for a hub of this set-up. A load balancer's rules serve fewer users than most are for."""
+    """Return the cost goals for a hub of this set-up, without spares: they cost what their number and hours say.
+
+    A load balancer's rules serve fewer users than most goals are for.
+    """
+    demand = replace(demand, spare_hours=Decimal(0), spare_vcpu_hours=Decimal(0), spare_gb_hours=Decimal(0))
     users = [] if demand.edge == "alb" else list(GOALS)
     return (
         Goal("a month without users", idle(demand, prices, amounts).total(), IDLE_GOAL),
@@ -121,6 +125,11 @@ class _Month:
         return self.demand.server_hours * (posts + checks + amounts.other_requests)
 
     @property
+    def spare_requests(self) -> Decimal:
+        """Return how often spares ask for their launches."""
+        return self.demand.spare_hours * 3600 / self.amounts.spare_pause
+
+    @property
     def follows(self) -> Decimal:
         """Return the number of requests for the progress of starts."""
         return self.demand.launches * self.amounts.follows
@@ -141,10 +150,11 @@ class _Month:
     def _functions(self) -> Iterator[Line]:
         amounts, launches = self.amounts, self.demand.launches
         of_launches = launches * amounts.launch_invocations
-        runs = self.requests + self.follows + of_launches + amounts.sweeps
+        runs = self.requests + self.spare_requests + self.follows + of_launches + amounts.sweeps
         seconds = of_launches * amounts.spawn_seconds + amounts.sweeps * amounts.sweep_seconds
         gb_seconds = (
             self.requests * amounts.api_seconds * amounts.api_memory_gb
+            + self.spare_requests * amounts.spare_seconds * amounts.api_memory_gb
             + self.follows * amounts.follow_seconds * amounts.follow_memory_gb
             + seconds * amounts.memory_gb
         )
@@ -162,14 +172,15 @@ class _Month:
         return self.requests * self.amounts.cold_starts
 
     def _web(self) -> Iterator[Line]:
-        http = self.prices.of_million("api_gateway.million_http", self.requests)
+        requests = self.requests + self.spare_requests
+        http = self.prices.of_million("api_gateway.million_http", requests)
         rest = self.prices.of_million("api_gateway.million_rest", self.follows)
-        asked = self.requests + self.follows
+        asked = requests + self.follows
         yield Line(
             Group.CONTROL,
             "API Gateway",
             http + rest,
-            f"{_format_amount(self.requests)} requests, {_format_amount(self.follows)} of starts",
+            f"{_format_amount(requests)} requests, {_format_amount(self.follows)} of starts",
         )
         yield Line(Group.CONTROL, "CloudFront to the hub", self._cloudfront(asked), f"{_format_amount(asked)} requests")
         if self.demand.waf:
@@ -195,6 +206,7 @@ class _Month:
         running = demand.server_hours * 60  # server minutes: each sweep reads each running server
         reads = (
             self.requests * amounts.request_read_units
+            + self.spare_requests * amounts.spare_read_units
             + demand.launches * amounts.launch_read_units
             + self.follows * amounts.follow_read_units
             + amounts.sweeps * amounts.sweep_reads
@@ -435,6 +447,7 @@ class _Month:
             hour * price("fargate.spot_share") * on_spot,
             f"{_format_amount(on_spot)} hours of {machine}",
         )
+        yield from self._spares()
         yield from self._ways_out()
         homes = demand.home_gb * demand.users
         moved = demand.home_gb * demand.launches
@@ -447,11 +460,19 @@ class _Month:
         usd = logged * (price("cloudwatch.gb_logged") + price("cloudwatch.gb_kept"))
         yield Line(Group.SERVERS, "Server logs", usd, f"{logged:.2f} GB")
 
+    def _spares(self) -> Iterator[Line]:
+        """Yield what tasks cost that wait for launches, whether anybody comes or not."""
+        demand = self.demand
+        usd = self._fargate_hour(demand.spare_vcpu_hours, demand.spare_gb_hours, is_arm=demand.is_arm)
+        share = 1 - demand.spot * (1 - self.prices.usd("fargate.spot_share"))
+        what = f"{_format_amount(demand.spare_hours)} hours of tasks that wait, without users too"
+        yield Line(Group.SERVERS, "Spares (warm)", usd * share, what)
+
     def _ways_out(self) -> Iterator[Line]:
         """Yield how servers reach the internet. A way out that the account has already is not the hub's."""
         demand, price = self.demand, self.prices.usd
         if demand.egress == "public":
-            hours = demand.server_hours
+            hours = demand.server_hours + demand.spare_hours
             usd = price("ec2.ipv4_hour") * hours
             yield Line(Group.SERVERS, "Addresses", usd, f"{_format_amount(hours)} hours of IPv4")
         elif demand.egress == "nat":

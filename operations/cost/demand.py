@@ -1,23 +1,27 @@
 """The demand that a bill is for, from the command line and, for options not given there, from a stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from hubless.domain.profiles import Profile
 from hubless.settings.stage import OWN_KEY, StageSettings
 from operations.cost.amounts import Demand
 from operations.errors import OperationsError
+from operations.spare_needs import needs_of
 
 _GIB = 1024**3
 
 
-def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None = None) -> Demand:
+def demand_of(
+    users: int, given: Mapping[str, Any], stage: StageSettings | None = None, profiles: Sequence[Profile] = ()
+) -> Demand:
     """Return the demand of *users*. An option that is None comes from *stage*, or from the defaults without one.
 
     Raises:
-        OperationsError: if no edge of that kind is reached without CloudFront.
+        OperationsError: if no edge of that kind is reached without CloudFront, or Fargate has no size for a profile.
     """
-    facts = (_of_stage(stage) if stage else {}) | {
+    facts = (_of_stage(stage) | _of_spares(profiles, stage) if stage else {}) | {
         _NAMES.get(name, name): value for name, value in given.items() if value is not None
     }
     if "spot" in facts:
@@ -33,6 +37,15 @@ def demand_of(users: int, given: Mapping[str, Any], stage: StageSettings | None 
 
 
 _NAMES = {"vcpu": "vcpus", "memory": "memory_gb", "direct_hosts": "direct"}
+
+
+def _of_spares(profiles: Sequence[Profile], stage: StageSettings) -> dict[str, Any]:
+    needs = needs_of(profiles, stage)
+    return {
+        "spare_hours": needs.hours,
+        "spare_vcpu_hours": needs.vcpu_hours,
+        "spare_gb_hours": needs.gb_hours,
+    }
 
 
 def _of_stage(stage: StageSettings) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Checks of a deployed hub in AWS: queues, functions, sweeps and edges."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from hubless.domain.errors import HublessError
 from hubless.domain.routes import EdgeReport
+from hubless.domain.spares import Spare
 from hubless.domain.values import value
 from hubless.services.name_checks import Glance
 from hubless.settings.stage import Stage
@@ -42,6 +45,8 @@ class AwsChecks:
     edges: Callable[[], tuple[Sequence[EdgeReport], int, int]]  # reports, newest route change, active servers
     names: Callable[[], Glance]
     now: Callable[[], datetime]
+    spares: Callable[[], Sequence[Spare]] = tuple
+    wanted_spares: Mapping[str, int] = field(default_factory=dict)  # by profile
 
     def run(self, steps: Steps) -> None:
         """Run the checks one by one."""
@@ -63,6 +68,8 @@ class AwsChecks:
                 "edges",
                 lambda: evaluate_edges(*self.edges(), self.now(), may_sleep=self.stage.settings.edge == "economy"),
             )
+        if any(self.wanted_spares.values()):
+            steps.run("spares", lambda: evaluate_spares(self.spares, self.wanted_spares))
         self._run(steps, "SSM", self._throughput)
         steps.run("names", lambda: evaluate_names(self.names, self.stage.name))
 
@@ -187,6 +194,25 @@ def evaluate_names(names: Callable[[], Glance], stage: str) -> CheckResult:
         return ok("names", found.in_words)
     action = f"Run hubless user check-names --stage {stage}: it names them, and with --mend renames those whom it can"
     return warning("names", found.in_words, action)
+
+
+def evaluate_spares(spares: Callable[[], Sequence[Spare]], wanted: Mapping[str, int]) -> CheckResult:
+    """Check that as many tasks wait for launches as the profiles want now, by name in *wanted*."""
+    try:
+        found = spares()
+    except HublessError as error:
+        return warning("spares", f"could not be checked: {error}", "Try again")
+    waiting = Counter(spare.profile for spare in found if spare.can_be_claimed)
+    said = ", ".join(f"{waiting[name]} of {count} wait for {name}" for name, count in wanted.items() if count)
+    failed = {spare.profile: spare.failure for spare in found if spare.failure}
+    if failed:
+        profile, why = next(iter(failed.items()))
+        return warning(
+            "spares",
+            f"{said}; one of {profile} failed: it {why}",
+            "The sweep starts another ten minutes after a failure. Check the profile's image and the servers' log",
+        )
+    return ok("spares", f"{said}. The sweep starts missing ones")
 
 
 def evaluate_edges(

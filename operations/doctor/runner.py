@@ -90,7 +90,16 @@ def for_stage(stage: Stage, file: Path | None, token: str, aws: Aws | None = Non
     deployment = deployed_stage.read(stage, aws)
     hub = deployed_stage.open_hub(stage, file, deployment)
     client = HubClient(hub.settings.hub.public_url or deployment.cloud.url, token)
-    checks = AwsChecks(stage, deployment, aws, lambda: _edges(hub), lambda: hub.name_checks.glance(GLANCE), now)
+    checks = AwsChecks(
+        stage,
+        deployment,
+        aws,
+        lambda: _edges(hub),
+        lambda: hub.name_checks.glance(GLANCE),
+        now,
+        hub.spares.store.all,
+        {profile.name: profile.warmth.wanted(now()) for profile in hub.settings.profiles},
+    )
     return DoctorRun(client, checks, deployment.api)
 
 

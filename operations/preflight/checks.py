@@ -14,6 +14,7 @@ from operations import local_tools
 from operations.aws import Aws, AwsCallError
 from operations.check_results import CheckResult, has_problem, problem, warning
 from operations.preflight import collect, evaluate
+from operations.spare_needs import SpareNeeds
 
 ROLES = {"ecs": "AWSServiceRoleForECS", "elasticloadbalancing": "AWSServiceRoleForElasticLoadBalancing"}
 PERMISSIONS = "docs/operations.md"
@@ -33,6 +34,7 @@ class Preflight:
     stage: Stage
     aws: Aws
     images: tuple[str, ...] = ()  # of the profiles
+    spares: SpareNeeds = field(default_factory=SpareNeeds)  # of the profiles
     create_roles: bool = False
     name_servers: Callable[[str], tuple[str, ...] | None] = field(default=local_tools.name_servers)
     has_docker: Callable[[], bool] = field(default=local_tools.has_docker)
@@ -92,14 +94,17 @@ class Preflight:
         yield from self._run("CloudFront", lambda: evaluate.distributions(collect.distributions(self.aws)))
 
     def _quotas(self) -> Iterator[CheckResult]:
-        aws, stage, settings = self.aws, self.stage, self.stage.settings
+        aws, stage, settings, spares = self.aws, self.stage, self.stage.settings, self.spares
         if settings.capacity != "spot":
             yield from self._quota(
-                "Fargate on demand", lambda given: evaluate.fargate(given, stage, spot=False), "fargate", "L-3032A538"
+                "Fargate on demand",
+                lambda given: evaluate.fargate(given, stage, spares, spot=False),
+                "fargate",
+                "L-3032A538",
             )
         if settings.capacity != "fargate":
             yield from self._quota(
-                "Fargate Spot", lambda given: evaluate.fargate(given, stage, spot=True), "fargate", "L-36FBB829"
+                "Fargate Spot", lambda given: evaluate.fargate(given, stage, spares, spot=True), "fargate", "L-36FBB829"
             )
         yield from self._run("Lambda", self._concurrency)
         if settings.edge == "economy":
@@ -189,6 +194,8 @@ class Preflight:
         )
 
     def _spending(self) -> Iterator[CheckResult]:
+        if self.spares.count:
+            yield evaluate.spares(self.spares, self.stage)
         yield evaluate.spending(self.stage)
         yield from evaluate.server_logs(self.stage, self.images)
 

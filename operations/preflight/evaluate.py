@@ -1,11 +1,16 @@
 """The rules of `hubless preflight`: pure functions from the facts of an account to results."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from hubless.domain.values import value
 from hubless.settings.stage import Stage
 from operations.check_results import CheckResult, ok, problem, warning
+from operations.cost.amounts import Amounts
+from operations.cost.bill import bill
+from operations.cost.demand import demand_of
+from operations.cost.prices import known
+from operations.spare_needs import SpareNeeds
 
 MIN_BOOTSTRAP_VERSION = 6  # what the CDK's stacks require
 HUB_CONCURRENCY = 30  # twenty concurrent launches, and some for pages
@@ -20,6 +25,8 @@ SSM_READS = 40  # a second (AWS's standard throughput); each cold start reads on
 FLEET_VCPUS = 0.25
 VPC_ZONES = 2  # a deployment creates the VPC in the first zones of the region
 ZONES_WITHOUT_ORIGINS = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"})
+
+NO_SPARES = SpareNeeds()
 
 QUOTAS_LINK = "https://console.aws.amazon.com/servicequotas/home"
 ORIGINS_LINK = "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-vpc-origins.html"
@@ -135,20 +142,22 @@ def region(states: Mapping[str, str], stage: Stage, *, has_services: bool) -> Ch
     return ok("region", f"{name} is enabled")
 
 
-def fargate(quota: Quota, stage: Stage, *, spot: bool) -> CheckResult:
-    """Check that the expected servers fit into the quota of Fargate."""
+def fargate(quota: Quota, stage: Stage, spares: SpareNeeds = NO_SPARES, *, spot: bool) -> CheckResult:
+    """Check that the expected servers, and the *spares* that wait beside them, fit into the quota of Fargate."""
     settings, check = stage.settings, f"Fargate {'Spot' if spot else 'on demand'}"
     servers = settings.expected_servers * settings.cpus
     edges = settings.fleet_least * FLEET_VCPUS if settings.edge == "fleet" and not spot else 0
-    needed = servers + edges + quota.used
+    waiting = float(spares.vcpus)
+    needed = servers + edges + waiting + quota.used
     said = (
         f"the quota is {_number(quota.allowed)} vCPU; "
         f"{settings.expected_servers} servers of {_number(settings.cpus)} need {_number(servers)}"
+        f"{f', {spares.count} spares {_number(waiting)}' if spares.count else ''}"
     )
     if needed <= quota.allowed:
         return ok(check, said)
     name = "Fargate Spot vCPU resource count" if spot else "Fargate On-Demand vCPU resource count"
-    first = int((quota.allowed - edges - quota.used) // settings.cpus)
+    first = int((quota.allowed - edges - waiting - quota.used) // settings.cpus)
     return problem(
         check,
         f"{said}{f' and edges {_number(edges)}' if edges else ''}: only {max(first, 0)} would start",
@@ -485,6 +494,20 @@ def server_logs(stage: Stage, images: Iterable[str]) -> list[CheckResult]:
             " CloudWatch costs half a dollar a gigabyte",
         )
     ]
+
+
+def spares(needs: SpareNeeds, stage: Stage) -> CheckResult:
+    """Say what spares cost, and that a stage with homes can have none."""
+    if stage.settings.homes:
+        return problem(
+            "spares",
+            f"profiles have warm, and stages.{stage.name} has homes: a task's definition names one user's home",
+            f"Set stages.{stage.name}.homes to false, or remove warm",
+        )
+    demand = demand_of(0, {}, stage.settings)
+    kept = replace(demand, spare_hours=needs.hours, spare_vcpu_hours=needs.vcpu_hours, spare_gb_hours=needs.gb_hours)
+    usd = bill(kept, known(), Amounts()).total() - bill(demand, known(), Amounts()).total()
+    return ok("spares", f"up to {needs.count} tasks wait for launches, for about ${usd:.0f} a month without any user")
 
 
 def spending(stage: Stage) -> CheckResult:

@@ -30,6 +30,7 @@ NAMES = {
     "announcement_id": ["n0"],
     "message_id": ["le0"],
     "link_id": ["a0"],
+    "spare_id": ["w0"],
 }
 BODIES = st.one_of(
     st.none(),

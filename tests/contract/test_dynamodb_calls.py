@@ -32,6 +32,7 @@ from hubless.domain.schedules import Schedule
 from hubless.domain.second_factors import Factors
 from hubless.domain.shares import Share, ShareCode
 from hubless.domain.sign_ups import SignUp
+from hubless.domain.spares import Spare, claimed
 from hubless.domain.tokens import OwnerKind, sha256
 from hubless.domain.usage import TotalsOf, Usage
 from hubless.domain.user_notes import UserNote
@@ -63,6 +64,7 @@ from hubless.ports.services import ServiceStore
 from hubless.ports.shares import ShareCodeStore, ShareStore
 from hubless.ports.sign_ups import JoinCodeStore, SignUpStore
 from hubless.ports.single_use import SingleUseStore
+from hubless.ports.spares import SpareStore
 from hubless.ports.sweeps import SweepStore
 from hubless.ports.tokens import ClientStore, SessionStore, TokenStore
 from hubless.ports.usage import UsageLog
@@ -115,6 +117,7 @@ PORTS = {
     "usage": UsageLog,
     "budgets": BudgetStore,
     "schedules": ScheduleStore,
+    "spares": SpareStore,
     "ledgers": LedgerStore,
     "launch_rate_limiter": LaunchRateLimiter,
     "sweeps": SweepStore,
@@ -138,6 +141,7 @@ WAITING = a_server("lab", state=State.REQUESTED, launch_id="l2")
 IDLE = a_server("idle")
 SHARE = Share("h1", READY.id, ("access:servers",), NOW, user_id=BOB.id)
 TO_GROUP = Share("h2", READY.id, ("access:servers",), NOW, group_id="g1")
+A_SPARE = Spare("w1", "lab", "kind", NOW, "w1/arn:1", NOW)
 VISIT = Visit("u-alice", READY.id, "lab", BOB.id, "bob", by_role=False, at=NOW)
 A_SHARE_CODE = ShareCode("sc1", sha256("sc1"), READY.id, ("access:servers",), NOW, LATER)
 AN_IMPORTED_TOKEN = a_token("imported", sha256=an_imported_hash("imported"))
@@ -195,6 +199,7 @@ def hub(in_moto):
     made.join_links.add(A_JOIN_LINK, NOW, most=9)
     made.schedules.add(A_SCHEDULE)
     made.bulletin.add(AN_ANNOUNCEMENT, NOW, most=9)
+    made.spares.add(A_SPARE)
     made.launch_rate_limiter.acquire()
     made.waiting.ask(ALICE.id, NOW)
     yield made, Contents().keep()
@@ -407,6 +412,14 @@ USUAL = {
     "budgets.all": lambda s: s.budgets.all(),
     "budgets.put": lambda s: s.budgets.put(Budget("class", servers=2)),
     "budgets.remove": lambda s: s.budgets.remove("class"),
+    "spares.all": lambda s: s.spares.all(),
+    "spares.find": lambda s: s.spares.find(A_SPARE.id),
+    "spares.add": lambda s: s.spares.add(replace(A_SPARE, id="w2")),
+    "spares.replace": lambda s: s.spares.replace(A_SPARE, replace(A_SPARE, revision=1)),
+    "spares.remove": lambda s: s.spares.remove(A_SPARE),
+    "spares.claim": lambda s: s.spares.claim(
+        A_SPARE, claimed(A_SPARE, WAITING), server=WAITING, launched=replace(WAITING, state=State.LAUNCHING, revision=1)
+    ),
     "schedules.all": lambda s: s.schedules.all(),
     "schedules.add": lambda s: s.schedules.add(replace(A_SCHEDULE, name="new")),
     "schedules.replace": lambda s: s.schedules.replace(A_SCHEDULE, replace(A_SCHEDULE, revision=1)),

@@ -27,6 +27,7 @@ SHORT_LIVED = {
     table.Used,
     table.AttemptCounter,
     table.WaitingItem,
+    table.SpareItem,
 }
 
 

@@ -84,10 +84,10 @@ class Mortal:
 
 
 class History(World):
-    def __init__(self, database=None):
+    def __init__(self, database=None, **others):
         self.fate = Fate()
         stores = database and stores_of(database)
-        super().__init__(readiness=ActivityReadiness(), around=self.fate.around, stores=stores)
+        super().__init__(readiness=ActivityReadiness(), around=self.fate.around, stores=stores, **others)
         self.launcher.begins_as = TaskPending()
         self.events, self.exits = [], {}
         self.edge.look()
@@ -98,7 +98,7 @@ class History(World):
 
     def live_through(self, step, number):
         with suppress(Crash, HublessError):  # callers get the error, or retry
-            STEPS[step](self, number)
+            self.STEPS[step](self, number)
 
     # --- what may happen ---
 
@@ -143,8 +143,11 @@ class History(World):
 
     def becomes(self, task, status):
         self.launcher.status[task] = status
+        self.events.append(self.event_of(task, status))
+
+    def event_of(self, task, status):
         (launch,) = (launch for launch in self.launcher.started if launch.launch_id == task)
-        self.events.append(TaskEvent(task, launch.server_id, task, status))
+        return TaskEvent(task, launch.server_id, task, status)
 
     def tell(self, number):
         if self.events:
@@ -161,11 +164,15 @@ class History(World):
     def speak(self, number):
         """A server that runs reports itself, as long as its token is good."""
         if running := self.running_tasks():
-            task = running[number % len(running)]
-            token = self.tokens.find(sha256(launch_secret(b"k" * 32, task)))
+            launch_id = self.launch_of(running[number % len(running)])
+            token = self.tokens.find(sha256(launch_secret(b"k" * 32, launch_id)))
             server = token and self.servers.get(token.server_id)
             if server:
                 self.activity.report(self.alice, None, {server.name: self.clock.now()}, by_server=server.id)
+
+    def launch_of(self, task):
+        """Return the launch whose token the task has."""
+        return task
 
     def running_tasks(self):
         return [task for task, status in self.launcher.status.items() if isinstance(status, TaskRunning)]
@@ -269,6 +276,7 @@ STEPS = {
         History.sweeps,
     )
 }
+History.STEPS = STEPS
 _QUICK = ("start", "stop", "deliver_one", "tell", "speak", "sweeps", "task_dies", "task_runs")
 # What goes well is drawn more often, so that histories get somewhere.
 _USUAL = ("start", "stop", "deliver_one", "deliver_one", "task_runs", "tell", "speak", "edge_looks")
@@ -301,8 +309,13 @@ def test_no_history_has_a_bad_end(database, steps):
         history.assert_settled()
         history.assert_reasons_are_true()
     finally:
-        for table in ("users", "clients", "routes", "route_changes", "edges", "usage"):  # the rest goes with the users
-            database.write(f"DELETE FROM {table}")
+        forget_all(database)
+
+
+def forget_all(database):
+    """Empty the tables, so that the next history finds nothing."""
+    for table in ("users", "clients", "routes", "route_changes", "edges", "usage"):  # the rest goes with the users
+        database.write(f"DELETE FROM {table}")
 
 
 def test_a_history_in_which_nothing_goes_wrong_gets_somewhere():

@@ -32,7 +32,9 @@ class Replaced:
 class CloudHub(World):
     """*sqs* is the queue; *others* are facts of the cloud."""
 
-    def __init__(self, stores, sqs, *, idle_policy=None, seed=0, lag=4, describe_lag=3, longest_pause=None, **others):
+    def __init__(
+        self, stores, sqs, *, idle_policy=None, seed=0, lag=4, describe_lag=3, longest_pause=None, profiles=(), **others
+    ):
         def launcher(clock):
             self.cloud = Cloud(clock, seed, lag=lag, describe_lag=describe_lag, **others)
             return Replaced(self.cloud.launcher)
@@ -47,6 +49,8 @@ class CloudHub(World):
             idle_policy=idle_policy,
             prepare_ahead=timedelta(days=120),
             longest_pause=longest_pause,
+            spare_store=lambda _servers: stores.spares,
+            profiles=profiles,
         )
         self.account, self.reported = self.cloud.account, set()
         self.read_event = lambda event: read(event, self.cloud.config)

@@ -50,6 +50,7 @@ from hubless.adapters.dynamodb.sessions import DynamoSessionStore
 from hubless.adapters.dynamodb.shares import DynamoShareCodeStore, DynamoShareStore
 from hubless.adapters.dynamodb.sign_ups import DynamoJoinCodeStore, DynamoSignUpStore
 from hubless.adapters.dynamodb.single_use import DynamoSingleUseStore
+from hubless.adapters.dynamodb.spares import DynamoSpareStore
 from hubless.adapters.dynamodb.sweeps import DynamoSweepStore
 from hubless.adapters.dynamodb.tokens import DynamoTokenStore
 from hubless.adapters.dynamodb.usage import DynamoUsageLog
@@ -93,6 +94,7 @@ def stores_of(database, close=lambda: None):
         schedules=DynamoScheduleStore(database),
         histograms=DynamoHistogramStore(database),
         launch_rate_limiter=a_rate_limiter(database),
+        spares=DynamoSpareStore(database),
         sweeps=DynamoSweepStore(database),
         leases=DynamoLeaseStore(database),
         external_identities=DynamoIdentityStore(database),

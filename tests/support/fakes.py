@@ -96,6 +96,7 @@ class ScriptedLauncher:
         self.missing = set()  # preparations that are still to be made
         self.prepared = []  # as asked for
         self.owners = set()  # for whom something was made
+        self.spares = {}  # the order of each that was started, by its id
 
     def is_prepared(self, wanted):
         return wanted not in self.missing
@@ -117,6 +118,21 @@ class ScriptedLauncher:
             self.status[launch.launch_id] = self.begins_as or TaskRunning(f"127.0.0.1:{9000 + len(self.started)}")
         return launch.launch_id
 
+    def kind_of_spare(self, profile):
+        return f"{profile.image} {profile.command} {profile.memory_bytes}"
+
+    def start_spare(self, order):
+        if self.refusal is not None:
+            raise self.refusal
+        task = f"{order.spare_id}/task"
+        if task not in self.status:
+            self.spares[order.spare_id] = order
+            self.status[task] = self.begins_as or TaskRunning(f"127.0.1.1:{9000 + len(self.spares)}")
+        return task
+
+    def environment(self, launch):
+        return {**launch.environment, **launch.secrets, "LAUNCH": launch.launch_id}
+
     def describe(self, task):
         return self.status.get(task, TaskStopped("was never started"))
 
@@ -128,7 +144,11 @@ class ScriptedLauncher:
             self.status[task] = TaskStopped("ended")
 
     def tasks(self):
-        return [Task(name, name, status) for name, status in self.status.items() if not isinstance(status, TaskStopped)]
+        return [
+            Task(name, name.partition("/")[0], status)
+            for name, status in self.status.items()
+            if not isinstance(status, TaskStopped)
+        ]
 
     def forget(self, task):
         self.forgotten.append(task)
@@ -143,6 +163,40 @@ class ScriptedLauncher:
 
     def dies(self, task, why="exited with code 1", log_tail=("boom",)):
         self.status[task] = TaskStopped(why, log_tail)
+
+
+class SparesInMemory:
+    """A store of spares beside *servers*, for one thread."""
+
+    def __init__(self, servers):
+        self.servers, self.found = servers, {}
+
+    def all(self):
+        return sorted(self.found.values(), key=lambda spare: spare.id)
+
+    def find(self, spare_id):
+        return self.found.get(spare_id)
+
+    def add(self, spare):
+        if spare.id in self.found:
+            return False
+        self.found[spare.id] = spare
+        return True
+
+    def replace(self, before, after):
+        if self.found.get(before.id) != before:
+            return False
+        self.found[before.id] = after
+        return True
+
+    def remove(self, spare):
+        return self.found.get(spare.id) == spare and self.found.pop(spare.id) is not None
+
+    def claim(self, before, after, *, server, launched):
+        if self.found.get(before.id) != before:
+            return False
+        self.servers.write(server, launched)
+        return self.replace(before, after)
 
 
 class ScriptedInspector:

@@ -37,6 +37,8 @@ from hubless.services.reaping import Reaping
 from hubless.services.routing import Routing
 from hubless.services.service_registry import ServiceRegistry
 from hubless.services.sharing import Sharing
+from hubless.services.spare_keeping import SpareKeeping
+from hubless.services.spares import SpareQuestions, Spares
 from hubless.services.spawning import Spawning
 from hubless.services.stopping import Stopping
 from hubless.services.tokens import Tokens
@@ -85,6 +87,7 @@ class World:
         managed_groups=False,
         max_sessions=0,
         longest_pause=None,
+        spare_store=None,
     ):
         """Make the services.
 
@@ -93,6 +96,7 @@ class World:
             launcher: makes a launcher that goes by the clock.
             machine: makes a machine that goes by the clock.
             longest_pause: between two sweeps, that is no downtime; None: no time is downtime.
+            spare_store: makes a store of spares beside that of servers; None: no task waits for a launch.
         """
         self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
         self.users, self.servers = self.stores.users, around(self.stores.servers)
@@ -220,6 +224,7 @@ class World:
             profiles=offered,
             seen_within=prepare_ahead,
         )
+        self.spares, self.spare_keeping = self._spares_in(spare_store, around, offered)
         self.launching = Launching(
             self.servers,
             self.users,
@@ -239,6 +244,7 @@ class World:
             self.pacing,
             self.launch_times,
             is_overdue=is_overdue,
+            spares=self.spares,
         )
         self.inspector = ScriptedInspector()
         self.inspecting = Inspecting(
@@ -277,8 +283,21 @@ class World:
             self.usage,
             active_limit=active_limit,
             uptime_log=self.uptime_log,
+            spares=self.spare_keeping,
         )
         self.alice = self.accounts.add("alice")
+
+    def _spares_in(self, make_store, around, offered):
+        if make_store is None:
+            return None, None
+        store, leases = around(make_store(self.stores.servers)), self.stores.leases
+        spares = Spares(store, self.launcher, self.clock, lambda: b"k" * 32, "http://hub/hub/api")
+        return spares, SpareKeeping(spares, self.launcher, NoRateLimit(), leases, self.clock, offered)
+
+    @property
+    def spare_questions(self):
+        """Return what answers tasks of spares."""
+        return SpareQuestions(self.spares, self.servers, self.launching.launch_of)
 
     def with_rate_limiter(self, limiter):
         """Return what launches, at another pace."""

@@ -1,5 +1,7 @@
 """`[[profiles]]` in a file: what is read, and which faults are named."""
 
+import re
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,12 @@ from hubless.domain.profile_options import (
     TextOption,
 )
 from hubless.domain.profiles import Profile, choose
+from hubless.domain.spares import Warmth
 from hubless.settings import SettingsError, parse
+from hubless.settings.profiles import ON_ONE_MACHINE, WITH_HOMES, require_no_spares
 
 GIB = 1024**3
+HOURS = '{ days = ["monday"], begins = "08:00", ends = "12:00", timezone = "UTC" }'
 WHOLE = """
 [hub]
 currency = "$"
@@ -121,6 +126,56 @@ class TestReading:
 
     def test_variables_of_all_servers_come_without_profiles_too(self) -> None:
         assert profiles('[servers]\nenvironment = { A = "1" }')[0].environment == {"A": "1"}
+
+
+class TestWarmth:
+    def test_spares_wait_always_or_within_hours(self) -> None:
+        cold, always, mornings = profiles(
+            """
+            [[profiles]]
+            name = "cold"
+            [[profiles]]
+            name = "always"
+            warm = 3
+            [[profiles]]
+            name = "mornings"
+            warm = 50
+            warm_hours = { days = ["monday"], begins = "08:00", ends = 12:30:00, timezone = "Europe/Berlin" }
+            """
+        )
+
+        assert (cold.warmth, always.warmth) == (Warmth(), Warmth(3))
+        assert mornings.warmth.count == 50
+        assert mornings.warmth.hours is not None
+        assert (mornings.warmth.hours.days, mornings.warmth.hours.ends) == (frozenset({0}), time(12, 30))
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ("warm = -1", "profiles.a.warm is -1, but it must be an integer from 0 to 50"),
+            ("warm = 51", "profiles.a.warm is 51, but it must be an integer from 0 to 50"),
+            (f"warm_hours = {HOURS}", "profiles.a.warm_hours has an effect only if warm is larger than 0"),
+            (f"warm = 1\nwarm_hours = {HOURS.replace('12:00', '08:00')}", "warm_hours.ends must be later than begins"),
+            (f"warm = 1\nwarm_hours = {HOURS.replace('monday', 'day')}", "profiles.a.warm_hours.days is ['day'], but"),
+            (f"warm = 1\nwarm_hours = {HOURS.replace('UTC', 'Mars')}", 'warm_hours.timezone is "Mars", but it must be'),
+            (f"warm = 1\nwarm_hours = {HOURS.replace('begins', 'starts')}", "warm_hours.starts is not a setting"),
+            ("warm = 1\nwarm_hours = { days = ['monday'] }", "profiles.a.warm_hours.begins is missing"),
+        ],
+    )
+    def test_wrong_ones_are_named(self, given: str, said: str) -> None:
+        with pytest.raises(SettingsError, match=re.escape(said)):
+            profiles(f'[[profiles]]\nname = "a"\n{given}')
+
+    def test_all_profiles_together_have_a_limit(self) -> None:
+        five = "".join(f'[[profiles]]\nname = "p{number}"\nwarm = 41\n' for number in range(5))
+        with pytest.raises(SettingsError, match="the sum of warm is larger than 200"):
+            profiles(five)
+
+    @pytest.mark.parametrize("why", [ON_ONE_MACHINE, WITH_HOMES])
+    def test_where_no_task_can_wait_the_reason_is_said(self, why: str) -> None:
+        require_no_spares(profiles('[[profiles]]\nname = "a"'), why)
+        with pytest.raises(SettingsError, match=re.escape(f"profiles.a.warm must be 0: {why}")):
+            require_no_spares(profiles('[[profiles]]\nname = "a"\nwarm = 1'), why)
 
 
 class TestFaults:

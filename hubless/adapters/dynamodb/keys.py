@@ -549,6 +549,14 @@ def schedule(name: str) -> Key:
     return Key(SCHEDULES, f"={name}")
 
 
+SPARES = "SPARES"  # the partition of all spares
+
+
+def spare(spare_id: str) -> Key:
+    """Return the key of a spare."""
+    return Key(SPARES, spare_id)
+
+
 def ledger(key: str) -> Key:
     """Return the key of a ledger; its name may have any characters."""
     return Key(f"LEDGER#{digest(key)}", "LEDGER")

@@ -141,6 +141,10 @@ class DynamoServerStore:
         moves = [*ledgers.steps_of_move(before, after, claims, used), *bulletin.steps_of_start(start)]
         self._database.retry(lambda: self._write(before, after, active_limit, places_kept, moves))
 
+    def write_with(self, before: Server, after: Server, more: Sequence[Step]) -> None:
+        """Replace *before* by *after*, as `write` does, in one transaction with *more* steps of another store."""
+        self._database.retry(lambda: self._write(before, after, 0, 0, more))
+
     def recount_active(self, active_limit: int, now: datetime) -> None:
         if active_limit and self._active.is_due(active_limit, now):
             counted = self._active.counted(active_limit)  # before the servers: what changes meanwhile shows

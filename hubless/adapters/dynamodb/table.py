@@ -705,6 +705,22 @@ class ScheduleItem(Item):
     revision = NumberAttribute(default=0)
 
 
+class SpareItem(Item):
+    """A spare: a task that waits for a launch, or has become its server."""
+
+    id = UnicodeAttribute()
+    profile = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    recorded_at = Instant()
+    task = UnicodeAttribute(default="")
+    waits_since = Instant(null=True)
+    server_id = UnicodeAttribute(default="")
+    launch_id = UnicodeAttribute(default="")
+    ended_at = Instant(null=True)
+    failure = UnicodeAttribute(default="")
+    revision = NumberAttribute(default=0)
+
+
 class LedgerItem(Item):
     """A ledger: what the servers of a user, a group or the hub use together."""
 

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,8 +26,10 @@ from hubless.adapters.ecs.task_roles import TaskRoles
 from hubless.adapters.ecs.task_status import should_run, status_of
 from hubless.domain.errors import CapacityUnavailableError
 from hubless.domain.profiles import Profile
+from hubless.domain.values import value
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import Launch, Preparation, Task, TaskPending, TaskStatus, TaskStopped
+from hubless.ports.spares import SpareOrder
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,17 @@ SECOND = timedelta(seconds=1)
 HOMES_AHEAD = 8_000  # EFS has 10,000 access points in a file system: the others are for those who start
 NEVER = TaskStopped("was never started")
 FARGATE, SPOT = "FARGATE", "FARGATE_SPOT"
+
+
+@value(eq=False)
+class _Run:
+    """What one call of RunTask is for. *launch_id* is a spare's id, if it is for a spare."""
+
+    launch_id: str
+    family: str
+    environment: Mapping[str, str]  # that task descriptions may show
+    tags: Mapping[str, str]
+    overrides: Mapping[str, str] = field(default_factory=dict)  # of the task, beside its container's
 
 
 class EcsLauncher:
@@ -87,6 +101,28 @@ class EcsLauncher:
                     self._roles.wait_for(launch.owner_id, access_point)
                 raise
             return naming.task_name(launch.launch_id, arn)
+
+    def kind_of_spare(self, profile: Profile) -> str:
+        return self._definitions.kind_of_spare(profile)
+
+    def start_spare(self, order: SpareOrder) -> str:
+        with translate_errors("starting a spare"):
+            run = _Run(
+                order.spare_id,
+                self._definitions.family_of_spares(order.profile),
+                {naming.SPARE_URL: order.url, naming.LAUNCH: order.spare_id},
+                {"hubless:hub": self._config.hub, "hubless:spare": order.spare_id},
+            )
+            self._files.put(order.spare_id, {naming.SPARE_SECRET: order.secret})
+            try:
+                arn = self._run(run)
+            except DefinitionGoneError:  # the garbage collection removed it at this moment
+                self._definitions.register_again(order.profile, None, waits=True)
+                arn = self._run(run)
+            return naming.task_name(order.spare_id, arn)
+
+    def environment(self, launch: Launch) -> dict[str, str]:
+        return {**_filed(launch), **launch.secrets, **self._environment(launch)}
 
     def describe(self, task: str) -> TaskStatus:
         arn = naming.arn_of(task)
@@ -173,29 +209,36 @@ class EcsLauncher:
         return self._definitions.family_for(profile, access_point)
 
     def _run_registered(self, launch: Launch, family: str, access_point: str | None) -> str:
+        tags = {
+            "hubless:hub": self._config.hub,
+            "hubless:launch": launch.launch_id,
+            "hubless:server": launch.server_id,
+            "hubless:owner": launch.owner_id,
+        }
+        run = _Run(launch.launch_id, family, self._environment(launch), tags, self._role_override(launch))
         try:
-            return self._run(launch, family)
+            return self._run(run)
         except DefinitionGoneError:  # the garbage collection removed it at this moment
             self._definitions.register_again(launch.profile, access_point)
-            return self._run(launch, family)
+            return self._run(run)
 
-    def _run(self, launch: Launch, family: str) -> str:
+    def _run(self, run: _Run) -> str:
         if self._config.capacity is Capacity.FARGATE:
-            return self._run_on(FARGATE, launch, family)
+            return self._run_on(FARGATE, run)
         if self._config.capacity is Capacity.SPOT:
-            return self._run_on(SPOT, launch, family)
-        if not self._files.is_on_demand(launch.launch_id):
+            return self._run_on(SPOT, run)
+        if not self._files.is_on_demand(run.launch_id):
             try:
-                return self._run_on(SPOT, launch, family)
+                return self._run_on(SPOT, run)
             except NoCapacityError as full:
-                logger.info("launch %s runs on demand because Spot has no capacity: %s", launch.launch_id, full)
+                logger.info("launch %s runs on demand because Spot has no capacity: %s", run.launch_id, full)
                 # Recorded first: a retry after a crash must not start a second task on Spot.
-                self._files.mark_on_demand(launch.launch_id)
-        return self._run_on(FARGATE, launch, family)
+                self._files.mark_on_demand(run.launch_id)
+        return self._run_on(FARGATE, run)
 
-    def _run_on(self, provider: str, launch: Launch, family: str) -> str:
+    def _run_on(self, provider: str, run: _Run) -> str:
         try:
-            answer = self._clients.ecs.run_task(**self._order(provider, launch, family))
+            answer = self._clients.ecs.run_task(**self._order(provider, run))
         except ClientError as error:
             if error_translation.code_of(error) == "ConflictException" and (arns := error.response.get("resourceIds")):
                 return str(arns[0])  # it started before the settings changed
@@ -204,14 +247,8 @@ class EcsLauncher:
             raise error_translation.domain_error_of_failures(answer.get("failures") or ())
         return str(answer["tasks"][0]["taskArn"])
 
-    def _order(self, provider: str, launch: Launch, family: str) -> dict[str, Any]:
+    def _order(self, provider: str, run: _Run) -> dict[str, Any]:
         config = self._config
-        tags = {
-            "hubless:hub": config.hub,
-            "hubless:launch": launch.launch_id,
-            "hubless:server": launch.server_id,
-            "hubless:owner": launch.owner_id,
-        }
         vpc = {
             "subnets": list(config.subnets),
             "securityGroups": list(config.security_groups),
@@ -219,22 +256,22 @@ class EcsLauncher:
         }
         server = {
             "name": naming.CONTAINER,
-            "environment": _pairs(self._environment(launch), "name", "value"),
-            "environmentFiles": [{"type": "s3", "value": self._files.reference(launch.launch_id)}],
+            "environment": _pairs(run.environment, "name", "value"),
+            "environmentFiles": [{"type": "s3", "value": self._files.reference(run.launch_id)}],
         }
         return {
             "cluster": config.cluster,
-            "taskDefinition": family,
+            "taskDefinition": run.family,
             "count": 1,
-            "clientToken": naming.digest("launch", config.hub, provider, launch.launch_id),
+            "clientToken": naming.digest("launch", config.hub, provider, run.launch_id),
             "startedBy": config.started_by,
             "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
             "platformVersion": config.platform_version,
             "networkConfiguration": {"awsvpcConfiguration": vpc},
             "enableExecuteCommand": False,
             "enableECSManagedTags": True,
-            "tags": _pairs(tags, "key", "value"),
-            "overrides": {"containerOverrides": [server], **self._role_override(launch)},
+            "tags": _pairs(run.tags, "key", "value"),
+            "overrides": {"containerOverrides": [server], **run.overrides},
         }
 
     def _role_override(self, launch: Launch) -> dict[str, str]:

@@ -13,6 +13,7 @@ limits:
 - LONGEST_WAIT: how long a function may sleep until its slot. AWS bills the sleep. The queue for launches runs twenty
   functions at once, each of which waits for one slot: about a second. Longer waits need more functions. A function that
   would wait longer releases its message instead.
+- SPARES_RESERVE: what starts of spares leave of the burst to launches (ADR 70).
 
 ECS accepts twenty registrations of task definitions at once, and one a second after them (ADR 33):
 
@@ -25,6 +26,7 @@ from datetime import timedelta
 RATE = 19.0  # slots a second
 BURST = 10
 LONGEST_WAIT = timedelta(seconds=3)
+SPARES_RESERVE = 8
 PREPARATION_RATE = 0.95
 PREPARATION_BURST = 18
 RESERVE = 9

@@ -7,6 +7,7 @@ from typing import Any
 CONTAINER = "server"
 # Events of ECS contain the overrides of a task, but not its tags.
 LAUNCH, SERVER = "HUBLESS_LAUNCH_ID", "HUBLESS_SERVER_ID"
+SPARE_URL, SPARE_SECRET = "HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN"  # as waiting_task.py reads them
 # A role's tag with the ARN of the access point that it may mount. The file system's policy names it.
 ACCESS_POINT_TAG = "hubless-access-point"
 

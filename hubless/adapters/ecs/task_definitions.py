@@ -11,12 +11,12 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hubless.adapters.aws import Clients
-from hubless.adapters.ecs import limited_output, naming
+from hubless.adapters.ecs import naming
 from hubless.adapters.ecs.config import EcsConfig
 from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.adapters.ecs.naming import CONTAINER, digest
@@ -50,22 +50,27 @@ class TaskDefinitions:
             LaunchFailedError: if no Fargate size fits the profile.
         """
         _, family, _ = self._named(profile, access_point)
-        if family not in self._known and self._is_there(family):
-            self._known.add(family)
-        return family in self._known
+        return self._is_known(family)
 
     def family_for(self, profile: Profile, access_point: str | None) -> str:
         """Return the family for launches with *profile* and that home; register it if it does not exist."""
-        kind, family, content = self._named(profile, access_point)
-        self._mark(kind)
-        if not self.is_registered(profile, access_point):
-            self._register(family, content)
-            self._known.add(family)
-        return family
+        return self._made(*self._named(profile, access_point))
 
-    def register_again(self, profile: Profile, access_point: str | None) -> None:
+    def family_of_spares(self, profile: Profile) -> str:
+        """Return the family for spares of *profile*; register it if it does not exist."""
+        return self._made(*self._named_of_spares(profile))
+
+    def kind_of_spare(self, profile: Profile) -> str:
+        """Return the kind of definitions for spares of *profile*.
+
+        Raises:
+            LaunchFailedError: if no Fargate size fits the profile.
+        """
+        return _digest(self._content(profile, (), None, waits=True))
+
+    def register_again(self, profile: Profile, access_point: str | None, *, waits: bool = False) -> None:
         """Register a definition that was just deregistered, without a look at ECS's lists, which may lag."""
-        kind, family, content = self._named(profile, access_point)
+        kind, family, content = self._named_of_spares(profile) if waits else self._named(profile, access_point)
         self._marked.pop(kind, None)
         self._mark(kind)
         self._register(family, content)
@@ -95,11 +100,29 @@ class TaskDefinitions:
         for profile in profiles:
             with suppress(LaunchFailedError):  # larger than any Fargate size: no task uses it
                 found.add(self._kind_of(profile))
+                if profile.warmth.count:
+                    found.add(self.kind_of_spare(profile))
         return found
 
     def _named(self, profile: Profile, access_point: str | None) -> tuple[str, str, dict[str, Any]]:
         content, kind = self._content(profile, SECRET_NAMES, access_point), self._kind_of(profile)
         return kind, f"{naming.families_of(self._config.hub, kind)}{_digest(content)}", content
+
+    def _named_of_spares(self, profile: Profile) -> tuple[str, str, dict[str, Any]]:
+        kind, content = self.kind_of_spare(profile), self._content(profile, SECRET_NAMES, None, waits=True)
+        return kind, f"{naming.families_of(self._config.hub, kind)}{_digest(content)}", content
+
+    def _made(self, kind: str, family: str, content: dict[str, Any]) -> str:
+        self._mark(kind)
+        if not self._is_known(family):
+            self._register(family, content)
+            self._known.add(family)
+        return family
+
+    def _is_known(self, family: str) -> bool:
+        if family not in self._known and self._is_there(family):
+            self._known.add(family)
+        return family in self._known
 
     @staticmethod
     def _access_point(wanted: Preparation, known: Mapping[str, str] | None) -> str | None:
@@ -135,7 +158,9 @@ class TaskDefinitions:
         tags = [{"key": "hubless:hub", "value": self._config.hub}]
         self._clients.ecs.register_task_definition(family=family, tags=tags, **content)
 
-    def _content(self, profile: Profile, secrets: Collection[str], access_point: str | None) -> dict[str, Any]:
+    def _content(
+        self, profile: Profile, secrets: Collection[str], access_point: str | None, *, waits: bool = False
+    ) -> dict[str, Any]:
         config = self._config
         if profile.gpus:
             raise LaunchFailedError(
@@ -154,12 +179,12 @@ class TaskDefinitions:
             "executionRoleArn": config.execution_role,
             "taskRoleArn": config.task_role,
             "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": config.architecture},
-            "containerDefinitions": [self._container(profile, secrets, has_home=access_point is not None)],
+            "containerDefinitions": [self._container(profile, secrets, has_home=access_point is not None, waits=waits)],
             "volumes": [self._volume(access_point)] if access_point is not None else [],
             **_storage(profile),
         }
 
-    def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool) -> dict[str, Any]:
+    def _container(self, profile: Profile, secrets: Collection[str], *, has_home: bool, waits: bool) -> dict[str, Any]:
         config = self._config
         home = (
             [{"sourceVolume": _HOME, "containerPath": config.homes.mounted_at, "readOnly": False}]
@@ -170,7 +195,7 @@ class TaskDefinitions:
             "name": CONTAINER,
             "image": config.pulled_image(profile.image or config.image),
             "essential": True,
-            "command": self._command(profile),
+            "command": self._command(profile, waits=waits),
             # A definition's variables override those of the file: those of the launch must not be here.
             "environment": [
                 {"name": name, "value": value}
@@ -187,22 +212,31 @@ class TaskDefinitions:
                 "initProcessEnabled": not self._is_limit_first(profile),
                 "capabilities": {"drop": ["NET_RAW"]},
             },
-            "healthCheck": self._health_check(),
+            # The check has the variables with which the container began, and a spare has no prefix then.
+            **({} if waits else {"healthCheck": self._health_check()}),
             **self._log(),
         }
 
     def _is_limit_first(self, profile: Profile) -> bool:
         """Say whether the limit of output is the container's first process: not where the image has an entrypoint."""
-        return bool(self._config.log_group) and self._config.has_own_image and not profile.image
+        return bool(self._config.log_group) and self._is_own_image(profile)
 
-    def _command(self, profile: Profile) -> list[str]:
-        """Return what the container runs: the profile's command, whose output has a limit if it goes to a log."""
+    def _is_own_image(self, profile: Profile) -> bool:
+        return self._config.has_own_image and not profile.image
+
+    def _command(self, profile: Profile, *, waits: bool) -> list[str]:
+        """Return what the container runs: the profile's command, whose output has a limit if it goes to a log.
+
+        A spare *waits* for its launch before it runs the command.
+        """
+        # By its path in our own image: the user's home, which outlives servers, is on the PATH before it.
+        python = IMAGE_PYTHON if self._is_own_image(profile) else "python3"
         command = [*profile.command, *profile.args]
+        if waits:
+            command = [python, "-I", "-c", _source("waiting_task.py"), *command]
         if not self._config.log_group:
             return command
-        # By its path in our own image: the user's home, which outlives servers, is on the PATH before it.
-        python = IMAGE_PYTHON if self._is_limit_first(profile) else "python3"
-        return [python, "-I", "-c", _limiter(), str(LOG_BYTES), *command]
+        return [python, "-I", "-c", _source("limited_output.py"), str(LOG_BYTES), *command]
 
     def _log(self) -> dict[str, Any]:
         config = self._config
@@ -248,9 +282,9 @@ def _storage(profile: Profile) -> dict[str, Any]:
     return {"ephemeralStorage": {"sizeInGiB": size}}
 
 
-@lru_cache(maxsize=1)
-def _limiter() -> str:
-    return Path(limited_output.__file__).read_text(encoding="utf-8")
+@cache
+def _source(file: str) -> str:
+    return Path(__file__).with_name(file).read_text(encoding="utf-8")
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs import limited_output
-from hubless.adapters.ecs.launcher import EcsLauncher
+from hubless.adapters.ecs.launcher import EcsLauncher, _Run
 from hubless.adapters.ecs.task_definitions import _digest
 from hubless.domain.errors import LaunchFailedError
 from hubless.domain.profiles import Profile
@@ -283,7 +283,7 @@ def test_a_secret_is_in_the_file_and_in_no_other_request(scripted):
 def test_servers_get_public_addresses_only_where_the_facts_say_so(scripted):
     script = scripted(public_addresses=True)
 
-    order = script.launcher._order("FARGATE", LAUNCH, "school-1")
+    order = script.launcher._order("FARGATE", _Run("l1", "school-1", {}, {}))
 
     assert order["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
 

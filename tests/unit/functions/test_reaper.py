@@ -34,6 +34,7 @@ def test_a_sweep_reports_what_it_did(world, caplog):
         "prepared": 0,
         "discarded": 0,
         "is_incomplete": False,
+        "waiting_spares": 0,
     }
     assert "sweep:" not in caplog.text  # nothing that anybody would look for
 

@@ -10,6 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from embedded.cli import main
+from hubless.adapters.ecs import waiting_task
+from hubless.domain.profiles import Profile
+from hubless.domain.spares import Warmth
+from hubless.settings.cloud import profiles_in
 from hubless.settings.stage import StageSettings
 from operations.cost import report
 from operations.cost.amounts import Amounts, Demand
@@ -18,6 +22,7 @@ from operations.cost.bill import Group, bill, free_of_cloudfront, goals, idle, n
 from operations.cost.demand import demand_of
 from operations.cost.prices import known, parse
 from operations.errors import OperationsError
+from operations.spare_needs import needs_of
 
 CLASS = Demand(users=200)
 DOCUMENT = (Path(__file__).parents[3] / "docs/dynamodb.md").read_text()
@@ -376,7 +381,7 @@ def test_a_stage_with_an_image_of_its_own_lacks_the_extension():
 
 def test_each_amount_changes_the_bill():
     """An amount that changes no bill is not needed."""
-    demand = Demand(users=200, waf=True, snap_start=True, watches_server_logs=True)
+    demand = Demand(users=200, waf=True, snap_start=True, watches_server_logs=True, spare_hours=Decimal(730))
     demands = [replace(demand, edge=edge, polls_less=less) for edge in ("fleet", "economy") for less in (True, False)]
     demands += [replace(demand, egress="nat"), replace(demand, edge="fleet", direct=True)]
     lectures = Demand(users=90, edge="alb", hours=Decimal(2))
@@ -389,6 +394,59 @@ def test_each_amount_changes_the_bill():
             "direct_connections_a_server": {"direct_connections_a_server": Decimal(10_000)},
         }.get(field.name, more)
         assert any(of(one, **loaded) != of(one) for one in [*demands, lectures]), field.name
+
+
+A_SPARE_A_MONTH = Decimal(730)
+WARM = """
+[stages.prod]
+region = "eu-central-1"
+homes = false
+[[profiles]]
+name = "lab"
+warm = 2
+[[profiles]]
+name = "big"
+cpus = 2
+memory = "4G"
+warm = 3
+warm_hours = { days = ["monday", "friday"], begins = "08:00", ends = "18:00", timezone = "Europe/Berlin" }
+"""
+
+
+def test_spares_cost_their_hours_and_their_questions_without_users_too():
+    assert Amounts().spare_pause == waiting_task.PAUSE
+    settings = StageSettings(region="eu-central-1", homes=False)
+    profiles = [Profile("lab", warmth=Warmth(2)), Profile("cold")]
+    demand, cold = demand_of(0, {}, settings, profiles), demand_of(0, {}, settings)
+
+    made, empty = bill(demand, known(), Amounts()), bill(cold, known(), Amounts())
+
+    # 0.5 vCPU and 2 GB, each for 730 hours, twice
+    assert made.usd("Spares (warm)") == 2 * A_SPARE_A_MONTH * (
+        known().usd("fargate.arm_vcpu_hour") / 2 + known().usd("fargate.arm_gb_hour") * 2
+    )
+    assert made.usd("Addresses") == 2 * A_SPARE_A_MONTH * known().usd("ec2.ipv4_hour")
+    assert made.usd("API Gateway") - empty.usd("API Gateway") == known().of_million(
+        "api_gateway.million_http", 2 * A_SPARE_A_MONTH * 1200
+    )
+    assert goals(demand, known(), Amounts()) == goals(cold, known(), Amounts())
+
+
+def test_spares_count_by_their_hours_of_a_week(tmp_path):
+    (tmp_path / "hubless.toml").write_text(WARM)
+    settings = StageSettings(region="eu-central-1", homes=False)
+
+    needs = needs_of(profiles_in(tmp_path / "hubless.toml"), settings)
+
+    hours_of_big = 3 * Decimal(20) * 730 / 168
+    assert (needs.count, needs.vcpus) == (5, Decimal(7))
+    assert needs.hours == pytest.approx(2 * 730 + hours_of_big)
+    assert needs.vcpu_hours == pytest.approx(730 + 2 * hours_of_big)
+    assert needs.gb_hours == pytest.approx(4 * 730 + 4 * hours_of_big)
+    answer = CliRunner().invoke(
+        main, ["cost", "--users", "0", "--stage", "prod", "--settings", str(tmp_path / "hubless.toml")]
+    )
+    assert "hours of tasks that wait" in answer.output
 
 
 def test_the_command_prints_a_table():

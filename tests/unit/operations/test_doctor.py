@@ -7,6 +7,7 @@ import pytest
 
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import EdgeReport
+from hubless.domain.spares import Spare
 from hubless.services.name_checks import Glance
 from hubless.settings.stage import Stage, StageSettings
 from operations import commands
@@ -14,7 +15,7 @@ from operations.aws import AwsCallError
 from operations.check_results import Level, ok
 from operations.deployed_stage import Deployment
 from operations.doctor import aws_checks, endpoint_checks, kernel
-from operations.doctor.aws_checks import AwsChecks, Queue
+from operations.doctor.aws_checks import AwsChecks, Queue, evaluate_spares
 from operations.doctor.hub_client import NoResponseError, Response
 from operations.doctor.smoke_test import SmokeTest
 from operations.doctor.steps import StepFailedError, Steps
@@ -366,6 +367,20 @@ def check_aws(aws, edge="economy"):
     names = Glance(0, 3, is_whole=True)
     AwsChecks(stage, deployment, aws, lambda: ([EDGE], 7, 1), lambda: names, lambda: NOW).run(steps)
     return levels(steps), [finding.message for finding in steps.results]
+
+
+def test_as_many_spares_as_wait_are_told_with_what_made_others_fail():
+    waits = Spare("w1", "lab", "kind", NOW, "w1/arn", NOW)
+    failed = Spare("w2", "lab", "kind", NOW, ended_at=NOW, failure="could not be started: no such image")
+
+    fine = evaluate_spares(lambda: [waits], {"lab": 2, "cold": 0})
+    wrong = evaluate_spares(lambda: [waits, failed], {"lab": 2})
+
+    assert (fine.level, fine.message) == (Level.OK, "1 of 2 wait for lab. The sweep starts missing ones")
+    assert (wrong.level, wrong.message.partition("; ")[2]) == (
+        Level.WARNING,
+        "one of lab failed: it could not be started: no such image",
+    )
 
 
 def test_all_parts_of_a_deployment_are_checked():

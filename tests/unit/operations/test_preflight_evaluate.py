@@ -1,6 +1,7 @@
 """The rules of preflight."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +10,7 @@ from operations import check_results
 from operations.check_results import Level
 from operations.preflight import evaluate
 from operations.preflight.evaluate import Certificate, FailedResource, Identity, Network, Quota, Stack, Zone
+from operations.spare_needs import SpareNeeds
 from tests.support.cloudformation import UNVERIFIED
 
 REGION = "eu-central-1"
@@ -72,6 +74,16 @@ def test_a_quota_that_is_too_small_says_how_many_servers_would_start():
 
     assert matches(found, Level.PROBLEM, "the quota is 6 vCPU; 20 servers of 0.5 need 10: only 12 would start")
     assert "Request 10 or more" in found.action
+
+
+def test_spares_take_room_in_the_quota_cost_money_and_need_no_homes():
+    cold, warm = stage(homes=False), SpareNeeds(4, Decimal(2), Decimal(2920), Decimal(1460), Decimal(5840))
+    found = evaluate.fargate(Quota(11), cold, warm, spot=False)
+    assert matches(found, Level.PROBLEM, "need 10, 4 spares 2: only 18 would start")
+    assert matches(evaluate.fargate(Quota(12), cold, warm, spot=False), Level.OK, "the quota is 12 vCPU")
+
+    assert matches(evaluate.spares(warm, cold), Level.OK, "up to 4 tasks wait for launches, for about $9")
+    assert matches(evaluate.spares(warm, stage()), Level.PROBLEM, "names one user's home")
 
 
 def test_the_edges_of_a_fleet_count_too():
