@@ -5,10 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.dynamodb import keys
+from hubless.adapters.dynamodb.table import DeliveryItem
 from hubless.domain.errors import NotFoundError
 from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT, MOST_OF_USER, Letter
-from tests.support.builders import NOW
+from tests.support.builders import NOW, a_user
 from tests.support.concurrency import MANY, concurrently
+from tests.support.dynamodb import Contents, in_new_table
 
 END = NOW + timedelta(days=90)
 EXAM = Letter("le-1", "ü" * MAX_SUBJECT, "ü" * MAX_TEXT, "ada", NOW, END, "user#u-ada", by_mail=True)
@@ -183,3 +186,39 @@ def test_a_mail_is_claimed_once_until_it_is_released(sent, alice):
     assert not sent.letters.claim_mail("le-3", alice.id, NOW)
     sent.letters.release_mail("le-3", alice.id)
     assert ids_of(sent, alice) == ["le-2", "le-1"]
+
+
+# --- DynamoDB alone: what comes between two of its requests ---
+
+
+@pytest.fixture
+def table(in_moto):
+    stores = in_new_table(in_moto)
+    stores.users.create([a_user(), a_user("bob")])
+    stores.letters.create(EXAM)
+    stores.letters.deliver(EXAM, "u-alice")
+    yield stores
+    stores.close()
+
+
+def test_a_click_between_reading_and_writing_counts_once(table, monkeypatch):
+    get, others = table.database.get, [lambda: table.letters.mark_read(EXAM.id, "u-alice", NOW)]
+
+    def before_another(model, key):
+        found = get(model, key)
+        if model is DeliveryItem and others:
+            others.pop()()
+        return found
+
+    monkeypatch.setattr(table.database, "get", before_another)
+    assert table.letters.mark_read(EXAM.id, "u-alice", NOW + timedelta(hours=1), put_away=True)
+    (got,) = table.letters.of_user("u-alice", NOW)
+    assert (got.read_at, got.is_put_away, got.letter.read, others) == (NOW, True, 1, [])
+
+
+def test_a_user_whose_removal_has_begun_gets_no_letter(table):
+    account = Contents().read()[keys.account("u-bob")]
+    Contents().add(account | {"gone": {"BOOL": True}})
+    with pytest.raises(NotFoundError):
+        table.letters.deliver(EXAM, "u-bob")
+    assert table.letters.get(EXAM.id, NOW).reached == 1

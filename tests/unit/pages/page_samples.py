@@ -1399,7 +1399,7 @@ admin_usage = usage | {
 
 PAGES = {
     "account_with_many_logins": ("account.html", frame(ALICE) | account | MANY_IDENTITIES),
-    "account": ("account.html", frame(ALICE) | account),
+    "account": ("account.html", frame(ALICE, unread_messages=2) | account),
     "account_without_linked_logins": (
         "account.html",
         frame(ALICE) | account | {"identities": [], "error": "This is the only way in to this account."},
@@ -1786,13 +1786,7 @@ PAGES = {
         "messages.html",
         frame(ALICE) | {"messages": [*MANY_MESSAGES, a_message | {"id": "le7", "read": WAS}]},
     ),
-    "messages_none": ("messages.html", frame(ALICE, theme="dark") | {"messages": []}),
     "messages_sent": ("messages_sent.html", frame(ROOT) | messages_sent),
-    "messages_sent_none": (
-        "messages_sent.html",
-        frame(ROOT) | {"messages": [], "older_url": "", "newest_url": ""},
-    ),
-    "message_new": ("message_new.html", frame(ROOT) | message_new),
     "message_new_refused": (
         "message_new.html",
         frame(ROOT, theme="dark")
@@ -1836,7 +1830,7 @@ PAGES = {
     ),
     "maintenance_after_a_form": (
         "maintenance.html",
-        frame(ALICE, hub_maintenance={"text": "", "until": None}, unread_messages=2)
+        frame(ALICE, hub_maintenance={"text": "", "until": None})
         | {"message": "Nobody can start a server now: the hub is under maintenance.", "again": ""},
     ),
     "join_link": (
