@@ -49,12 +49,18 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     routes, changed = machine.open_routes(settings)
     activity, clock = machine.open_activity(settings), machine.open_clock()
     writes = machine.open_write_watch(settings)
+
+    def has_changed() -> bool:
+        if found := changed():
+            writes.seen()
+        return found
+
     agent = Agent(
         edge_configuration(settings, Path(config.run_folder)),
         routes,
         edge_id=EDGE_ID,
         clock=clock.now,
-        changed=changed,
+        changed=has_changed,
         sleep=lambda ends: writes.sleep(beside=ends),
         heartbeat_seconds=HEARTBEAT_SECONDS,
         report_activity=activity.report_seen,

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.04  # between two looks while servers start or stop, or messages wait
 RECONCILE_SOON_SECONDS = 3.0  # between two checks of running servers after something has changed
-RECONCILE_RUNNING_SECONDS = 10.0  # the same while nothing changes: the kernel tells when a server ends
+RECONCILE_RUNNING_SECONDS = 15.0  # the same while nothing changes: the kernel tells when a server ends
 STORE_RETRY_SECONDS = 1.0
 THREADS = 4  # messages at once: a slow launch does not delay the others
 BATCH = 10
@@ -126,7 +126,9 @@ class Worker:
             self._leaving.wait(STORE_RETRY_SECONDS)
 
     def _step(self) -> None:
-        if self._changed() or self._pending or self._queued:
+        if has_changed := self._changed():
+            self._writes.seen()
+        if has_changed or self._pending or self._queued:
             self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
             self._has_moved |= self._pending > 0
             self._receive()

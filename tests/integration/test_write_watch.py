@@ -88,6 +88,14 @@ def test_looks_become_rarer_until_the_next_write(database, watch, monkeypatch):
     assert seconds[1:] == sorted(seconds[1:])
 
 
+def test_who_has_seen_a_write_need_not_look_again_soon(database, watch, monkeypatch):
+    slept(watch, monkeypatch, 9)
+    database.write("INSERT INTO leases VALUES ('l', 'o', 1)")
+    slept(watch, monkeypatch, 1)
+    watch.seen()
+    assert slept(watch, monkeypatch, 1) == [LONGEST_SECONDS]
+
+
 def test_a_kernel_that_tells_nothing_is_asked_often(tmp_path, monkeypatch):
     monkeypatch.setattr(write_watch, "_watch", lambda _folder: None)
     with closing(WriteWatch(tmp_path / "hub.sqlite")) as watch:

@@ -67,6 +67,7 @@ class ProcessTree:
         self._servers = servers
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._in_cgroups: set[str] = set()  # launches whose record says so, which never changes
 
     def watch(self) -> None:
         """Look once at all launches, and end what is over a limit, and what is left of launches that are over."""
@@ -102,10 +103,14 @@ class ProcessTree:
 
     def _launches(self) -> Iterator[tuple[str, LimitRecord]]:
         with suppress(FileNotFoundError):
-            for entry in os.scandir(self._servers):
-                record = limit_record.read(Path(entry.path))
-                if record is not None and not record.cgroups and (record.memory or record.processes):
-                    yield entry.name, record
+            names = set(os.listdir(self._servers))  # noqa: PTH208 plain names, many of them
+            self._in_cgroups &= names
+            for name in names - self._in_cgroups:
+                record = limit_record.read(self._servers / name)
+                if record is not None and record.cgroups:
+                    self._in_cgroups.add(name)
+                elif record is not None and (record.memory or record.processes):
+                    yield name, record
 
     def _check(
         self, folder: LaunchFolder, record: LimitRecord, processes: Mapping[int, Process], root: Process

@@ -56,8 +56,15 @@ class WriteWatch:
         elif found and (early := self._woke_at + SHORTEST_SECONDS - time.monotonic()) > 0:
             time.sleep(min(early, SHORTEST_SECONDS))
         self._woke_at = time.monotonic()
-        longest = LONGEST_SECONDS if self.is_told else SHORTEST_SECONDS
-        self._next = SHORTEST_SECONDS if self._take() else min(self._next * _SLOWER, longest)
+        self._next = SHORTEST_SECONDS if self._take() else min(self._next * _SLOWER, self._longest)
+
+    def seen(self) -> None:
+        """Take note that the caller has seen the last write, so that the next sleep may be long."""
+        self._next = self._longest
+
+    @property
+    def _longest(self) -> float:
+        return LONGEST_SECONDS if self.is_told else SHORTEST_SECONDS
 
     def _take(self) -> bool:
         """Say whether the database was written since the last call."""
