@@ -28,7 +28,8 @@ def activity_rules(remembered_seconds: int, main_route: str) -> str:
     acl navigates req.hdr(sec-fetch-mode) -m str navigate
     acl says_mode req.hdr(sec-fetch-mode) -m found
     acl wants_html req.hdr(accept) -m sub text/html
-    acl socket req.hdr(upgrade) -m str -i websocket
+    http-request set-var(txn.upgrades) bool(true) if {{ req.hdr(upgrade) -m str -i websocket }}
+    acl socket var(txn.upgrades) -m found
     acl credential req.hdr(cookie) -m found
     acl credential req.hdr(authorization) -m found
     acl credential url_param(token) -m found

@@ -187,6 +187,8 @@ global
     maxconn {edge.max_connections}
     tune.bufsize {BUFFER_BYTES}
     tune.http.maxhdr {MAX_HEADERS}
+    # HAProxy would remember the result of each comparison by its text: most texts are paths, which seldom come again.
+    tune.pattern.cache-size 0
 {log.destination}
 defaults
     mode http
@@ -224,10 +226,12 @@ frontend public
     http-request set-dst var(txn.route),field(1,:) if routed
     http-request set-dst-port var(txn.route),field(2,:) if routed
     # Servers know their prefix in one spelling, JupyterHub's. Clients also send %40 for @, or a plain + or comma.
-    http-request set-var(txn.name) path,field(3,/) if routed
-    http-request set-var(txn.spelled) var(txn.name),url_dec,url_enc,regsub(%40,@,g) if routed
+    acl odd_name path,field(3,/) -m reg [^A-Za-z0-9._~@-]
+    http-request set-var(txn.name) path,field(3,/) if routed odd_name
+    acl named_oddly var(txn.name) -m found
+    http-request set-var(txn.spelled) var(txn.name),url_dec,url_enc,regsub(%40,@,g) if named_oddly
     acl is_spelled var(txn.name),strcmp(txn.spelled) eq 0
-    http-request replace-path ^(/[^/]+)/[^/]+(/.*)$ \\1/%[var(txn.spelled)]\\2 if routed !is_spelled
+    http-request replace-path ^(/[^/]+)/[^/]+(/.*)$ \\1/%[var(txn.spelled)]\\2 if named_oddly !is_spelled
     # Rules for responses see only those of servers and of the API; what is left is HAProxy's own.
     http-response set-var(txn.is_passed_on) bool(true)
     acl own_json var(txn.client) -m str {PROGRAM}
@@ -268,13 +272,14 @@ def _client_kind(edge: EdgeConfiguration) -> str:
 """
     return f"""\
     # A person at a browser gets a page; a program that expects JSON gets JSON.
+    # These rules run with every request: what is looked at last is seldom looked at.
     acl reads method GET HEAD
-    acl opens req.hdr(sec-fetch-mode) -m str navigate
-    acl html req.hdr(accept) -m sub text/html
-    acl json req.hdr(accept) -m sub application/json
-    acl api var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
+    acl person req.hdr(accept) -m sub text/html
+    acl person req.hdr(sec-fetch-mode) -m str navigate
+    acl asks_program req.hdr(accept) -m sub application/json
+    acl asks_program var(txn.path) -m reg ^/(user|services)/[^/]+/(.*/)?api(/|$)
     http-request set-var(txn.client) str({PAGE})
-    http-request set-var(txn.client) str({PROGRAM}) if !opens !html api or !opens !html !reads or !opens !html json
+    http-request set-var(txn.client) str({PROGRAM}) if !person !reads or !person asks_program
 {of_hub}"""
 
 
@@ -541,10 +546,14 @@ def _forwarded_headers(edge: EdgeConfiguration) -> str:
     lines += [f"    http-request del-header {name}{untrusted}" for name in FORWARDED_HEADERS]
     lines += _mended_host(edge)
     scheme, port = ("https", "443") if edge.is_direct else ("http", "%[dst_port]")
-    lines += [
-        "    option forwardfor",
-        f"    http-request set-header X-Forwarded-Proto {scheme} unless {{ req.hdr(X-Forwarded-Proto) -m found }}",
-        "    http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless { req.hdr(X-Forwarded-Host) -m found }",
-        f"    http-request set-header X-Forwarded-Port {port} unless {{ req.hdr(X-Forwarded-Port) -m found }}",
-    ]
+    own = {"X-Forwarded-Proto": scheme, "X-Forwarded-Host": "%[req.hdr(Host)]", "X-Forwarded-Port": port}
+    lines.append("    option forwardfor")
+    for name, text in own.items():
+        # Without trusted proxies there is none any more.
+        rule = (
+            f"set-header {name} {text} unless {{ req.hdr({name}) -m found }}"
+            if untrusted
+            else f"add-header {name} {text}"
+        )
+        lines.append(f"    http-request {rule}")
     return "\n".join(lines)

@@ -86,7 +86,7 @@ def test_headers_are_cleared_before_they_are_set() -> None:
     text = lines(configuration())
     for name in FORWARDED_HEADERS[1:]:
         cleared = text.index(f"http-request del-header {name}")
-        assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request set-header {name}"))
+        assert cleared < next(n for n, line in enumerate(text) if line.startswith(f"http-request add-header {name}"))
 
 
 @pytest.mark.parametrize("api", [UnixSocket(Path("/run/api.sock")), None])
