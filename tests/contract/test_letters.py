@@ -8,7 +8,7 @@ import pytest
 from hubless.adapters.dynamodb import keys
 from hubless.adapters.dynamodb.table import DeliveryItem
 from hubless.domain.errors import NotFoundError
-from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT, MOST_OF_USER, Letter
+from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT, Letter
 from tests.support.builders import NOW, a_user
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import Contents, in_new_table
@@ -126,8 +126,10 @@ def test_letters_that_are_gone_leave_the_list_of_unread_ones(sent, alice, bob):
     assert unread(sent, alice) == ("le-2",)
 
 
-def test_the_newest_letters_of_a_user_stay(stores, alice):
-    written = [replace(PARTY, id=f"le-{number:03}") for number in range(MOST_OF_USER + 2)]
+def test_the_newest_letters_of_a_user_stay(stores, alice, monkeypatch):
+    for adapter in ("sqlite", "dynamodb"):
+        monkeypatch.setattr(f"hubless.adapters.{adapter}.letters.MOST_OF_USER", 3)
+    written = [replace(PARTY, id=f"le-{number:03}") for number in range(5)]
     for letter in written:
         stores.letters.create(letter)
         stores.letters.deliver(letter, alice.id)
