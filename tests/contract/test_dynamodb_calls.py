@@ -247,6 +247,7 @@ USUAL = {
     "users.delete": lambda s: s.users.delete(BOB.id),
     "users.count": lambda s: s.users.count(),
     "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),
+    "users.few_named": lambda s: s.users.few_named("a", 50),
     "users.table": lambda s: s.users.table(TableFilter(), Sort.NAME, limit=20),
     "users.sorts": lambda s: s.users.sorts(TableFilter()),
     "users.admins": lambda s: s.users.admins(),
