@@ -407,6 +407,16 @@ def test_of_writes_that_meet_a_held_lock_one_waits_and_others_try_once(tmp_path)
     database.close()
 
 
+def test_another_thread_can_read_while_somebody_holds_the_write_lock(tmp_path):
+    path = tmp_path / "hub.sqlite"
+    database = Database(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert concurrently(lambda _: database.read("SELECT 1"), times=1) == [[(1,)]]
+        other.execute("ROLLBACK")
+    database.close()
+
+
 def replaced(path):
     other = path.with_name("other.sqlite")
     filled(other, users=1)

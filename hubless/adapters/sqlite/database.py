@@ -275,7 +275,8 @@ class Database:
             self._local.patience = BUSY_SECONDS
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
-                connection.execute(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")  # of a new file; in others nothing changes
+                if not connection.execute("PRAGMA page_count").fetchone()[0]:  # in a file that has tables it takes the
+                    connection.execute(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")  # write lock, and changes nothing
                 _use_wal(connection)
                 connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
                 connection.execute(self._synchronous)
