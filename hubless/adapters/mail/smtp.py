@@ -110,7 +110,7 @@ class SmtpMailer:
 def message_of(mail: Mail, sender: str, clock: Clock) -> EmailMessage:
     """Return *mail* as RFC 5322 has it. Control characters of its subject become blanks.
 
-    So do the beginnings of encoded words (RFC 2047): `email` decodes those, and they may have the end of a line.
+    The beginnings of encoded words (RFC 2047) get a blank, so that `email` decodes no text from outside.
     """
     name, address = parseaddr(sender)
     local, _, host = address.rpartition("@")
