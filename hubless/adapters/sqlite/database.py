@@ -221,7 +221,8 @@ class Database:
         Raises:
             StoreUnavailableError: when there is too little room, or somebody uses the file; it stays as it was.
         """
-        self.read("VACUUM")  # each connection has asked for an incremental file
+        self.read(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")
+        self.read("VACUUM")
         self._require_same_file()
 
     def give_room_back(self) -> int:
@@ -275,8 +276,9 @@ class Database:
             self._local.patience = BUSY_SECONDS
             connection.execute("PRAGMA foreign_keys = ON")
             if self._path is not None:
-                if not connection.execute("PRAGMA page_count").fetchone()[0]:  # in a file that has tables it takes the
-                    connection.execute(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")  # write lock, and changes nothing
+                # In a file that has tables this takes the write lock, and changes nothing before `rebuild`.
+                if not connection.execute("PRAGMA page_count").fetchone()[0]:
+                    connection.execute(f"PRAGMA auto_vacuum = {AUTO_VACUUM}")
                 _use_wal(connection)
                 connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
                 connection.execute(self._synchronous)
