@@ -145,6 +145,14 @@ def hub_processes(hub):
     return found
 
 
+def use_since(process, before):
+    """Return what one process has taken since; nothing of one that ended, whose parent counts it where it waits."""
+    try:
+        return use(process) - before
+    except psutil.NoSuchProcess:
+        return Use(0.0, 0)
+
+
 def use(process):
     """Return what one process and its ended children have taken."""
     times, sleeps = process.cpu_times(), 0
@@ -182,7 +190,7 @@ def watch(hubs):
     before = {process: use(process) for of_hub in watched.values() for process in of_hub}
     time.sleep(MINUTES * 60)
     return {
-        name: [(said, use(process) - before[process]) for process, said in of_hub.items()]
+        name: [(said, use_since(process, before[process])) for process, said in of_hub.items()]
         for name, of_hub in watched.items()
     }
 
