@@ -207,9 +207,9 @@ class Hub(AnyHub):
 class Load(threading.Thread):
     """Somebody who makes users and starts and stops their servers while this is open."""
 
-    def __init__(self, hub, prefix="user"):
+    def __init__(self, hub, prefix="user", pause=0.0):
         super().__init__()
-        self._hub, self._prefix, self._is_over = hub, prefix, threading.Event()
+        self._hub, self._prefix, self._pause, self._is_over = hub, prefix, pause, threading.Event()
         self.asked, self.acknowledged = [], []
 
     def __enter__(self):
@@ -222,7 +222,7 @@ class Load(threading.Thread):
 
     def run(self):
         number = 0
-        while not self._is_over.is_set():
+        while not self._is_over.wait(self._pause):
             name = f"{self._prefix}{number}"
             self.asked.append(name)
             made = self._hub.ask("POST", f"/hub/api/users/{name}")

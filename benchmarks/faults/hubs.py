@@ -1,0 +1,115 @@
+"""The two hubs that bad days come to: this one and JupyterHub 6.1.1, with the same small program as servers."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+from peer import JupyterHub
+
+TOP = Path(__file__).parents[2]
+sys.path.insert(0, str(TOP))
+
+from tests.support.bad_days import ROLES, TOKEN, AnyHub, Hub  # noqa: E402 of this checkout
+
+PROGRAM = (Path(__file__).parent / "server.py").read_text()
+CONFIGURATION = """
+c.Spawner.cmd = ["{python}", "-S", "-E", "{program}"]
+c.JupyterHub.allow_named_servers = True
+c.JupyterHub.concurrent_spawn_limit = 0
+"""
+
+
+class Ours(Hub):
+    name = "hubless"
+    roles = (*ROLES, "supervisor", "all")
+
+    def __init__(self, *options, **facts):
+        super().__init__(*options, **facts, program=PROGRAM)
+
+    def change(self, old, new):
+        """Change a text of the settings; the next start reads it."""
+        file = self.folder / "hubless.toml"
+        file.write_text(file.read_text().replace(old, new))
+
+
+class Theirs(AnyHub):
+    """JupyterHub with SimpleLocalProcessSpawner and configurable-http-proxy; nobody but us starts it again."""
+
+    name = "JupyterHub"
+    roles = ("hub", "proxy", "all")
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="hubless-bench-"))
+        program = self.folder / "server.py"
+        program.write_text(PROGRAM)
+        more = CONFIGURATION.format(python=sys.executable, program=program)
+        self.peer = JupyterHub(self.folder, users=0, token=TOKEN, more=more)
+        self.port = self.peer.port
+        super().__init__(f"http://127.0.0.1:{self.port}", program)
+        self._command = psutil.Process(self.peer.process.pid).cmdline()
+        self._environment = psutil.Process(self.peer.process.pid).environ()
+
+    def log(self):
+        return (self.peer.folder / "log").read_text()
+
+    def of_role(self, role):
+        if role == "hub":
+            return [psutil.Process(self.peer.process.pid)]
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if str(self.port) in words and any("configurable-http-proxy" in word for word in words):
+                    found.append(process)
+        return found
+
+    def kill(self, role):
+        """Kill the hub, its proxy or both; who was the hub is started again at once, as a service manager would."""
+        for one in ("proxy", "hub") if role == "all" else (role,):
+            for process in self.of_role(one):
+                process.kill()
+        if role != "proxy":
+            self.peer.process.wait()
+            with (self.peer.folder / "log").open("a") as log:
+                self.peer.process = subprocess.Popen(
+                    self._command, cwd=self.peer.folder, env=self._environment, stdout=log, stderr=log
+                )
+            self.until(self.ask, "GET", "/hub/api")
+
+    def close(self):
+        self.peer.process.terminate()
+        self.peer.process.wait(60)
+        super().close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def is_serving(hub, user):
+    """Say whether the hub's API and the user's server answer."""
+    return hub.is_ready(user) and hub.is_reached(user)
+
+
+def seconds_until(what, *args, limit=120, every=0.01):
+    """Return after how many seconds *what* was first true, looked at *every* so many; the limit if it never was."""
+    began = time.monotonic()
+    while not what(*args):
+        if time.monotonic() - began > limit:
+            return float(limit)
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def both(*, has_peer):
+    """Yield the hubs, started."""
+    with contextlib.ExitStack() as open_:
+        hubs = [Ours().up()]
+        open_.callback(hubs[0].close)
+        if has_peer:
+            hubs.append(Theirs())
+            open_.callback(hubs[1].close)
+        yield hubs

@@ -1,0 +1,105 @@
+"""kill -9 of each role under load: what is lost, doubled or orphaned, and how long it takes to serve again."""
+
+import statistics
+import time
+from collections import defaultdict
+
+from faults.hubs import Ours, Theirs, is_serving, seconds_until
+from faults.rows import Row, progress
+
+from tests.support.bad_days import Load
+
+CHILD_SECONDS, TREE_SECONDS = 1.0, 3.0
+SETTLE_SECONDS = 60
+PAUSE_SECONDS = 0.03  # between two users: each is asked for often until all is settled
+
+
+class Tally:
+    """What the kills of one hub came to."""
+
+    def __init__(self):
+        self.kills = self.acknowledged = self.lost = self.doubled = self.orphans = 0
+        self.seconds = defaultdict(list)  # until it serves again, by role
+
+    def shown(self):
+        return f"{self.lost}, {self.doubled}, {self.orphans} (of {self.acknowledged} in {self.kills} kills)"
+
+    def longest(self, roles):
+        times = [one for role in roles for one in self.seconds[role]]
+        return f"{statistics.median(times):.2f}; {max(times):.2f}", max(times)
+
+
+def one_kill(hub, role, number, tally):
+    """Kill the role while users are made and servers start and stop, wait until all is settled, and count."""
+    with Load(hub, f"{role}{number}x", PAUSE_SECONDS) as load:
+        time.sleep(1)
+        began = time.monotonic()
+        hub.kill(role)
+        seconds_until(is_serving, hub, "adopted")
+        tally.seconds[role].append(time.monotonic() - began)
+        time.sleep(0.5)
+    seconds_until(lambda: bool(hub.of_role(role if role not in ("supervisor", "all") else "api")))
+    seconds_until(lambda: not any(model["pending"] for model in load.models()), limit=SETTLE_SECONDS, every=0.2)
+    ready = {name for name in load.asked if hub.is_ready(name)} | {"adopted"}
+    seconds_until(lambda: set(hub.owners_running()) == ready, limit=SETTLE_SECONDS, every=0.2)
+    running = hub.owners_running()
+    tally.kills += 1
+    tally.acknowledged += len(load.acknowledged)
+    tally.lost += len(load.lost()) + sum(name not in running for name in ready)
+    tally.doubled += sum(count > 1 for count in running.values())
+    tally.orphans += sum(name not in ready for name in running)
+    for name in load.asked:
+        hub.until(lambda name=name: hub.ask("DELETE", f"/hub/api/users/{name}"))
+    seconds_until(lambda: set(hub.owners_running()) == {"adopted"}, limit=SETTLE_SECONDS, every=0.2)
+
+
+def of_hub(hub, rounds):
+    tally = Tally()
+    hub.start("adopted")
+    for number in range(rounds):
+        for role in hub.roles:
+            one_kill(hub, role, number, tally)
+            progress(f"kills, {hub.name}: {role} of round {number + 1} of {rounds}: {tally.shown()}")
+    return tally
+
+
+def measure(rounds, *, has_peer):
+    """Return the rows."""
+    hub = Ours().up()
+    try:
+        ours = of_hub(hub, rounds)
+    finally:
+        hub.close()
+    theirs = None
+    if has_peer:
+        hub = Theirs()
+        try:
+            theirs = of_hub(hub, rounds)
+        finally:
+            hub.close()
+    children = [role for role in Ours.roles if role not in ("supervisor", "all")]
+    child, child_longest = ours.longest(children)
+    tree, tree_longest = ours.longest(["supervisor", "all"])
+    return [
+        Row(
+            f"{rounds} kill -9 per role under load: acknowledged writes lost, servers doubled, orphans",
+            ours.shown(),
+            "0, 0, 0",
+            ours.lost == ours.doubled == ours.orphans == 0,
+            theirs.shown() if theirs else "",
+        ),
+        Row(
+            "until it serves again, a child, s (median; longest)",
+            child,
+            f"≤ {CHILD_SECONDS:g}",
+            child_longest <= CHILD_SECONDS,
+            theirs.longest(["proxy"])[0] if theirs else "",
+        ),
+        Row(
+            "until it serves again, the whole tree, s (median; longest)",
+            tree,
+            f"≤ {TREE_SECONDS:g}",
+            tree_longest <= TREE_SECONDS,
+            theirs.longest(["hub", "all"])[0] if theirs else "",
+        ),
+    ]
