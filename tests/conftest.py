@@ -1,6 +1,8 @@
 """In which order tests run, and which of them in one process, where several processes run them (`make test`)."""
 
 import os
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -64,16 +66,37 @@ MEASURED = (
 )
 
 
+def pytest_collection(session):
+    """Import this process's share of the tests first.
+
+    Each process collects all tests. In a clean clone nothing is compiled yet: processes that import in the same order
+    all compile the same module at the same time.
+    """
+    share = getattr(session.config, "workerinput", None)
+    if not share or list(session.config.args) != session.config.getini("testpaths"):
+        return
+    start, step = int(share["workerid"].removeprefix("gw")), share["workercount"]
+    for file in sorted(TESTS.rglob("test_*.py"))[start::step]:
+        with suppress(Exception, pytest.skip.Exception):  # collecting comes to it again, and says it
+            import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items):
-    turns = {item: _turn(str(item.path.relative_to(TESTS))) for item in items}
-    items.sort(key=turns.get)  # the rest keeps its order
+    files = {path: str(path.relative_to(TESTS)) for path in {item.path for item in items}}
+    turns = {path: _turn(file) for path, file in files.items()}
+    unmeasured = {path for path, file in files.items() if not _is_in(file, MEASURED)}
+    items.sort(key=lambda item: turns[item.path])  # the rest keeps its order
     for item in items:
-        if not f"{item.path.relative_to(TESTS)}/".startswith(tuple(f"{measured}/" for measured in MEASURED)):
+        if item.path in unmeasured:
             item.add_marker(pytest.mark.no_cover)
 
 
 def _turn(file):
-    return next((turn for turn, first in enumerate(FIRST) if f"{file}/".startswith(f"{first}/")), len(FIRST))
+    return next((turn for turn, first in enumerate(FIRST) if _is_in(file, (first,))), len(FIRST))
+
+
+def _is_in(file, suites):
+    return f"{file}/".startswith(tuple(f"{suite}/" for suite in suites))
 
 
 @pytest.hookimpl(optionalhook=True)
