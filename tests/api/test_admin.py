@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +55,10 @@ def link(answer, words):
     return found and found[1].replace("&amp;", "&")
 
 
-def post(browser, path="/hub/admin/selected", **fields):
+SELECTED = "/hub/admin/selected"
+
+
+def post(browser, path=SELECTED, **fields):
     return browser.post(path, data={"_xsrf": browser.xsrf, **fields})
 
 
@@ -285,6 +289,30 @@ def test_a_batch_that_is_repeated_does_no_harm(hub, root, people, monkeypatch):
     assert first == again
     through(root, post(root, **fields))
     assert {one.state for one in hub.hub.servers.in_states(State)} == {State.STOPPING}
+
+
+def test_a_link_into_the_middle_of_an_act_begins_nothing_by_itself(hub, root, people, monkeypatch):
+    monkeypatch.setitem(admin_selected.BATCHES, "delete", 1)
+    asked = post(root, act="delete", name=["user-01", "user-02"]).headers["location"]
+    link = f"{asked}&done=1&at=0"
+    for act, words in (("delete", "Nobody can undo it"), ("add&to_group=tutors", "Group: tutors")):
+        page = root.get(link.replace("act=delete", f"act={act}")).text
+        assert "data-began" not in page
+        assert "user-01, user-02" in page
+        assert words in page
+
+    after = post(root, f"{SELECTED}?sure=1", act="delete", name=["user-01", "user-02"]).headers["location"]
+    assert "data-began" not in root.get(link).text  # the mark is of another state, and goes with any page
+    assert "data-began" not in root.get(after).text
+
+    after = post(root, f"{SELECTED}?sure=1", act="delete", name=["user-02", "user-03"]).headers["location"]
+    assert "data-began" in root.get(after).text
+
+
+def test_refusals_of_names_with_umlauts_fit_into_the_cookie():
+    texts = admin_selected._texts([("ü" * 20, "Erklärt für die Größe der Übung")] * 100)
+    assert len(json.dumps(texts)) < 2_500
+    assert texts[-1][0] == "#"
 
 
 def test_each_refusal_is_named_with_its_reason(hub, root, people):

@@ -1,12 +1,15 @@
 """What an admin does to many users at once, batch by batch (docs/adr/0058).
 
 Each form carries where the next batch begins, so a reload or a crash repeats one batch at most. That does no harm: what
-has started, stopped or joined already is no failure. With JavaScript the page goes on by itself.
+has started, stopped or joined already is no failure. With JavaScript the page goes on by itself, and only after a batch
+of a form: whoever follows a link of somebody else to it, into the middle of an act, must press the button.
 """
 
 import asyncio
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -110,6 +113,11 @@ class _Selected:
         return f"{SELECTED}?{urlencode(self.pairs)}"
 
     @property
+    def mark(self) -> str:
+        """Return what a batch leaves for the page after it, as proof that a form has led there, and no link."""
+        return "+" + hashlib.sha256(json.dumps(sorted(self.pairs)).encode()).hexdigest()
+
+    @property
     def is_finished(self) -> bool:
         """Say whether no batch is left."""
         return self.fields.get("at") == "end"
@@ -153,7 +161,7 @@ class _Selected:
         if after.is_finished and is_quiet:
             return admin.done(self._said(after.number("done")), self.back)
         response = RedirectResponse(after.address, 303)
-        show_once(admin.request, response, user_of(admin.who), SELECTED, _texts(failed))
+        show_once(admin.request, response, user_of(admin.who), SELECTED, (after.mark, *_texts(failed)))
         return response
 
     async def _tried(self, row: Row) -> tuple[str, str] | None:
@@ -265,11 +273,14 @@ class _Selected:
             return self.compose()
         admin = self.admin
         told = shown_once(admin.request, user_of(admin.who), SELECTED)
+        has_begun = self.mark in told
         response = admin.render(
             "admin_selected.html",
             title=TITLES[self.act],
-            asks=self.act in ASKS and not self.number("done"),
+            asks=self.act in ASKS and not has_begun and not self.is_finished,
+            has_begun=has_begun,
             chosen=self.chosen[:20],
+            to_group=self.fields.get("to_group", ""),
             total=self.total(),
             done=self.number("done"),
             failed=self.number("failed"),
@@ -367,7 +378,7 @@ def _texts(failed: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return what the next page shows once, as far as a cookie holds it; it says how many failures it leaves out."""
     found, size = list[str](), 0
     for number, (name, why) in enumerate(failed):
-        size += len(name) + len(why)
+        size += len(json.dumps([name, why]))  # as the cookie has it: there an umlaut takes six characters
         if size > _MOST_TOLD:
             return (*found, f"#{len(failed) - number}")
         found.append(f"-{name}\n{why}")

@@ -682,7 +682,9 @@ admin_ask = {
 admin_selected = {
     "title": "Stop servers",
     "asks": False,
+    "has_begun": True,
     "chosen": (),
+    "to_group": "",
     "total": 250,
     "done": 100,
     "failed": 0,
