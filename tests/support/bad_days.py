@@ -78,7 +78,7 @@ class AnyHub:
         self.until(self.ask, "POST", f"/hub/api/users/{user}")
         self.until(self.ask, "POST", f"/hub/api/users/{user}/server")
         self.until(self.is_ready, user)
-        return self.server(user)["state"]["launch_id"]
+        return self.server(user)["state"].get("launch_id")  # JupyterHub has none
 
     def servers_running(self):
         """Return the process ids of all server programs."""
