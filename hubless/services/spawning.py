@@ -86,7 +86,7 @@ class Spawning:
         """
         if name:
             return self.find(owner, name)
-        return self.servers.find(owner.id, "") or self._found_or_created(owner, "", "")
+        return self.servers.find(owner.id, "") or self._found_or_created(owner, "", "", None)
 
     def create(
         self, owner: User, name: str, *, display_name: str = "", user_options: Mapping[str, Any] | None = None
@@ -100,7 +100,7 @@ class Spawning:
         """
         if not name:
             raise NameTakenError("Server", f"{owner.name}/")
-        return self._create(owner, name, display_name=display_name, user_options=user_options)
+        return self._create(owner, name, display_name=display_name, user_options=user_options or {})
 
     def start(
         self,
@@ -135,7 +135,7 @@ class Spawning:
         if self.maintaining is not None and not is_active:
             self.maintaining.require_no_maintenance(owner)
         line = self._line(owner, waits=waits)
-        server = found or self._created_to_start(owner, name, display_name or "", line)
+        server = found or self._created_to_start(owner, name, display_name or "", user_options or {}, line)
         options = server.user_options if user_options is None else user_options
         profile = self._chosen(options, owner)
         if server.state not in INACTIVE:
@@ -224,7 +224,8 @@ class Spawning:
             QuotaExceededError: when the owner has the maximum number of named servers.
             StoreConflictError: when another request for this server was faster.
         """
-        server = self.servers.find(owner.id, name) or self._found_or_created(owner, name, display_name or "")
+        found = self.servers.find(owner.id, name)
+        server = found or self._found_or_created(owner, name, display_name or "", user_options)
         self.edit(owner, server, user_options=user_options)
 
     def position(self, server: Server) -> int:
@@ -245,14 +246,14 @@ class Spawning:
         """Return how long the latest launches of the server's profile took as a rule; None if too few are known."""
         return launch_times.usual(self.launch_times.of(server.profile), self.clock.now())
 
-    def _create(
-        self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None = None
-    ) -> Server:
+    def _create(self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None) -> Server:
+        """Create a server; *user_options* None is a server of which nobody has chosen anything yet."""
         if name:
             if not self.named_limit:
                 raise InvalidRequestError("Named servers are not enabled.")
             names.check_server_name(name)
-        self._chosen(user_options or {}, owner)
+        if user_options is not None:
+            self._chosen(user_options, owner)
         now = self.clock.now()
         server = Server(
             id=new_id("s", now),
@@ -277,9 +278,11 @@ class Spawning:
             ) from reached
         return server
 
-    def _found_or_created(self, owner: User, name: str, display_name: str) -> Server:
+    def _found_or_created(
+        self, owner: User, name: str, display_name: str, user_options: Mapping[str, Any] | None
+    ) -> Server:
         try:
-            return self._create(owner, name, display_name=display_name)
+            return self._create(owner, name, display_name=display_name, user_options=user_options)
         except NameTakenError:
             return self.find(owner, name)  # another request has created it meanwhile
 
@@ -294,11 +297,13 @@ class Spawning:
         place = self.waiting.find(owner.id, now)
         return _Line(place, self.waiting.ahead(place, now), waits)
 
-    def _created_to_start(self, owner: User, name: str, display_name: str, line: "_Line") -> Server:
+    def _created_to_start(
+        self, owner: User, name: str, display_name: str, user_options: Mapping[str, Any], line: "_Line"
+    ) -> Server:
         """Create the server, unless the hub is so full that it would only be left behind."""
         if self.active_limit and self.servers.count(ACTIVE) + line.ahead >= self.active_limit:
             raise self._full(owner, line)
-        return self._found_or_created(owner, name, display_name)
+        return self._found_or_created(owner, name, display_name, user_options)
 
     def _write_start(self, owner: User, server: Server, asked: Server, line: "_Line") -> Server:
         """Count the start and write it; return it as it was written. A start that was refused does not count."""

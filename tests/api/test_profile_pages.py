@@ -201,7 +201,7 @@ def test_a_wrong_option_is_named_and_nothing_is_typed_twice(hub, maria, fields, 
     assert page.text.count('aria-invalid="true" autofocus') == 1
     if "branch" not in fields:
         assert 'value="kept"' in page.text
-    assert hub.hub.servers.find(hub.user("maria").id, "").state is State.STOPPED
+    assert hub.hub.servers.find(hub.user("maria").id, "") is None
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_kept(hub, maria):

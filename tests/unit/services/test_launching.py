@@ -9,6 +9,7 @@ from hubless.domain.errors import (
     InvalidRequestError,
     LaunchFailedError,
     LoginUnavailableError,
+    OptionRefusedError,
     QuotaExceededError,
     StoreConflictError,
     StoreUnavailableError,
@@ -537,6 +538,21 @@ CHOICE = ChoiceOption(
     "size",
     (Choice("s"), Choice("l", access=Access(groups=("class-a",)), changes=Changes(image="large", memory_bytes=GIB))),
 )
+
+
+def test_a_first_start_may_choose_what_the_profile_requires():
+    world = World(profiles=[Profile("lab", options=(TextOption("course", is_required=True),))])
+    assert world.spawning.stored(world.alice, "").user_options == {}  # as for a share: nobody starts it
+    ben = world.accounts.add("ben")
+
+    for owner, name in ((world.alice, ""), (ben, ""), (ben, "named")):
+        with pytest.raises(OptionRefusedError, match="course is missing"):
+            world.spawning.start(owner, name)
+        assert world.spawning.start(owner, name, user_options={"course": "a"}).user_options == {"course": "a"}
+    world.spawning.keep_choice(ben, "later", {"course": "b"})
+    assert world.servers.find(ben.id, "later").user_options == {"course": "b"}
+
+
 BRANCH = TextOption("branch", changes=Changes(environment={"BRANCH": "{value}", "JUPYTERHUB_USER": "{value}"}))
 
 
