@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from hubless.adapters.ecs.sizes import UNITS, size_for
 from hubless.domain.errors import LaunchFailedError
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import Profile, by_default
 from hubless.domain.spares import Warmth
 from hubless.domain.values import value
 from hubless.settings.stage import StageSettings
@@ -34,7 +34,7 @@ def needs_of(profiles: Iterable[Profile], stage: StageSettings) -> SpareNeeds:
         OperationsError: if Fargate has no size for a profile.
     """
     found = SpareNeeds()
-    for profile in profiles:
+    for profile in map(by_default, profiles):
         if profile.warmth.count:
             try:
                 size = size_for(

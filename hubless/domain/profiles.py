@@ -1,11 +1,12 @@
 """Profiles: the kinds of server that an admin offers."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import field
 from typing import Any
 
 from hubless.domain.bounds import MAX_OPTIONS
-from hubless.domain.errors import InvalidRequestError
+from hubless.domain.errors import InvalidRequestError, OptionRefusedError
 from hubless.domain.idleness import IdlePolicy
 from hubless.domain.profile_options import Access, Chosen, Option
 from hubless.domain.spares import COLD, Warmth
@@ -94,3 +95,12 @@ def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: U
     for option in allowed[name].options:
         found = option.apply(found, options, owner)
     return found.without_doubles()
+
+
+def by_default(profile: Profile) -> Profile:
+    """Return *profile* as it is started for whoever chooses nothing: options have defaults, which change it too."""
+    found = Chosen(profile)
+    for option in profile.options:
+        with suppress(OptionRefusedError):  # it has no default: nobody starts the profile without choosing
+            found = option.apply(found, {}, None)
+    return found.without_doubles().profile

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hubless.domain import spares
 from hubless.domain.errors import CapacityUnavailableError, HublessError, LaunchFailedError
 from hubless.domain.leases import NoLease
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import Profile, by_default
 from hubless.domain.spares import Spare
 from hubless.domain.values import value
 from hubless.ports.clock import Clock
@@ -144,7 +144,7 @@ class SpareKeeping:
                 for _ in range(count if kinds.get(name) else 0):
                     if self.clock.now() >= end:
                         return done
-                    done += self._start(self.profiles[name], kinds[name] or "")
+                    done += self._start(by_default(self.profiles[name]), kinds[name] or "")
         except CapacityUnavailableError as later:
             logger.info("the sweep starts the other spares later: %s", later)
         finally:
@@ -184,7 +184,7 @@ class SpareKeeping:
 
     def _kind_of(self, profile: Profile) -> str | None:
         try:
-            return self.spares.kind_of(profile)
+            return self.spares.kind_of(by_default(profile))
         except HublessError as why:
             logger.warning("profile %s can have no spares: %s", profile.name, why)
             return None

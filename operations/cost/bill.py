@@ -268,7 +268,7 @@ class _Month:
     def _watching(self) -> Iterator[Line]:
         amounts, price = self.amounts, self.prices.usd
         logged = (
-            self.requests * amounts.request_log_gb
+            (self.requests + self.spare_requests) * amounts.request_log_gb
             + self.demand.launches * amounts.launch_log_gb
             + amounts.sweeps * amounts.sweep_log_gb
         )

@@ -22,7 +22,7 @@ from hubless.adapters.ecs.definition_usage import UNUSED_AFTER, DefinitionUsage
 from hubless.adapters.ecs.naming import CONTAINER, digest
 from hubless.adapters.ecs.sizes import size_for
 from hubless.domain.errors import LaunchFailedError
-from hubless.domain.profiles import Profile
+from hubless.domain.profiles import Profile, by_default
 from hubless.ports.clock import Clock
 from hubless.ports.launcher import SECRET_NAMES, Preparation
 
@@ -101,7 +101,7 @@ class TaskDefinitions:
             with suppress(LaunchFailedError):  # larger than any Fargate size: no task uses it
                 found.add(self._kind_of(profile))
                 if profile.warmth.count:
-                    found.add(self.kind_of_spare(profile))
+                    found.add(self.kind_of_spare(by_default(profile)))
         return found
 
     def _named(self, profile: Profile, access_point: str | None) -> tuple[str, str, dict[str, Any]]:

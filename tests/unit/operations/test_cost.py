@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from embedded.cli import main
 from hubless.adapters.ecs import waiting_task
+from hubless.domain.profile_options import Changes, Choice, ChoiceOption
 from hubless.domain.profiles import Profile
 from hubless.domain.spares import Warmth
 from hubless.settings.cloud import profiles_in
@@ -429,7 +430,18 @@ def test_spares_cost_their_hours_and_their_questions_without_users_too():
     assert made.usd("API Gateway") - empty.usd("API Gateway") == known().of_million(
         "api_gateway.million_http", 2 * A_SPARE_A_MONTH * 1200
     )
+    logged = 2 * A_SPARE_A_MONTH * 1200 * Amounts().request_log_gb
+    kept = known().usd("cloudwatch.gb_logged") + known().usd("cloudwatch.gb_kept")
+    assert made.usd("CloudWatch logs") - empty.usd("CloudWatch logs") == logged * kept
     assert goals(demand, known(), Amounts()) == goals(cold, known(), Amounts())
+
+
+def test_spares_cost_what_whoever_chooses_nothing_starts():
+    large = ChoiceOption("size", (Choice("large", changes=Changes(cpus=4)), Choice("small")))
+
+    needs = needs_of([Profile("lab", warmth=Warmth(2), options=(large,))], StageSettings(region="eu-central-1"))
+
+    assert needs.vcpus == 8
 
 
 def test_spares_count_by_their_hours_of_a_week(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, NotFoundError
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import Message, MessageKind
+from hubless.domain.profile_options import Changes, Choice, ChoiceOption, NumberOption, PerValue, TextOption
 from hubless.domain.profiles import Profile
 from hubless.domain.schedules import Schedule
 from hubless.domain.spares import LONGEST_START, LONGEST_WAIT, PAUSE_AFTER_FAILURE, Warmth
@@ -107,6 +108,27 @@ def test_no_spare_goes_to_another_profile_nor_before_it_waits(world):
     new.reaping.sweep()  # they have not asked yet
     new.start()
     assert [launch.profile.name for launch in new.launcher.started] == ["warm"]
+
+
+def test_a_spare_is_what_whoever_chooses_nothing_starts():
+    images = tuple(Choice(name, changes=Changes(image=f"{name}:1")) for name in ("r", "python"))
+    options = (
+        ChoiceOption("image", images),
+        NumberOption("gb", 1, 8, 2, changes=Changes(memory_bytes=PerValue(2**30))),
+        TextOption("course", is_required=True, changes=Changes(environment={"COURSE": "{value}"})),
+    )
+    world = Warm(Profile("warm", warmth=Warmth(2), options=options))
+    world.keep(2)
+    orders = world.launcher.spares.values()
+    assert {(order.profile.image, order.profile.memory_bytes) for order in orders} == {("r:1", 2 * 2**30)}
+
+    world.spawning.start(world.alice, "", user_options={"profile": "warm", "course": "a"})
+    world.deliver()
+    assert world.launcher.started == []
+
+    world.spawning.start(world.alice, "lab", user_options={"profile": "warm", "course": "a", "image": "python"})
+    world.deliver()
+    assert [launch.profile.image for launch in world.launcher.started] == ["python:1"]
 
 
 def test_a_message_that_comes_twice_takes_one_spare(world):
