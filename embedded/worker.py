@@ -140,10 +140,13 @@ class Worker:
         self._hub.metrics.flush_when_due()
 
     def _must_check_running(self) -> bool:
-        """Say whether to look at running servers: one has ended, or the last look is old."""
-        is_calm = self._ends.is_told and not self._has_moved
-        every = RECONCILE_RUNNING_SECONDS if is_calm else RECONCILE_SOON_SECONDS
-        return self._ends.take() or time.monotonic() - self._reconciled_at >= every
+        """Say whether to look at running servers: one has ended or may be frozen, or the last look is old."""
+        age = time.monotonic() - self._reconciled_at
+        if self._ends.take() or age >= RECONCILE_RUNNING_SECONDS:
+            return True
+        if age < RECONCILE_SOON_SECONDS:
+            return False
+        return self._has_moved or not self._ends.is_told or self._hub.launcher.sees_freezes()
 
     def _receive(self) -> None:
         held = self._hub.turns.held

@@ -363,16 +363,24 @@ def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monk
         return seen.look(folder, 1)
 
     assert look(0) is False
+    assert not seen.are_likely()
     stopped[0] = True
+    assert seen.are_likely()  # before anybody has looked
     assert [look(3), look(3), look(3)] == [None, True, True]
     assert [look(60), look(3)] == [None, True]  # what was seen so long ago may have been another freeze
     stopped[0] = False
+    assert seen.are_likely()  # until a look has found that it runs on
     assert look(3) is False
+    assert not seen.are_likely()
     waiting[1] = 2
     assert {look(3) for _ in range(10)} == {None}
+    assert seen.are_likely()
     assert look(3) is True
     waiting[1] = 0
     assert look(3) is False
+    stopped[0] = True
+    seen.forget(tmp_path.name)
+    assert not seen.are_likely()
 
 
 def test_who_waits_at_a_port_is_counted_until_somebody_takes_them():

@@ -58,6 +58,33 @@ def test_the_worker_measures_what_servers_use_again_and_again(
     assert "Traceback" not in caplog.text
 
 
+# --- running servers ---
+
+
+def test_a_calm_worker_looks_sooner_when_a_server_may_be_frozen(
+    hub: MachineHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, now, may_be_frozen = Worker(hub, hub.settings), [1000.0], [False]
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(hub.launcher, "sees_freezes", lambda: may_be_frozen[0])
+    calm._step()
+
+    def looks_after(seconds: float) -> bool:
+        now[0] += seconds
+        return calm._must_check_running()
+
+    assert not looks_after(worker.RECONCILE_SOON_SECONDS)
+    may_be_frozen[0] = True
+    assert looks_after(0)
+    calm._step()
+    assert not looks_after(1)
+    assert looks_after(worker.RECONCILE_SOON_SECONDS)
+    calm._step()
+    may_be_frozen[0] = False
+    assert not looks_after(worker.RECONCILE_RUNNING_SECONDS - 1)
+    assert looks_after(1)
+
+
 # --- names ---
 
 

@@ -15,7 +15,7 @@ from hubless.adapters.processes.listeners import waiting_by_port
 
 STOPPED_SECONDS = 2.0  # a program that looks into another one stops it for moments
 DEAF_SECONDS = 30.0  # a busy server takes connections late
-MEMORY_SECONDS = 15.0  # between two looks that tell of one and the same freeze; the worker looks every three seconds
+MEMORY_SECONDS = 15.0  # between two looks that tell of one and the same freeze; after the first come others soon
 _QUEUES_SECONDS = 1.0  # for which what the kernel said of all ports is good enough
 _STOPPED = frozenset("Tt")  # states of proc_pid_stat(5)
 
@@ -26,6 +26,7 @@ class Freezes:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, tuple[float, float]] = {}  # the first and the last look that found a freeze, by launch id
+        self._servers: dict[str, int] = {}  # the process of the server at the last look, by launch id
         self._queues: tuple[float, Mapping[int, int]] = (-_QUEUES_SECONDS, {})
 
     def look(self, folder: LaunchFolder, port: int) -> bool | None:
@@ -39,15 +40,22 @@ class Freezes:
         self._seen[task] = first, now
         return True if now - first >= patience else None
 
+    def are_likely(self) -> bool:
+        """Say at little cost whether to look soon: a server is stopped now, or the last look at it found it frozen."""
+        return bool(self._seen) or any(_state_of(pid) in _STOPPED for pid in list(self._servers.values()))
+
     def forget(self, launch_id: str) -> None:
         """Forget a launch that has ended."""
         self._seen.pop(launch_id, None)
+        self._servers.pop(launch_id, None)
 
     def _patience(self, folder: LaunchFolder, port: int, now: float) -> float | None:
         """Return for how many seconds the server must be as it is to count as frozen; None if it runs."""
         server = sandbox_processes.server_of(folder)
-        if server is not None and _state_of(server) in _STOPPED:
-            return STOPPED_SECONDS
+        if server is not None:
+            self._servers[folder.path.name] = server
+            if _state_of(server) in _STOPPED:
+                return STOPPED_SECONDS
         return DEAF_SECONDS if self._waiting(port, now) else None
 
     def _waiting(self, port: int, now: float) -> int:

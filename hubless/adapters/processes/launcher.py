@@ -187,6 +187,10 @@ class ProcessLauncher:
         found = (entry.name for entry in os.scandir(self._servers) if entry.is_dir() and entry.name != "ended")
         return [name for name in found if self._folder(name).is_left(LEFT_SECONDS)]
 
+    def sees_freezes(self) -> bool:
+        """Say at little cost whether a server may be frozen, or may run on: then it is time to look."""
+        return self._freezes.are_likely()
+
     def forget(self, task: str) -> None:
         try:
             self.remove(task)
