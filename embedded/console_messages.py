@@ -102,7 +102,7 @@ def _frozen(hub: "Hub") -> list[str]:
     owners = hub.users.get_many({server.owner_id for server in shown})
     named = [(owner.name, server) for server in shown if (owner := owners.get(server.owner_id)) is not None]
     lines = [
-        f"frozen    {f'{name}/{one.name}'.rstrip('/')} does not answer since {one.frozen_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"frozen    {f'{name}/{one.name}'.rstrip('/')} has not answered since {one.frozen_at:%Y-%m-%d %H:%M:%S} UTC"
         for name, one in named
     ]
     return [*lines, *([f"frozen    {more} more"] if more > 0 else [])]

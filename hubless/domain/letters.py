@@ -9,6 +9,7 @@ from typing import Final
 
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.ids import created_at, is_identifier
+from hubless.domain.names import DIRECTION_CHANGES
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
@@ -19,6 +20,7 @@ MOST_OF_USER: Final = 50  # that a user has at once; the oldest ones make room
 MOST_RECIPIENTS: Final = 500  # of one request: each is a transaction
 DRAFT_LASTS: Final = timedelta(days=1)  # from the page on which a letter is written until it is sent
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories of Unicode
+_INVISIBLE: Final = _CONTROLS | {"Cf", "Zs"}
 _AHEAD: Final = timedelta(minutes=1)  # of clocks
 
 
@@ -55,13 +57,14 @@ def check(subject: str, text: str) -> None:
     Raises:
         InvalidRequestError: with the bound.
     """
-    if not subject:
+    if not _is_visible(subject):
         raise InvalidRequestError(_("Write a subject."))
     if len(subject) > MAX_SUBJECT:
         raise InvalidRequestError(_("The subject may have at most %(most)s characters.", most=MAX_SUBJECT))
-    if _has_controls(subject):  # it is a header of mails
+    # It is a header of mails, and pages say beside it who has sent it: nothing may turn that around.
+    if _has_controls(subject) or any(unicodedata.bidirectional(one) in DIRECTION_CHANGES for one in subject):
         raise InvalidRequestError(_("The subject must be one line, without control characters."))
-    if not text:
+    if not _is_visible(text):
         raise InvalidRequestError(_("Write what people shall read."))
     if len(text) > MAX_TEXT:
         raise InvalidRequestError(_("The text may have at most %(most)s characters.", most=MAX_TEXT))
@@ -72,6 +75,10 @@ def check(subject: str, text: str) -> None:
 def _has_controls(text: str) -> bool:
     """Say whether *text* has control characters, ends of lines, or what no UTF-8 text has."""
     return any(unicodedata.category(one) in _CONTROLS for one in text)
+
+
+def _is_visible(text: str) -> bool:
+    return any(unicodedata.category(one) not in _INVISIBLE for one in text)
 
 
 def is_letter_id(text: str) -> bool:

@@ -15,7 +15,7 @@ from hubless.domain.errors import InvalidRequestError
 from hubless.domain.translatable import gettext as _
 
 # With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
-_DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # UAX 9
 _BETWEEN_NAMES = re.compile(r"[\n\r,;\t]")
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
@@ -143,7 +143,7 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
         return "starts or ends with a space"
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in name):
         return "has a control character"
-    if any(unicodedata.bidirectional(c) in _DIRECTION_CHANGES for c in name):
+    if any(unicodedata.bidirectional(c) in DIRECTION_CHANGES for c in name):
         return "has a character that changes the reading direction"
     if not unquote(name).strip("."):
         return "is only dots"

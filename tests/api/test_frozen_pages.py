@@ -80,4 +80,4 @@ def test_admins_find_it_in_the_table(frozen):
 
 def test_operators_see_it_in_the_status(frozen):
     lines = console_messages.status(frozen.hub, {}).splitlines()
-    assert f"frozen    alice/lab does not answer since {NOW:%Y-%m-%d %H:%M:%S} UTC" in lines
+    assert f"frozen    alice/lab has not answered since {NOW:%Y-%m-%d %H:%M:%S} UTC" in lines

@@ -181,6 +181,9 @@ def test_who_manages_some_users_sends_to_these_alone(hub, api):
         {"subject": "Exam\r\nBcc: eve@example.org"},
         {"subject": "Exam\u2028Bcc: eve@example.org"},
         {"subject": "Exam\x85Bcc: eve@example.org"},
+        {"subject": "Exam\u202egnp"},  # it would turn the line around that says who has sent it
+        {"subject": "\u200b \u2060"},
+        {"text": "\u200b\n"},
         {"text": "a\x00b"},
         {"text": "\ud800"},
         {"groups": ["x" * 300]},

@@ -118,6 +118,18 @@ def test_a_letter_that_is_taken_back_is_gone_for_everybody(sent, alice, bob):
     assert (unread(sent, alice), unread(sent, bob)) == (("le-2",), ())
 
 
+def test_a_letter_that_is_sent_again_after_it_was_taken_back_is_new(sent, alice):
+    sent.letters.mark_read(EXAM.id, alice.id, NOW, put_away=True)
+    sent.letters.remove(EXAM.id)
+    again = replace(EXAM, text="Corrected", expires_at=END + timedelta(minutes=1))
+    assert sent.letters.create(again)
+    assert sent.letters.deliver(again, alice.id)
+    assert not sent.letters.deliver(again, alice.id)
+    got = sent.letters.of_user(alice.id, NOW)[1]
+    assert (got.letter.text, got.read_at, got.is_put_away) == ("Corrected", None, False)
+    assert (unread(sent, alice), counts(sent)) == (("le-1", "le-2"), (1, 0))
+
+
 def test_letters_that_are_gone_leave_the_list_of_unread_ones(sent, alice, bob):
     sent.letters.remove(EXAM.id)
     sent.letters.forget(alice.id, ["le-1"])

@@ -52,13 +52,16 @@ class DynamoLetterStore:
 
     def deliver(self, letter: Letter, user_id: str) -> bool:
         new = DeliveryItem(*keys.delivery(user_id, letter.id), letter_id=letter.id, ttl=letter.expires_at)
+        # The delivery of a letter that was taken back stays. Sent again from the same page, the letter has the same id,
+        # and another end.
+        is_new = DeliveryItem.pk.does_not_exist() | (DeliveryItem.ttl != letter.expires_at)
         there = _AlreadyThereError("The user has this message already")
         is_there = Account.pk.exists() & Account.gone.does_not_exist()
         listed = [Account.unread.add({letter.id})]
         try:
             self._database.transact(
                 [
-                    Put(new, DeliveryItem.pk.does_not_exist(), there),
+                    Put(new, is_new, there),
                     Update(keys.account(user_id), listed, is_there, NotFoundError("User", user_id)),
                     _counted(letter.id, LetterItem.reached.add(1)),
                 ]
