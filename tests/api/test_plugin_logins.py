@@ -5,8 +5,10 @@ import re
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from html import unescape
 
+import bcrypt
 import pytest
 
 from functions.api.auth.cookies import FACTOR_COOKIE, HALF_LOGIN_COOKIE
@@ -23,6 +25,12 @@ CLASSES = "tests.support.plugin_classes"
 PLAIN = "text/plain; charset=utf-8"
 LIMITS = "[login]\nmax_failures = 3\n"
 ADMIN = f'[[services]]\nname = "admin"\ntoken = "{An.ADMIN_TOKEN}"\nadmin = true\n'
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch):
+    """Let the classes hash passwords with the fewest rounds: twelve take a quarter of a second."""
+    monkeypatch.setattr(bcrypt, "gensalt", partial(bcrypt.gensalt, 4))
 
 
 def open_hub(folder, name, config="", more=""):
