@@ -34,8 +34,11 @@ def strays(*, names: tuple[str, ...], data: Path, file: Path | None, adopt: bool
 
     if adopt and end:
         raise click.UsageError("Servers are adopted or ended, not both.")
-    if adopt and not names and not everything:
-        raise click.UsageError("Name the servers to adopt, or adopt all with --all.")
+    if names and everything:
+        raise click.UsageError("Name servers, or take all with --all, not both.")
+    if (adopt or end) and not names and not everything:
+        what = "adopt" if adopt else "end"
+        raise click.UsageError(f"Name the servers to {what}, or {what} all with --all.")
     with commands.errors_as_messages():
         found = found_in(opening.settings_of(data, file).launches)
         chosen = _chosen(found, names)
@@ -71,9 +74,9 @@ def _adopt(chosen: "Sequence[Stray]", data: Path, file: Path | None) -> None:
                 click.echo(f"Cannot adopt {one.launch_id}  {one.called}: {str(refused).rstrip('.')}.", err=True)
                 is_refused = True
                 continue
-            # Only now: the sweep ends what has neither a mark nor a record.
-            unmark_stray(hub.settings.launches, one.launch_id)
             record(hub, Act.SERVER_ADOPTED, one.user, server=one.server)
+            # Only now: the sweep ends what has neither a mark nor a record, and nobody adopts it again without a mark.
+            unmark_stray(hub.settings.launches, one.launch_id)
             click.echo(f"Adopted {one.launch_id}  {one.called}. The hub that runs makes it ready, or its next start.")
     if not chosen:
         click.echo("The hub knows all servers that run.")

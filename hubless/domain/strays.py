@@ -23,4 +23,4 @@ class Stray:
 
     def is_meant_by(self, name: str) -> bool:
         """Say whether an operator who writes *name* means it: its launch, its owner or owner and server."""
-        return name in {self.launch_id, self.user, f"{self.user}/{self.server}"}
+        return name == self.launch_id or (bool(self.user) and name in {self.user, self.called})

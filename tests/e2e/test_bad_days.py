@@ -287,7 +287,7 @@ def test_after_a_restore_unknown_servers_run_on_until_the_operators_word(hub):
     assert owner_enters(hub, "later")
     assert hub.servers_running() == running
 
-    assert hub.command("strays", "--end").returncode == 0
+    assert hub.command("strays", "--end", "--all").returncode == 0
     hub.until(lambda: len(hub.servers_running()) == 2)
     hub.until(hub.is_reached, "known")
     assert hub.is_reached("later")

@@ -290,7 +290,7 @@ def test_a_start_after_a_restore_lists_unknown_servers_and_ends_none(here, saved
         assert here.run("strays").output.startswith("l1  ben/")
         assert machine.build(here.settings).launcher.tasks() == []
 
-        assert "next sweep ends 1 servers" in here.run("strays", "--end").output
+        assert "next sweep ends 1 servers" in here.run("strays", "--end", "--all").output
         assert [task.task for task in machine.build(here.settings).launcher.tasks()] == ["l1"]
         assert strays(here.settings.launches) == []
     finally:
@@ -322,7 +322,13 @@ def test_an_operator_adopts_a_server_or_hears_why_not(here, saved):
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(("--adopt", "--end"), "not both"), (("--adopt",), "all with --all"), (("zoe",), "The hub knows all servers")],
+    [
+        (("--adopt", "--end"), "not both"),
+        (("--adopt",), "adopt all with --all"),
+        (("--end",), "end all with --all"),
+        (("--end", "--all", "zoe"), "not both"),
+        (("zoe",), "The hub knows all servers"),
+    ],
 )
 def test_what_shall_become_of_strays_is_said_clearly(here, words, says):
     here.start()

@@ -229,3 +229,9 @@ def test_a_budget_that_is_used_up_refuses_and_says_so():
     second = replace(world.stray, launch_id="l-2", server="two", server_id="s-2", token_sha256="")
     with pytest.raises(CannotAdoptError, match="budget b"):
         world.adopting.adopt(second)
+
+
+def test_a_name_means_no_stray_whose_owner_nobody_noted():
+    known, unknown = Stray("l-1", "ada", "u-1"), Stray("l-2")
+    assert [known.is_meant_by(name) for name in ("l-1", "ada", "ada/", "", "/", "l-2")] == [True] * 3 + [False] * 3
+    assert [unknown.is_meant_by(name) for name in ("l-2", "", "/", unknown.called)] == [True, False, False, False]
