@@ -1,5 +1,7 @@
 """`hubless home-limit`: limits the files of users and groups, while the hub runs or not."""
 
+# ruff: noqa: PLC0415 a command loads what it needs
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,6 @@ from embedded import opening
 from embedded.audit_report import record
 from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
-from hubless.domain.limits import as_typed
 from operations import commands
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def home_limit() -> None:
 @commands.SETTINGS
 def list_limits(*, data: Path, file: Path | None) -> None:
     """List the limits that are set at run time."""
+    from hubless.services.home_limiting import written_limit
+
     with opening.hub(data, file, None) as hub:
         for of, name, size in hub.home_limiting.all(_SHOWN):
-            click.echo(f"{of.value:<5}  {name}  {_written(size)}")
+            click.echo(f"{of.value:<5}  {name}  {written_limit(size)}")
 
 
 @home_limit.command("set")
@@ -44,13 +47,13 @@ def list_limits(*, data: Path, file: Path | None) -> None:
 @_GROUP
 def set_limit(*, size: str, data: Path, file: Path | None, user: str | None, group: str | None) -> None:
     """Set the limit to SIZE, such as 512M or 50G, or "none". It counts from now on, and is stronger than settings."""
-    from hubless.services.home_limiting import typed_limit  # noqa: PLC0415 a command loads what it needs
+    from hubless.services.home_limiting import typed_limit, written_limit
 
     with opening.hub(data, file, None) as hub:
         whose, chosen = _whose(hub, user, group), typed_limit(size)
         hub.home_limiting.put(whose, chosen)
-        record(hub, Act.HOME_LIMIT_SET, whose.name, limit=_written(chosen))
-        click.echo(f"The limit of files of {whose.name} is {_written(chosen)} from now on.")
+        record(hub, Act.HOME_LIMIT_SET, whose.name, limit=written_limit(chosen))
+        click.echo(f"The limit of files of {whose.name} is {written_limit(chosen)} from now on.")
 
 
 @home_limit.command("remove")
@@ -65,10 +68,6 @@ def remove_limit(*, data: Path, file: Path | None, user: str | None, group: str 
         hub.home_limiting.remove(whose)
         record(hub, Act.HOME_LIMIT_REMOVED, whose.name)
         click.echo(f"Removed the limit of files of {whose.name}.")
-
-
-def _written(size: int | None) -> str:
-    return "none" if size is None else as_typed(size)
 
 
 def _whose(hub: "Hub", user: str | None, group: str | None) -> "User | GroupSummary":

@@ -8,7 +8,7 @@ from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.home_limits import LARGEST, NONE_SET, SMALLEST, HomeLimits, SetLimits
 from hubless.domain.idleness import NextStop
 from hubless.domain.lifecycle import Server
-from hubless.domain.limits import size_of
+from hubless.domain.limits import as_typed, size_of
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group, GroupSummary, User
 from hubless.domain.values import value
@@ -121,6 +121,11 @@ def typed_limit(text: str) -> int | None:
         raise InvalidRequestError(
             _("%(text)s is no size such as 512M or 50G, and not “none”", text=repr(typed[:60]))
         ) from None
+
+
+def written_limit(size: int | None) -> str:
+    """Return a limit as somebody would type it."""
+    return NO_LIMIT if size is None else as_typed(size)
 
 
 def _kind(whose: User | Group | GroupSummary) -> LimitOf:

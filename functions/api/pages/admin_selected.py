@@ -25,6 +25,7 @@ from functions.api.error_handlers import STATUSES
 from functions.api.languages import language_of
 from functions.api.pages.admin import Admin
 from functions.api.pages.admin_filter import FILTERS, PAGE, SELECTED
+from functions.api.pages.messages import GONE as MESSAGE_GONE
 from functions.api.pages.people import PAGE as PEOPLE
 from functions.api.routers import page_router
 from functions.api.routes.messages import sender_of
@@ -33,7 +34,7 @@ from functions.api.store_pool import in_store_pool
 from functions.api.translations import speaking, translated
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER, MAX_TYPED_NAME
-from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.errors import HublessError, InvalidRequestError, NotFoundError
 from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT, Letter
 from hubless.domain.lifecycle import ACTIVE, PENDING_START, State
 from hubless.domain.loads import Load
@@ -325,7 +326,10 @@ class _Selected:
 
     async def delivered(self) -> Response:
         """Deliver the message to one batch. Only who has begun to send it goes on."""
-        letter = self.admin.hub.letters.begun(self.fields["letter"], sender_of(self.admin.who))
+        try:
+            letter = self.admin.hub.letters.begun(self.fields["letter"], sender_of(self.admin.who))
+        except NotFoundError:  # somebody took it back, perhaps between two batches
+            raise HTTPException(404, MESSAGE_GONE) from None
         return await replace(self, letter=letter).run()
 
     async def exported(self) -> Response:

@@ -8,11 +8,11 @@ from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form
 from hubless.bootstrap.hub import Hub
 from hubless.domain.audit import Act
-from hubless.domain.limits import as_typed, size
+from hubless.domain.limits import size
 from hubless.domain.translatable import Message
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import GroupSummary, User
-from hubless.services.home_limiting import NO_LIMIT, typed_limit
+from hubless.services.home_limiting import typed_limit, written_limit
 from hubless.services.identity import Actor
 
 SCOPE: Final = "admin:servers"
@@ -24,8 +24,10 @@ def home_limit_view(hub: Hub, who: Actor, whose: User | GroupSummary) -> dict[st
     if not limiting.can_set or not who.scopes.has_everywhere(SCOPE):
         return None
     found = limiting.standing(whose)
-    written = NO_LIMIT if found.size is None else as_typed(found.size)
-    return {"typed": written if found.is_set else "", "now": "" if found.size is None else size(found.size)}
+    return {
+        "typed": written_limit(found.size) if found.is_set else "",
+        "now": "" if found.size is None else size(found.size),
+    }
 
 
 def limit_home(hub: Hub, request: Request, whose: User | GroupSummary, form: Form) -> Message:
@@ -39,7 +41,7 @@ def limit_home(hub: Hub, request: Request, whose: User | GroupSummary, form: For
     if typed:
         chosen = typed_limit(typed)
         limiting.put(whose, chosen)
-        record(request, Act.HOME_LIMIT_SET, whose.name, limit=NO_LIMIT if chosen is None else as_typed(chosen))
+        record(request, Act.HOME_LIMIT_SET, whose.name, limit=written_limit(chosen))
         return _("The limit of files counts from now on.")
     if limiting.standing(whose).is_set:
         limiting.remove(whose)

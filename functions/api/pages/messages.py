@@ -33,7 +33,7 @@ SCOPE: Final = "admin:users"
 SHOWN_AT_HOME: Final = 3
 _HOME: Final = "/hub/home"
 _ROWS: Final = 50  # of a page of sent messages
-_GONE: Final = _("This message is gone.")
+GONE: Final = _("This message is gone.")
 
 
 def view(one: Delivery) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class _SentPage:
         try:
             self.hub.letters.take_back(letter_id)
         except NotFoundError:
-            raise HTTPException(404, _GONE) from None
+            raise HTTPException(404, GONE) from None
         record(self.request, Act.MESSAGE_TAKEN_BACK, message=letter_id)
         response = RedirectResponse(SENT, 303)
         flash(self.request, response, _("The message is taken back."))

@@ -16,9 +16,8 @@ from functions.api.routers import api_router
 from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
-from hubless.domain.limits import as_typed
 from hubless.domain.users import GroupSummary, User
-from hubless.services.home_limiting import NO_LIMIT
+from hubless.services.home_limiting import written_limit
 from hubless.services.identity import Actor
 
 router = api_router(tag="home limits")
@@ -97,7 +96,7 @@ def _answer(whose: User | GroupSummary, limiting: HomeLimiting) -> Response:
 
 def _set(request: Request, whose: User | GroupSummary, size: int | None, limiting: HomeLimiting) -> Response:
     limiting.put(whose, size)
-    record(request, Act.HOME_LIMIT_SET, whose.name, limit=NO_LIMIT if size is None else as_typed(size))
+    record(request, Act.HOME_LIMIT_SET, whose.name, limit=written_limit(size))
     return _answer(whose, limiting)
 
 
