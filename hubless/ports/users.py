@@ -64,6 +64,13 @@ class UserStore(Protocol):
         """Return the number of users, or of those that were active since then."""
         ...
 
+    def recount(self, now: datetime) -> None:
+        """Correct the number of users where the store keeps one; call it from time to time.
+
+        A store that counts its records has nothing to do.
+        """
+        ...
+
     def seen_since(self, since: datetime) -> list[str]:
         """Return the ids of users who were created or active since then, the last one seen first.
 

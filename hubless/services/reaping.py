@@ -445,6 +445,7 @@ class Reaping:
             "attempts": lambda: self.attempts.delete_before(self.lock_policy.kept_since(now)),
             "edges": self.routing.tidy,
             "places of active servers": lambda: self.servers.recount_active(self.active_limit, now),
+            "number of users": lambda: self.users.recount(now),
             "budgets": self._keep_budgets,
             "services": lambda: self.routing.sync_services(self.services.all(), routes),
         }

@@ -170,6 +170,7 @@ def hub(in_moto):
     """A hub with two users in a group, three servers, and their credentials and shares."""
     made = in_new_table(in_moto)
     made.users.create([ALICE, BOB])
+    made.users.recount(NOW)
     made.groups.create(Group("g1", "staff", ("alice", "bob")))
     for server in (replace(READY, state=State.STARTING), WAITING, IDLE):
         made.servers.create(server)
@@ -242,10 +243,11 @@ USUAL = {
     "users.find": lambda s: s.users.find("alice"),
     "users.get_many": lambda s: s.users.get_many([ALICE.id, BOB.id]),
     "users.holders": lambda s: s.users.holders(["alice", "ALICE", "new"]),
-    "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(25)]),
+    "users.create": lambda s: s.users.create([a_user(f"new{n}") for n in range(24)]),
     "users.change": lambda s: s.users.change(BOB, replace(BOB, name="bobby", revision=1)),
     "users.delete": lambda s: s.users.delete(BOB.id),
     "users.count": lambda s: s.users.count(),
+    "users.recount": lambda s: s.users.recount(NOW),
     "users.page": lambda s: s.users.page(offset=0, limit=50, name_contains="a"),
     "users.few_named": lambda s: s.users.few_named("a", 50),
     "users.table": lambda s: s.users.table(TableFilter(), Sort.NAME, limit=20),

@@ -336,17 +336,24 @@ class Database:
             checks = {step.key: step for step in steps if isinstance(step, Check)}
             self.transact([*checks.values(), *(step for step in steps if not isinstance(step, Check))])
 
-    def transact_each(self, bundles: Sequence[Sequence[Step]]) -> list[bool]:
+    def transact_each(
+        self, bundles: Sequence[Sequence[Step]], *, counted: Callable[[int], Step] | None = None
+    ) -> list[bool]:
         """Write each bundle of steps completely or not at all; return for each whether it was written.
 
         One transaction holds as many bundles as fit. A bundle is left out if one of its conditions fails.
+
+        Args:
+            bundles: the steps of each.
+            counted: returns a step without a condition that counts so many bundles, for their transaction.
         """
         done = [True] * len(bundles)
-        for part in packed(bundles):
+        for part in packed(bundles, TRANSACTION if counted is None else TRANSACTION - 1):
             left = part
             while left:
+                count = [] if counted is None else [counted(len(left))]
                 try:
-                    self.transact([step for number in left for step in bundles[number]])
+                    self.transact([*(step for number in left for step in bundles[number]), *count])
                     break
                 except ConditionFailedError as error:
                     failed = {id(step) for step in error.steps}
@@ -465,12 +472,15 @@ def chunks(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield things[start : start + size]
 
 
-def packed(bundles: Sequence[Sequence[Step]]) -> Iterator[list[int]]:
-    """Yield lists of bundle numbers, each of which fits into one transaction. A check of two bundles counts once."""
+def packed(bundles: Sequence[Sequence[Step]], most: int = TRANSACTION) -> Iterator[list[int]]:
+    """Yield lists of bundle numbers, each of which fits into one transaction of *most* items.
+
+    A check of two bundles counts once.
+    """
     part, within, weight = list[int](), set[Key](), 0
     for number, bundle in enumerate(bundles):
         named, more = {step.key for step in bundle}, sum(map(_weight, bundle))
-        if part and (len(within | named) > TRANSACTION or weight + more > TRANSACTION_BYTES):
+        if part and (len(within | named) > most or weight + more > TRANSACTION_BYTES):
             yield part
             part, within, weight = [], set(), 0
         part.append(number)

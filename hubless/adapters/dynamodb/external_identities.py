@@ -5,6 +5,7 @@ from typing import Any
 from hubless.adapters.dynamodb import keys, user_records
 from hubless.adapters.dynamodb.database import Check, ConditionFailedError, Database, Delete, Put, Step, Update
 from hubless.adapters.dynamodb.table import Account, IdentityItem, Password
+from hubless.adapters.dynamodb.user_count import counted
 from hubless.adapters.dynamodb.users import DynamoUserStore, steps_of_creation
 from hubless.domain.errors import IdentityTakenError, NameTakenError, NotFoundError, StoreConflictError
 from hubless.domain.external_identities import AwaitedLogin, ExternalId, LinkedIdentity
@@ -66,7 +67,8 @@ class DynamoIdentityStore:
     def create_user(self, user: User, linked: LinkedIdentity) -> None:
         if self._users.holders([user.name]):
             raise NameTakenError("User", user.name)
-        self._write(linked, steps_of_creation(user, NameTakenError("User", user.name), identified=True))
+        steps = steps_of_creation(user, NameTakenError("User", user.name), identified=True)
+        self._write(linked, [*steps, counted(1)])
 
     def unlink(self, user_id: str, identity: ExternalId) -> bool:
         own = IdentityItem.user_id == user_id

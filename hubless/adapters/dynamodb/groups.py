@@ -213,7 +213,7 @@ class DynamoGroupStore:
 
     def _names(self, user_ids: set[str]) -> dict[str, str]:
         if len(user_ids) > MANY:
-            return {pointer.to or "": pointer.sk[1:] for pointer in self._database.query(Pointer, "NAMES#user")}
+            return {pointer.to or "": pointer.sk[1:] for pointer in self._database.query(Pointer, keys.USER_NAMES)}
         found = self._database.get_many(keys.account(user_id) for user_id in user_ids)
         accounts = [found.item(Account, key) for key in found]
         return {account.id: account.name for account in accounts if account is not None and not account.gone}

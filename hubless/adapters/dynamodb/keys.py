@@ -268,6 +268,16 @@ def active_counter(number: int) -> Key:
     return Key(ACTIVE, f"SHARD#{number:02}")
 
 
+USER_NAMES = "NAMES#user"  # the partition of all users' names: small items, so a listing needs few pages
+USERS = "USERS"  # the partition of the counters of users, which one query reads
+USERS_RECOUNTED = Key(USERS, "RECOUNTED")  # how many users there were when the counters were corrected, and when
+
+
+def user_counter(number: int) -> Key:
+    """Return the key of one of the counters of users."""
+    return Key(USERS, f"SHARD#{number:02}")
+
+
 def share(server_id: str, *, user_id: str | None, group_id: str | None) -> Key:
     """Return where the share of a server with a user or a group."""
     return Key(server(server_id), f"SHARE#USER#{user_id}" if user_id is not None else f"SHARE#GROUP#{group_id}")

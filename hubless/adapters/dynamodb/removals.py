@@ -37,6 +37,7 @@ from hubless.adapters.dynamodb.table import (
     Texts,
     TokenItem,
 )
+from hubless.adapters.dynamodb.user_count import counted
 from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.mails import folded
 from hubless.domain.tokens import OwnerKind
@@ -91,6 +92,7 @@ def remove_user(database: Database, user_id: str) -> None:
                 ),
                 *([Delete(named)] if named else []),
                 *(Delete(key) for key in own),
+                counted(-1),
                 _begin("user", user_id),
             ]
         )

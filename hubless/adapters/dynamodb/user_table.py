@@ -20,7 +20,6 @@ from hubless.domain.values import value
 
 MOST_NAMES, MOST_RECORDS = 10_000, 500
 _AT_ONCE = 49  # users of one round trip: two items each, and the hints
-NAMES = "NAMES#user"  # the partition of all names: small items, so a listing needs few pages
 
 
 @value
@@ -92,7 +91,7 @@ class DynamoUserTable:
         if sort in {Sort.STATE, Sort.STARTED}:
             return self._by_state(wanted.states or frozenset(), cursor, most, is_down=is_down)
         if sort is Sort.NAME:
-            pointers = self._range(NAMES, "=", ">", cursor, most, is_down=is_down)
+            pointers = self._range(keys.USER_NAMES, "=", ">", cursor, most, is_down=is_down)
             return (_Found(one.sk, one.to or "", one.sk[1:]) for one in pointers)
         if wanted.group:
             pointer = self._database.get(Pointer, keys.name("group", wanted.group))

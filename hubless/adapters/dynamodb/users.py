@@ -18,7 +18,8 @@ from hubless.adapters.dynamodb.database import (
 )
 from hubless.adapters.dynamodb.keys import Key
 from hubless.adapters.dynamodb.table import ACTIVITY, Account, Pointer, Seen
-from hubless.adapters.dynamodb.user_table import NAMES, DynamoUserTable
+from hubless.adapters.dynamodb.user_count import UserCount, counted
+from hubless.adapters.dynamodb.user_table import DynamoUserTable
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.ids import created_at
 from hubless.domain.lifecycle import ACTIVE, State
@@ -40,6 +41,7 @@ class DynamoUserStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._table = DynamoUserTable(database)
+        self._counters = UserCount(database)
         self._knows_skeletons = self._knows_admins = False
 
     def get(self, user_id: str) -> User | None:
@@ -91,7 +93,7 @@ class DynamoUserStore:
         if self._knows_skeletons:
             return
         if self._database.get(Pointer, keys.ALL_SKELETONS) is None:
-            for pointer in self._database.query(Pointer, NAMES):
+            for pointer in self._database.query(Pointer, keys.USER_NAMES):
                 key = keys.skeleton(pointer.sk[1:])
                 if key is not None and keys.is_possible(key):
                     with suppress(ConditionFailedError):  # of two old names that look alike the first counts
@@ -114,7 +116,7 @@ class DynamoUserStore:
             if user is first[skeleton(user.name)] and user.name not in taken and keys.name("user", user.name)
         ]
         # The unique name and the skeleton decide between parallel calls.
-        added = self._database.transact_each([steps_of_creation(user) for user in free])
+        added = self._database.transact_each([steps_of_creation(user) for user in free], counted=counted)
         return [user for user, was_added in zip(free, added, strict=True) if was_added]
 
     def change(self, before: User, after: User) -> None:
@@ -155,8 +157,12 @@ class DynamoUserStore:
 
     def count(self, *, active_since: datetime | None = None) -> int:
         if active_since is None:
-            return self._database.count(NAMES)
+            total = self._counters.read()
+            return self._database.count(keys.USER_NAMES) if total is None else total
         return sum(at is not None and at >= active_since for at in self._activity().values())
+
+    def recount(self, now: datetime) -> None:
+        self._counters.recount(now)
 
     def seen_since(self, since: datetime) -> list[str]:
         seen = {user_id: max(at or NEVER, created_at(user_id)) for user_id, at in self._activity().items()}
@@ -174,13 +180,32 @@ class DynamoUserStore:
         ids: Iterable[str] | None = None,
         groups: Iterable[str] | None = None,
     ) -> tuple[list[User], int]:
+        if not name_contains and state is None and ids is None and groups is None and sort != "last_activity":
+            total = self._counters.read()
+            # The last page reads all names, like one that is narrowed: so no wrong number hides a user, and the newest
+            # ones, whom the index may lack for a moment, are in it.
+            if total is not None and offset + limit < total:
+                first = self._first(offset + limit, sort, descending=descending)
+                return self._read(first[offset:]), total
         known = self._candidates(state, ids, groups)
         if name_contains:
             part = name_contains.casefold()
             known = {user_id: name for user_id, name in known.items() if part in name.casefold()}
         page = self._sorted(known, sort, descending=descending)[offset : offset + limit]
-        read = user_records.read(self._database, page)
-        return [read[user_id] for user_id in page if user_id in read], len(known)
+        return self._read(page), len(known)
+
+    def _first(self, most: int, sort: str, *, descending: bool) -> list[str]:
+        """Return the ids of the first users by name, or by creation from an index that may lag a moment."""
+        if sort == "name":
+            pointers = self._database.query(Pointer, keys.USER_NAMES, limit=most, descending=descending)
+            return [_id(pointer) for pointer in pointers]
+        seen = self._database.query(Seen, "user", index=ACTIVITY, limit=most, descending=descending)
+        return [one.user_id for one in seen]
+
+    def _read(self, user_ids: Sequence[str]) -> list[User]:
+        """Return those of the users who exist, in this order."""
+        read = user_records.read(self._database, user_ids)
+        return [read[user_id] for user_id in user_ids if user_id in read]
 
     def few_named(self, name_contains: str, most: int) -> list[User] | None:  # noqa: ARG002 it has no such index
         return None
@@ -210,7 +235,7 @@ class DynamoUserStore:
     def _know_all_admins(self) -> None:
         """List the admins from before there was a list of them, once in the life of a table."""
         if not self._knows_admins and self._database.get(Pointer, keys.ALL_ADMINS) is None:
-            ids = [_id(pointer) for pointer in self._database.query(Pointer, NAMES)]
+            ids = [_id(pointer) for pointer in self._database.query(Pointer, keys.USER_NAMES)]
             found = self._database.get_many(keys.account(user_id) for user_id in ids)
             for account in (user_records.account_of(found, user_id) for user_id in ids):
                 if account is not None and account.admin:
@@ -258,7 +283,7 @@ class DynamoUserStore:
         if wanted is not None:
             known = self._names_of(wanted)
         else:
-            known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, NAMES)}
+            known = {_id(pointer): pointer.sk[1:] for pointer in self._database.query(Pointer, keys.USER_NAMES)}
         if state == "inactive":
             known = {user_id: name for user_id, name in known.items() if user_id not in (running or ())}
         return known
@@ -294,7 +319,7 @@ def _claimed(name: str, user_id: str, taken: NameTakenError | None = None) -> li
 
 
 def _key(name: str) -> Key:
-    return keys.name("user", name) or Key("NAMES#user", "")
+    return keys.name("user", name) or Key(keys.USER_NAMES, "")
 
 
 def steps_of_creation(user: User, taken: NameTakenError | None = None, *, identified: bool = False) -> list[Step]:
