@@ -5,7 +5,6 @@ JUPYTERHUB and CHP name programs that are installed already; otherwise both are 
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,10 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.support.free_port import free_port
 
 CONFIGURATION = """
 c = get_config()
@@ -24,6 +27,7 @@ c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = "benchmark"
 c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = "{homes}/{{username}}"
 c.JupyterHub.services = [{{"name": "benchmark", "api_token": "{token}", "admin": True}}]
 c.JupyterHub.load_roles = [{{"name": "benchmark", "services": ["benchmark"], "scopes": [
     "admin:users", "admin:servers", "admin:groups", "tokens", "list:services", "read:hub", "proxy", "read:metrics"]}}]
@@ -41,12 +45,6 @@ of_users = [orm.Role.find(session, "user")]
 session.add_all(orm.User(name=f"user{n:05}", roles=of_users) for n in range(int(sys.argv[1])))
 session.commit()
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def proxy_program(folder):
@@ -72,30 +70,51 @@ def hub_program(folder):
 
 
 class JupyterHub:
-    """A running JupyterHub with that many users; *more* are lines of its configuration."""
+    """A JupyterHub with that many users, running unless *is_up* is false; *more* are lines of its configuration."""
 
-    def __init__(self, folder, *, users, token, more=""):
+    def __init__(self, folder, *, users, token, more="", is_up=True):
         self.folder = folder / "peer"
         self.folder.mkdir()
         self.port, hub_port, proxy_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{hub_port}"
         program, chp = hub_program(folder), proxy_program(folder)
         (self.folder / "config.py").write_text(
-            CONFIGURATION.format(port=self.port, hub_port=hub_port, proxy_port=proxy_port, chp=chp, token=token) + more
+            CONFIGURATION.format(
+                port=self.port,
+                hub_port=hub_port,
+                proxy_port=proxy_port,
+                chp=chp,
+                token=token,
+                homes=self.folder / "homes",
+            )
+            + more
         )
         path = os.pathsep.join([str(program.parent), str(Path(shutil.which("node")).parent), os.environ["PATH"]])
-        environment = os.environ | {"PATH": path}
+        self._environment = environment = os.environ | {"PATH": path}
         python = program.parent / "python"
         subprocess.run([program, "upgrade-db"], cwd=self.folder, env=environment, check=True, capture_output=True)
         subprocess.run([python, "-c", FILL, str(users)], cwd=self.folder, check=True)
-        self.process = subprocess.Popen(
-            [program, "-f", "config.py"],
-            cwd=self.folder,
-            env=environment,
-            stdout=(self.folder / "log").open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        self._command = [program, "-f", "config.py"]
+        self.process = None
+        if is_up:
+            self.up()
+
+    def up(self):
+        """Start it, and wait until it answers."""
+        self.start()
         self._wait()
+
+    def start(self):
+        """Start it, or start it again after it ended; Ctrl-C is for the benchmark alone."""
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=self.folder,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def _wait(self):
         for _ in range(1500):  # its first start looks at each user

@@ -4,11 +4,11 @@ import threading
 import time
 
 from faults.hubs import Ours, seconds_until
-from faults.rows import Row, progress
+from faults.rows import NO_NOTION, Row, progress
 
-IDLE_SECONDS = 20
+IDLE_SECONDS = 10
 SERVERS = 5
-SWEEPS_SECONDS = 8  # several sweeps after the start
+SWEEPS_SECONDS = 6  # several sweeps after the start
 ROUNDS_AT_MOST = 10
 
 
@@ -49,9 +49,10 @@ def measure(rounds):
     return [
         Row(
             f"servers ended by a downtime of twice `idle_after` while in use ({times} times {SERVERS})",
-            str(ended),
             "0",
             ended == 0,
+            str(ended),
+            NO_NOTION,  # a service culls there, whoever installs it
         )
     ]
 

@@ -2,20 +2,19 @@
 
 import contextlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import psutil
+from faults import memory
 from peer import JupyterHub
+from peer import memory as peer_memory
+
+from tests.support.bad_days import ROLES, TOKEN, AnyHub, Hub
 
 TOP = Path(__file__).parents[2]
-sys.path.insert(0, str(TOP))
-
-from tests.support.bad_days import ROLES, TOKEN, AnyHub, Hub  # noqa: E402 of this checkout
-
 PROGRAM = (Path(__file__).parent / "server.py").read_text()
 CONFIGURATION = """
 c.Spawner.cmd = ["{python}", "-S", "-E", "{program}"]
@@ -30,6 +29,14 @@ class Ours(Hub):
 
     def __init__(self, *options, **facts):
         super().__init__(*options, **facts, program=PROGRAM)
+
+    @property
+    def database(self):
+        return self.folder / "data/hub.sqlite"
+
+    def megabytes(self):
+        """Return the memory of all processes except servers."""
+        return sum(memory.megabytes(self.process.pid).values())
 
     def change(self, old, new):
         """Change a text of the settings; the next start reads it."""
@@ -48,11 +55,21 @@ class Theirs(AnyHub):
         program = self.folder / "server.py"
         program.write_text(PROGRAM)
         more = CONFIGURATION.format(python=sys.executable, program=program)
-        self.peer = JupyterHub(self.folder, users=0, token=TOKEN, more=more)
+        self.peer = JupyterHub(self.folder, users=0, token=TOKEN, more=more, is_up=False)
         self.port = self.peer.port
         super().__init__(f"http://127.0.0.1:{self.port}", program)
-        self._command = psutil.Process(self.peer.process.pid).cmdline()
-        self._environment = psutil.Process(self.peer.process.pid).environ()
+
+    def up(self):
+        self.peer.up()
+        return self
+
+    @property
+    def database(self):
+        return self.peer.folder / "jupyterhub.sqlite"
+
+    def megabytes(self):
+        """Return the memory of the hub and its proxy; no server runs meanwhile."""
+        return peer_memory(self.peer.process.pid)[0]
 
     def log(self):
         return (self.peer.folder / "log").read_text()
@@ -75,15 +92,11 @@ class Theirs(AnyHub):
                 process.kill()
         if role != "proxy":
             self.peer.process.wait()
-            with (self.peer.folder / "log").open("a") as log:
-                self.peer.process = subprocess.Popen(
-                    self._command, cwd=self.peer.folder, env=self._environment, stdout=log, stderr=log
-                )
+            self.peer.start()
             self.until(self.ask, "GET", "/hub/api")
 
     def close(self):
-        self.peer.process.terminate()
-        self.peer.process.wait(60)
+        self.peer.close()
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -101,15 +114,3 @@ def seconds_until(what, *args, limit=120, every=0.01):
             return float(limit)
         time.sleep(every)
     return time.monotonic() - began
-
-
-@contextlib.contextmanager
-def both(*, has_peer):
-    """Yield the hubs, started."""
-    with contextlib.ExitStack() as open_:
-        hubs = [Ours().up()]
-        open_.callback(hubs[0].close)
-        if has_peer:
-            hubs.append(Theirs())
-            open_.callback(hubs[1].close)
-        yield hubs

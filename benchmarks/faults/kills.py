@@ -1,11 +1,12 @@
 """kill -9 of each role under load: what is lost, doubled or orphaned, and how long it takes to serve again."""
 
+import contextlib
 import statistics
 import time
 from collections import defaultdict
 
 from faults.hubs import Ours, Theirs, is_serving, seconds_until
-from faults.rows import Row, progress
+from faults.rows import NOT_MEASURED, Row, progress
 
 from tests.support.bad_days import Load
 
@@ -65,41 +66,35 @@ def of_hub(hub, rounds):
 
 def measure(rounds, *, has_peer):
     """Return the rows."""
-    hub = Ours().up()
-    try:
+    with contextlib.closing(Ours().up()) as hub:
         ours = of_hub(hub, rounds)
-    finally:
-        hub.close()
     theirs = None
     if has_peer:
-        hub = Theirs()
-        try:
+        with contextlib.closing(Theirs().up()) as hub:
             theirs = of_hub(hub, rounds)
-        finally:
-            hub.close()
     children = [role for role in Ours.roles if role not in ("supervisor", "all")]
     child, child_longest = ours.longest(children)
     tree, tree_longest = ours.longest(["supervisor", "all"])
     return [
         Row(
             f"{rounds} kill -9 per role under load: acknowledged writes lost, servers doubled, orphans",
-            ours.shown(),
             "0, 0, 0",
             ours.lost == ours.doubled == ours.orphans == 0,
-            theirs.shown() if theirs else "",
+            ours.shown(),
+            theirs.shown() if theirs else NOT_MEASURED,
         ),
         Row(
             "until it serves again, a child, s (median; longest)",
-            child,
             f"≤ {CHILD_SECONDS:g}",
             child_longest <= CHILD_SECONDS,
-            theirs.longest(["proxy"])[0] if theirs else "",
+            child,
+            theirs.longest(["proxy"])[0] if theirs else NOT_MEASURED,
         ),
         Row(
             "until it serves again, the whole tree, s (median; longest)",
-            tree,
             f"≤ {TREE_SECONDS:g}",
             tree_longest <= TREE_SECONDS,
-            theirs.longest(["hub", "all"])[0] if theirs else "",
+            tree,
+            theirs.longest(["hub", "all"])[0] if theirs else NOT_MEASURED,
         ),
     ]

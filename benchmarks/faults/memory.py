@@ -35,15 +35,15 @@ def settings(program):
     )
 
 
-def client(url):
-    return httpx.Client(base_url=url, headers={"Authorization": f"token {TOKEN}"}, timeout=120)
+def client(url, token):
+    return httpx.Client(base_url=url, headers={"Authorization": f"token {token}"}, timeout=120)
 
 
-def ask(url, count):
+def ask(url, token, count):
     """Send that many requests of several kinds over `AT_ONCE` connections."""
 
     def some(part):
-        with client(url) as http:
+        with client(url, token) as http:
             for number in range(part, count, AT_ONCE):
                 http.get(PATHS[number // AT_ONCE % len(PATHS)].format(f"user{number % USERS:03}")).raise_for_status()
 
@@ -51,11 +51,11 @@ def ask(url, count):
         list(pool.map(some, range(AT_ONCE)))
 
 
-def start_and_stop(url, count):
+def start_and_stop(url, token, count):
     """Start and stop servers that many times, `AT_ONCE` at once, each of them of another user."""
 
     def some(part):
-        with client(url) as http:
+        with client(url, token) as http:
             for number in range(part, count, AT_ONCE):
                 user = number // AT_ONCE % (USERS // AT_ONCE) * AT_ONCE + part
                 path = f"/hub/api/users/user{user:03}/server"
@@ -91,19 +91,19 @@ def megabytes(pid):
     return found
 
 
-def measure(hub, requests=REQUESTS, starts=STARTS):
-    """Return the memory of *hub*'s processes, in MB by name: before and after. Its settings are those of `settings`.
+def measure(hub, megabytes, token=TOKEN, requests=REQUESTS, starts=STARTS):
+    """Return what *megabytes* returns before and after; the hub knows a service with that token.
 
     Before is after a tenth of it all, when what is loaded late has been loaded, and caches are full.
     """
-    with client(hub.url) as http:
+    with client(hub.url, token) as http:
         http.post("/hub/api/users", json={"usernames": [f"user{n:03}" for n in range(USERS)]}).raise_for_status()
-    ask(hub.url, requests // 10)
-    start_and_stop(hub.url, starts // 10)
-    before = megabytes(hub.process.pid)
-    ask(hub.url, requests)
-    start_and_stop(hub.url, starts)
-    return before, megabytes(hub.process.pid)
+    ask(hub.url, token, requests // 10)
+    start_and_stop(hub.url, token, starts // 10)
+    before = megabytes()
+    ask(hub.url, token, requests)
+    start_and_stop(hub.url, token, starts)
+    return before, megabytes()
 
 
 def main():
@@ -120,7 +120,7 @@ def main():
         program.write_text(SERVER)
         hub = LocalHub(folder, settings(program))
         try:
-            before, after = measure(hub)
+            before, after = measure(hub, lambda: megabytes(hub.process.pid))
         finally:
             hub.close()
     for process, size in before.items():

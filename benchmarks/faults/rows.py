@@ -1,25 +1,28 @@
-"""One line of the table of faults: what was measured here and at JupyterHub, and the bound."""
+"""One line of the table of faults: the bound, what was measured here and at JupyterHub, and whether it is met."""
 
 import sys
 from dataclasses import dataclass
 
+NO_NOTION = "no such notion"
+NOT_MEASURED = "not measured"
+
 
 @dataclass
 class Row:
-    """*ours* and *theirs* are what the table shows; *theirs* is empty where JupyterHub has no such notion."""
+    """*ours* and *theirs* are what the table shows."""
 
     fault: str
-    ours: str
     bound: str
     is_met: bool
-    theirs: str = ""
+    ours: str
+    theirs: str = NOT_MEASURED
 
     def __str__(self):
-        verdict = "met" if self.is_met else "**not met**"
-        return f"| {self.fault} | {self.ours} | {self.theirs} | {self.bound} | {verdict} |"
+        verdict = "met" if self.is_met else "**NOT MET**"
+        return f"| {self.fault} | {self.bound} | {self.ours} | {self.theirs} | {verdict} |"
 
 
-HEAD = "| fault | hubless | JupyterHub 6.1.1 | bound | |\n| --- | --- | --- | --- | --- |"
+HEAD = "| fault | bound | hubless | JupyterHub 6.1.1 | |\n| --- | --- | --- | --- | --- |"
 
 
 def progress(text):

@@ -8,6 +8,7 @@ import sqlite3
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -46,19 +47,17 @@ def measure(url: str, token: str, database: Path, held_seconds: float = HELD_SEC
         `posts_503`, those of them without `Retry-After`, `post_max_ms`; `post_after_status` of a write after it.
     """
     headers = {"Authorization": f"token {token}"}
-    with (
-        closing(sqlite3.connect(database, isolation_level=None)) as other,
-        ThreadPoolExecutor(READERS + WRITERS) as pool,
-    ):
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            end = time.monotonic() + held_seconds
-            reading = [pool.submit(_ask, url, headers, "GET", n, end) for n in range(READERS)]
-            writing = [pool.submit(_ask, url, headers, "POST", n, end) for n in range(WRITERS)]
-            gets = [one for done in reading for one in done.result()]
-            posts = [one for done in writing for one in done.result()]
-        finally:
-            other.execute("ROLLBACK")
+    is_held = threading.Event()
+    with ThreadPoolExecutor(1 + READERS + WRITERS) as pool:
+        holding = pool.submit(_hold, database, held_seconds, is_held)
+        while not is_held.wait(0.1) and not holding.done():
+            pass
+        end = time.monotonic() + held_seconds
+        reading = [pool.submit(_ask, url, headers, "GET", n, end) for n in range(READERS)]
+        writing = [pool.submit(_ask, url, headers, "POST", n, end) for n in range(WRITERS)]
+        gets = [one for done in reading for one in done.result()]
+        posts = [one for done in writing for one in done.result()]
+        holding.result()
     after = httpx.post(f"{url}/hub/api/users/after", headers=headers, timeout=30)
     times = [took for took, *_ in gets]
     return {
@@ -75,17 +74,30 @@ def measure(url: str, token: str, database: Path, held_seconds: float = HELD_SEC
     }
 
 
+def _hold(database: Path, seconds: float, is_held: threading.Event) -> None:
+    """Hold the lock for so long, whoever waits: a hub that blocks answers only after the release."""
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        is_held.set()
+        time.sleep(seconds)
+        other.execute("ROLLBACK")
+
+
 def _ask(url: str, headers: dict[str, str], method: str, number: int, end: float) -> list[tuple[float, int, str]]:
-    """Return milliseconds, status and Retry-After of each request of one client until *end*."""
+    """Return milliseconds, status (0: none) and Retry-After of each request of one client until *end*."""
     found = []
     with httpx.Client(base_url=f"{url}/hub/api", headers=headers, timeout=30, verify=False) as client:  # no TLS here
         due = time.monotonic() + number * PAUSE_SECONDS / READERS
         while due < end:
             time.sleep(max(0.0, due - time.monotonic()))
             path = "/users?limit=20" if method == "GET" else f"/users/somebody-{number}-{len(found)}"
-            answer = client.request(method, path)
+            try:
+                answer = client.request(method, path)
+                told = answer.status_code, answer.headers.get("Retry-After", "")
+            except httpx.HTTPError:
+                told = 0, ""
             now = time.monotonic()
-            found.append(((now - due) * 1000, answer.status_code, answer.headers.get("Retry-After", "")))
+            found.append(((now - due) * 1000, *told))
             due = max(due + PAUSE_SECONDS, now if method == "POST" else 0.0)
     return found
 

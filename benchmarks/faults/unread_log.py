@@ -71,5 +71,5 @@ def measure(rounds):
     hub.close()
     longest = f"longest start and stop {max(took):.1f} s" if took else ""
     return [
-        Row(f"stderr unread for {starts} starts", failure or f"nothing hangs; {longest}", "nothing hangs", not failure)
+        Row(f"stderr unread for {starts} starts", "nothing hangs", not failure, failure or f"nothing hangs; {longest}")
     ]

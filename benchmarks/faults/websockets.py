@@ -1,6 +1,7 @@
 """200 open WebSockets: how many a killed role cuts, and what HAProxy's planned replacement costs."""
 
 import base64
+import contextlib
 import os
 import select
 import socket
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from faults.hubs import Ours, Theirs, is_serving, seconds_until
-from faults.rows import Row, progress
+from faults.rows import NO_NOTION, NOT_MEASURED, Row, progress
 
 SOCKETS = 200
 ASKING = 4  # clients that send one request after the other
@@ -118,33 +119,28 @@ def replaced(rounds):
 
 def measure(rounds, *, has_peer):
     """Return the rows."""
-    hub = Ours().up()
-    try:
+    with contextlib.closing(Ours().up()) as hub:
         ours = cut_per_role(hub, rounds, [role for role in Ours.roles if role != "all"])
-    finally:
-        hub.close()
     theirs = {}
     if has_peer:
-        hub = Theirs()
-        try:
+        with contextlib.closing(Theirs().up()) as hub:
             theirs = cut_per_role(hub, rounds, ["hub", "proxy"])
-        finally:
-            hub.close()
     times = min(rounds, 20)
     cut, asked, lost = replaced(times)
     of = f"of {rounds * SOCKETS} each: "
     return [
         Row(
             f"{SOCKETS} WebSockets: cut per role killed",
-            of + ", ".join(f"{role} {count}" for role, count in ours.items()),
             "0, HAProxy excepted",
             not any(count for role, count in ours.items() if role != "haproxy"),
-            of + ", ".join(f"{role} {count}" for role, count in theirs.items()) if theirs else "",
+            of + ", ".join(f"{role} {count}" for role, count in ours.items()),
+            of + ", ".join(f"{role} {count}" for role, count in theirs.items()) if theirs else NOT_MEASURED,
         ),
         Row(
             f"HAProxy's planned replacement, {times} times: WebSockets cut, requests lost",
-            f"{cut} of {SOCKETS}, {lost} of {asked}",
             "0, 0",
             cut == lost == 0,
+            f"{cut} of {SOCKETS}, {lost} of {asked}",
+            NO_NOTION,
         ),
     ]
