@@ -294,6 +294,7 @@ NOT_RECORDED = {
     "routes.hub replace_proxy": "refuses",
     "routes.hub shutdown": "does nothing",
     "routes.users post_activity": "activity is no act",
+    "routes.spares ask_for_launch": "a task asks which start it was given to; the start is recorded",
     "routes.users admin_access": "refuses",
     "routes.servers create_default": "refuses",
     "routes.servers keep_running": "an owner keeps an own server running",

@@ -1,6 +1,7 @@
 """DynamoDB for tests: moto within the process, and MiniStack as a process of its own."""
 
 import copy
+import functools
 import inspect
 import json
 import os
@@ -246,6 +247,7 @@ def query_partitions(patch):
     query, asked = inspect.signature(Table.query), threading.local()
     unpatched = Table.query
 
+    @functools.wraps(unpatched)  # one moto may be within another one
     def querying(table, *arguments, **more):
         given = query.bind(table, *arguments, **more).arguments
         asked.partition = None if given.get("index_name") else given["hash_key"]
