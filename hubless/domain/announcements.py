@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from hubless.domain import names
+from hubless.domain.characters import is_visible
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.maintenance import Maintenance
 from hubless.domain.translatable import gettext as _
@@ -84,7 +85,7 @@ def check_text(text: str) -> None:
     Raises:
         InvalidRequestError: with the bound.
     """
-    if not text.strip():
+    if not is_visible(text):
         raise InvalidRequestError(_("Write what people shall read."))
     if len(text) > MAX_TEXT:
         raise InvalidRequestError(_("The text may have at most %(most)s characters.", most=MAX_TEXT))

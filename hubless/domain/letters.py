@@ -3,13 +3,12 @@
 In the code a message is what the queue carries.
 """
 
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Final
 
+from hubless.domain.characters import changes_direction, has_controls, is_visible
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.ids import created_at, is_identifier
-from hubless.domain.names import DIRECTION_CHANGES
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 
@@ -19,8 +18,6 @@ MAX_TEXT: Final = 2_000  # characters
 MOST_OF_USER: Final = 50  # that a user has at once; the oldest ones make room
 MOST_RECIPIENTS: Final = 500  # of one request: each is a transaction
 DRAFT_LASTS: Final = timedelta(days=1)  # from the page on which a letter is written until it is sent
-_CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # general categories of Unicode
-_INVISIBLE: Final = _CONTROLS | {"Cf", "Zs"}
 _AHEAD: Final = timedelta(minutes=1)  # of clocks
 
 
@@ -57,28 +54,19 @@ def check(subject: str, text: str) -> None:
     Raises:
         InvalidRequestError: with the bound.
     """
-    if not _is_visible(subject):
+    if not is_visible(subject):
         raise InvalidRequestError(_("Write a subject."))
     if len(subject) > MAX_SUBJECT:
         raise InvalidRequestError(_("The subject may have at most %(most)s characters.", most=MAX_SUBJECT))
     # It is a header of mails, and pages say beside it who has sent it: nothing may turn that around.
-    if _has_controls(subject) or any(unicodedata.bidirectional(one) in DIRECTION_CHANGES for one in subject):
+    if has_controls(subject) or changes_direction(subject):
         raise InvalidRequestError(_("The subject must be one line, without control characters."))
-    if not _is_visible(text):
+    if not is_visible(text):
         raise InvalidRequestError(_("Write what people shall read."))
     if len(text) > MAX_TEXT:
         raise InvalidRequestError(_("The text may have at most %(most)s characters.", most=MAX_TEXT))
-    if _has_controls(text.replace("\n", "").replace("\t", "")):
+    if has_controls(text.replace("\n", "").replace("\t", "")):
         raise InvalidRequestError(_("The text must not have control characters."))
-
-
-def _has_controls(text: str) -> bool:
-    """Say whether *text* has control characters, ends of lines, or what no UTF-8 text has."""
-    return any(unicodedata.category(one) in _CONTROLS for one in text)
-
-
-def _is_visible(text: str) -> bool:
-    return any(unicodedata.category(one) not in _INVISIBLE for one in text)
 
 
 def is_letter_id(text: str) -> bool:

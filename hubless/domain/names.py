@@ -10,12 +10,11 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from hubless.domain import characters
 from hubless.domain.bounds import MAX_DISPLAY_NAME, MAX_SKELETON, MAX_TYPED_NAME, MAX_USER_NAME
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.translatable import gettext as _
 
-# With these, "nimda" is shown as "admin" (Unicode Standard Annex 9).
-DIRECTION_CHANGES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})  # UAX 9
 _BETWEEN_NAMES = re.compile(r"[\n\r,;\t]")
 _HUB = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _SERVER_NAME = re.compile(r"[a-z](?:[a-z0-9]|-(?!-)){0,28}[a-z0-9]|[a-z]")
@@ -141,9 +140,9 @@ def _fault_of_user_name(name: str) -> str | None:  # noqa: PLR0911 one line a ru
         return "has a slash"
     if name != name.strip():
         return "starts or ends with a space"
-    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in name):
+    if characters.has_controls(name):
         return "has a control character"
-    if any(unicodedata.bidirectional(c) in DIRECTION_CHANGES for c in name):
+    if characters.changes_direction(name):
         return "has a character that changes the reading direction"
     if not unquote(name).strip("."):
         return "is only dots"

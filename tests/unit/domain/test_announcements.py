@@ -43,6 +43,7 @@ def test_an_announcement_is_for_its_groups_or_for_everybody(named, groups, is_fo
     ("facts", "words"),
     [
         ({"text": " \n"}, "Write what people shall read"),
+        ({"text": "\u200b\u2060"}, "Write what people shall read"),
         ({"text": "x" * 2_001}, "at most 2000 characters"),
         ({"ends_at": NOW}, "must be in the future"),
         ({"ends_at": NOW + timedelta(days=367)}, "at most 366 days"),
