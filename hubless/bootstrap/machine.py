@@ -377,12 +377,18 @@ class MachineHub(Hub):
 
     @cached_property
     def turns(self) -> "MachineTurns":
+        from hubless.adapters.processes.idle_starts import IdleStarts
         from hubless.adapters.processes.machine_turns import MachineTurns
         from hubless.adapters.processes.room_reader import read_room
 
         servers = self.settings.servers
         return MachineTurns(
-            self.servers, read_room, self.clock, longest=servers.start_timeout, most=servers.starts_at_once
+            self.servers,
+            read_room,
+            self.clock,
+            longest=servers.start_timeout,
+            most=servers.starts_at_once,
+            idle=IdleStarts(self.settings.launches).among,
         )
 
     @cached_property

@@ -6,7 +6,7 @@ packages itself. So each profile has a pace, by how long its starts took: the gr
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hubless.domain.lifecycle import Server
@@ -113,12 +113,14 @@ def next_turns(
     now: datetime,
     *,
     most: int = 0,
+    idle: Collection[str] = (),
 ) -> list[Server]:
     """Return who may start now, of those *in_line*: the first of them, as many as the machine bears.
 
     One starts in any case, if there is memory and nothing else starts. Nobody overtakes: where the first one finds no
-    room, the others wait too. A start that lasts for much longer than others gives back more and more of its turn, so
-    a few servers that hang hold up nobody until they fail. All of them count for the memory.
+    room, the others wait too. A start that does nothing, such as a server that hangs, has given its turn back. It takes
+    the turn again with its next work. One that works for much longer than others gives back more and more of it. So
+    servers that hang hold up nobody until they fail. All of them count for the memory.
 
     Args:
         in_line: who waits, in the order of their turns.
@@ -127,12 +129,14 @@ def next_turns(
         room: what the machine has.
         now: against which starts are late.
         most: servers that may start at once; 0 for as many as the machine bears.
+        idle: launches among those that start that use no processor now, and wait for none.
     """
+    working = [server for server in starting if server.launch_id not in idle]
 
     def share(server: Server) -> float:
         return 1 / (most or paces.get(server.profile, first_pace(room.processors)).at_once)
 
-    used = sum(share(server) * _part_of_turn(server, paces.get(server.profile), now) for server in starting)
+    used = sum(share(server) * _part_of_turn(server, paces.get(server.profile), now) for server in working)
     count, turns = len(starting), list[Server]()
     for server in in_line:
         used, count = used + share(server), count + 1

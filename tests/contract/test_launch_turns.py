@@ -32,7 +32,10 @@ class Machine:
     def __init__(self, **others):
         self.stores, self.room, self.clock = stores_of(Database()), PLENTY, StoppedClock(NOW)
         self.servers = self.stores.servers
-        self.turns = MachineTurns(self.servers, lambda: self.room, self.clock, longest=MINUTE, **others)
+        self.idle = set()  # launches
+        self.turns = MachineTurns(
+            self.servers, lambda: self.room, self.clock, longest=MINUTE, idle=self.idle.intersection, **others
+        )
 
     def look(self, room):
         self.room = room
@@ -135,6 +138,31 @@ def test_a_start_that_has_ended_makes_room_before_its_record_is_read_again(machi
     machine.turns.ended(seen[0], timedelta(seconds=1))
     machine.turns.see(seen)
     assert machine.turns.held == {"l3"}
+
+
+def test_starts_that_do_nothing_have_no_turns_until_they_work_again(machine):
+    servers = [wait(machine, number) for number in range(6)]
+    started = [moved(machine.servers, one, State.STARTING) for one in servers[:2]]
+    assert not machine.may_start(servers[2])
+    machine.idle |= {one.launch_id for one in started}
+    machine.look(PLENTY)
+    assert [machine.may_start(one) for one in servers[2:]] == [True, True, False, False]
+    for one in servers[2:4]:
+        moved(machine.servers, one, State.STARTING)
+    machine.idle.clear()
+    machine.look(PLENTY)
+    assert not machine.may_start(servers[4])
+
+
+def test_a_start_that_hung_does_not_slow_others_down(machine):
+    hung = [moved(machine.servers, wait(machine, number), State.STARTING) for number in range(40)]
+    machine.idle |= {one.launch_id for one in hung}
+    machine.turns.see(hung)
+    for one in hung:
+        machine.turns.ended(one, MINUTE)
+        moved(machine.servers, one, State.FAILED)
+    others = [wait(machine, number) for number in range(50, 53)]
+    assert [machine.may_start(one) for one in others] == [True, True, False]
 
 
 def test_quick_starts_widen_the_turns(machine):

@@ -353,7 +353,7 @@ def test_a_stopped_server_is_frozen_until_it_runs_on_and_can_be_ended(place, lau
 
 def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monkeypatch):
     now, stopped, waiting = [0.0], [False], {1: 0}
-    monkeypatch.setattr(freezes, "_state_of", lambda _: "T" if stopped[0] else "S")
+    monkeypatch.setattr(freezes.process_use, "state_of", lambda _: "T" if stopped[0] else "S")
     monkeypatch.setattr(freezes, "waiting_by_port", lambda: dict(waiting))
     folder, seen = LaunchFolder(tmp_path), freezes.Freezes(lambda: now[0])
     (tmp_path / "pid").write_text("1 1")

@@ -7,8 +7,8 @@ who wait at its port. The kernel takes their connections, and the server none of
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
+from hubless.adapters.processes import process_use
 from hubless.adapters.processes.isolation import sandbox_processes
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.listeners import waiting_by_port
@@ -42,7 +42,7 @@ class Freezes:
 
     def are_likely(self) -> bool:
         """Say at little cost whether to look soon: a server is stopped now, or the last look at it found it frozen."""
-        return bool(self._seen) or any(_state_of(pid) in _STOPPED for pid in list(self._servers.values()))
+        return bool(self._seen) or any(process_use.state_of(pid) in _STOPPED for pid in list(self._servers.values()))
 
     def forget(self, launch_id: str) -> None:
         """Forget a launch that has ended."""
@@ -54,7 +54,7 @@ class Freezes:
         server = sandbox_processes.server_of(folder)
         if server is not None:
             self._servers[folder.path.name] = server
-            if _state_of(server) in _STOPPED:
+            if process_use.state_of(server) in _STOPPED:
                 return STOPPED_SECONDS
         return DEAF_SECONDS if self._waiting(port, now) else None
 
@@ -66,11 +66,3 @@ class Freezes:
                 queues = waiting_by_port()
             self._queues = now, queues
         return self._queues[1].get(port, 0)
-
-
-def _state_of(pid: int) -> str:
-    """Return the state of a process as a letter; "" if it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from hubless.domain.errors import CapacityUnavailableError
@@ -30,6 +30,7 @@ class MachineTurns:
         *,
         longest: timedelta,
         most: int = 0,
+        idle: Callable[[Sequence[str]], Collection[str]] = lambda _launches: (),
     ) -> None:
         """Give turns to *servers*.
 
@@ -39,8 +40,10 @@ class MachineTurns:
             clock: tells when to look again.
             longest: how long a start may take.
             most: starts at once; 0 for as many as the machine bears.
+            idle: says which of the launches that start do nothing now.
         """
         self._servers, self._read_room, self._clock = servers, read_room, clock
+        self._find_idle = idle
         self._longest, self._most = longest, most
         self._guard = threading.Lock()
         self._given: dict[str, Server] = {}  # by launch: whose record does not say yet that they start
@@ -50,6 +53,7 @@ class MachineTurns:
         self._is_short = False
         self._held: frozenset[str] = frozenset()
         self._room: tuple[datetime, Room] | None = None
+        self._idle: tuple[datetime, frozenset[str]] | None = None
         self._line: tuple[datetime, dict[str, int]] | None = None
 
     @property
@@ -72,10 +76,10 @@ class MachineTurns:
             starting = [one for one in seen if one.launch_id not in self._ended] + [*self._given.values()]
             in_line = line([one for launch, one in waiting.items() if launch not in self._given], starting)
             room = self._room_now()
-            now = self._clock.now()
-            turns = next_turns(in_line, starting, self._paces, room, now, most=self._most) if in_line else []
+            now, idle = self._clock.now(), self._idle_now(starting)
+            turns = next_turns(in_line, starting, self._paces, room, now, most=self._most, idle=idle) if in_line else []
             self._given |= {one.launch_id or "": one for one in turns}
-            self._starting = len(starting) + len(turns)
+            self._starting = sum(one.launch_id not in idle for one in starting) + len(turns)
             self._held = frozenset(waiting) - self._given.keys()
             self._tell_of_memory(room, len(self._held))
 
@@ -83,6 +87,8 @@ class MachineTurns:
         with self._guard:
             self._given.pop(server.launch_id or "", None)
             self._ended.add(server.launch_id or "")
+            if self._idle is not None and server.launch_id in self._idle[1]:
+                return  # how long it waited for something else says nothing of the machine
             processors = self._room_now().processors
             pace = self._paces.get(server.profile, first_pace(processors))
             self._paces[server.profile] = pace.after(
@@ -107,6 +113,14 @@ class MachineTurns:
         now = self._clock.now()
         if (known := self._room) is None or abs(now - known[0]) >= LOOK_EVERY:
             self._room = known = now, self._read_room()
+        return known[1]
+
+    def _idle_now(self, starting: Sequence[Server]) -> frozenset[str]:
+        """Return which starts do nothing. Ask also while nobody waits: it takes two looks to know."""
+        now = self._clock.now()
+        if (known := self._idle) is None or abs(now - known[0]) >= LOOK_EVERY:
+            launches = [one.launch_id for one in starting if one.launch_id]
+            self._idle = known = now, frozenset(self._find_idle(launches))
         return known[1]
 
     def _tell_of_memory(self, room: Room, waiting: int) -> None:

@@ -1,6 +1,8 @@
-"""What one process uses: memory, and time of processors."""
+"""What one process uses: memory, and time of processors; and whether it runs."""
 
 import psutil
+
+from hubless.adapters.processes import small_files
 
 
 def memory(pid: int) -> int:
@@ -20,3 +22,11 @@ def cpu_seconds(pid: int) -> float:
     times = psutil.Process(pid).cpu_times()
     of_children = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)  # not on each system
     return float(times.user + times.system + of_children)
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process or thread as the letter of proc_pid_stat(5); "" if it has ended."""
+    try:
+        return small_files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""

@@ -1,6 +1,7 @@
 from collections import Counter
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def waiting(owners, profile="lab", first=0):
 
 def starting(owners, profile="lab", since=NOW):
     return [
-        a_server(f"on{n}", owner, state=State.STARTING, entered_at=since, profile=profile)
+        a_server(f"on{n}", owner, state=State.STARTING, entered_at=since, profile=profile, launch_id=f"on{n}")
         for n, owner in enumerate(owners)
     ]
 
@@ -137,10 +138,26 @@ def test_servers_that_hang_hold_up_nobody_for_long():
     assert len(next_turns(waiting("abcd"), on, paces, PLENTY, NOW)) == 3
 
 
-def test_a_server_that_hangs_keeps_its_memory():
+@given(st.integers(0, 40), st.integers(0, 5))
+def test_starts_that_do_nothing_hold_up_nobody_however_many_they_are(many, most):
+    on = starting("x" * many)
+    idle = {one.launch_id for one in on}
+    paces = {"lab": Pace(4)}
+    assert len(next_turns(waiting("abcdefgh"), on, paces, PLENTY, NOW, most=most, idle=idle)) == (most or 4)
+
+
+def test_a_start_that_works_again_has_its_turn_again():
+    on = starting("xxxx")
+    for working in range(5):
+        idle = {one.launch_id for one in on[working:]}
+        assert len(next_turns(waiting("abcdef"), on, {"lab": Pace(4)}, PLENTY, NOW, idle=idle)) == 4 - working
+
+
+@pytest.mark.parametrize("is_idle", [False, True])
+def test_a_server_that_hangs_keeps_its_memory(is_idle):
     on = starting("x" * 10, since=NOW - MINUTE)
     scarce = Room(2, memory=8000 * MIB, free=400 * MIB + 10 * MEMORY_OF_START)
-    assert next_turns(waiting("a"), on, {}, scarce, NOW) == []
+    assert next_turns(waiting("a"), on, {}, scarce, NOW, idle=[one.launch_id for one in on if is_idle]) == []
 
 
 def test_a_clock_that_was_put_back_takes_no_turn_away():
