@@ -101,6 +101,15 @@ class Theirs(AnyHub):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def end_servers_except(hub, owner):
+    """Kill the server programs of all others, which the hub has given up or forgotten."""
+    for pid in hub.servers_running():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.environ().get("JUPYTERHUB_USER") != owner:
+                process.kill()
+
+
 def is_serving(hub, user):
     """Say whether the hub's API and the user's server answer."""
     return hub.is_ready(user) and hub.is_reached(user)
