@@ -89,7 +89,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation):
     restore = [name for name in ("alice", "bob") if operation.method.upper() in {"DELETE", "PATCH", "POST"}]
 
     @given(case=operation.as_strategy(), known=st.data())
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case, known):
         for part in case.path_parameters or {}:
             if known.draw(st.integers(0, 3)):

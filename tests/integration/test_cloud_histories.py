@@ -304,7 +304,7 @@ def steps_from_bytes(drawn):
 
 
 # Each takes as long as a hundred on SQLite with scripted tasks (tests/integration/test_histories.py).
-NUMBER = max(1, int(os.environ.get("HISTORIES", "10000")) // 100)
+NUMBER = max(1, int(os.environ.get("HISTORIES", "3000")) // 75)
 
 
 @pytest.fixture(scope="module")

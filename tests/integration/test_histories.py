@@ -299,7 +299,7 @@ def database():
 
 @pytest.mark.timeout(1200)
 @given(steps=HISTORIES)
-@settings(max_examples=int(os.environ.get("HISTORIES", "10000")), deadline=None, derandomize=True, database=None)
+@settings(max_examples=int(os.environ.get("HISTORIES", "3000")), deadline=None, derandomize=True, database=None)
 def test_no_history_has_a_bad_end(database, steps):
     note(str(steps))
     history = History(database)

@@ -19,7 +19,7 @@ from tests.integration.test_histories import STEPS, History, forget_all
 from tests.support.fakes import SparesInMemory
 
 OFFERS = (Profile("lab", warmth=Warmth(1)), Profile("lab", warmth=Warmth(2)), Profile("lab", image="r:2"))
-HISTORIES = int(os.environ.get("HISTORIES", "10000")) // 200
+HISTORIES = int(os.environ.get("HISTORIES", "3000")) // 100
 
 
 class Warm(History):
