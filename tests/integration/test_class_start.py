@@ -42,8 +42,8 @@ def test_a_class_with_homes_that_was_prepared_ahead_starts_as_fast():
     assert State.PREPARING not in out.passed
 
 
-def test_a_class_of_2000_with_homes_starts_nearly_as_fast_as_limits_allow():
-    school = School(Plan(students=2000, homes=True))
+def test_a_class_of_500_with_homes_starts_nearly_as_fast_as_limits_allow():
+    school = School(Plan(students=500, homes=True))
     school.prepare_all()
 
     out = school.run()
