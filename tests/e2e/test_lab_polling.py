@@ -86,9 +86,10 @@ def test_an_untouched_tab_polls_rarely_until_somebody_returns(tab):
     opened.page.mouse.move(600, 301)
     returned = opened.pass_time(5)
 
-    assert (untouched[FILES], untouched[KERNELS]) == (1, 1)
+    assert 1 <= untouched[FILES] <= 2  # it polls each five minutes, and the first and the last second may both have one
+    assert 1 <= untouched[KERNELS] <= 2
     assert KERNELS not in late
-    assert returned[KERNELS] == 1
+    assert returned[KERNELS]
 
 
 def test_a_list_that_the_pointer_is_over_is_fresh(tab, tmp_path):
