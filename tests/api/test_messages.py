@@ -510,6 +510,7 @@ def test_admins_see_what_was_sent_and_take_it_back(hub, root):
     sent = send(hub.as_token(An.ADMIN_TOKEN), "bob", "alice", subject="<b>Exam</b>").json()
     page = root.get("/hub/admin/messages").text
     assert ("&lt;b&gt;Exam" in page, "0 of 2 have read it" in page) == (True, True)
+    assert page.index("Take this message back from everybody?") < page.index(">Take back</button>")
     assert browse(hub, "tina").get("/hub/admin/messages").status_code == 403
     assert browse(hub, "tina").submit("/hub/admin/messages/take-back", id=sent["id"]).status_code == 403
     assert root.submit("/hub/admin/messages/take-back", id=sent["id"]).headers["location"] == "/hub/admin/messages"
