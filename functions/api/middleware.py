@@ -1,5 +1,6 @@
 """The middleware of all requests: encoded slashes, OPTIONS, misplaced hosts, size of bodies, response headers."""
 
+import asyncio
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
@@ -29,7 +30,7 @@ class HubMiddleware:
     """Wraps the application (ASGI)."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
-        self._app, self._origins = app, origins
+        self._app, self._origins, self._turns_of_late = app, origins, asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,7 +64,7 @@ class HubMiddleware:
         if (early := self._early_answer(scope, is_api=is_api)) is not None:
             await early(scope, receive, send_with_headers)
             return
-        await self._app(scope, limited(receive), answering)
+        await self._app(scope, limited(receive, self._turns_of_late), answering)
 
     def _early_answer(self, scope: Scope, *, is_api: bool) -> Response | None:
         """Return the answer that needs no route.

@@ -17,10 +17,13 @@ _MAX_KEY = 60  # characters of a key that an error shows
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def limited(receive: Receive) -> Receive:
+def limited(receive: Receive, turns: asyncio.Lock) -> Receive:
     """Return *receive* with limits: a body has at most `MAX_BODY` bytes, and arrives within `BODY_SECONDS`.
 
     Once the body is complete, only the end of the connection can follow: streams wait for that without a limit.
+
+    Bodies that were sent together are late together, and each gets a page. So late ones take *turns*, which all share,
+    and the event loop serves others between two of them.
 
     Raises:
         HTTPException: 408 or 413 from the returned function.
@@ -36,6 +39,8 @@ def limited(receive: Receive) -> Receive:
             async with asyncio.timeout_at(ends_at):
                 message = await receive()
         except TimeoutError:
+            async with turns:
+                await asyncio.sleep(0)
             # The rest of the body may still come, and must not count as the next request.
             raise HTTPException(408, "The request did not arrive in time", {"Connection": "close"}) from None
         size += len(message.get("body", b""))

@@ -21,7 +21,7 @@ def received(messages: Iterable[dict[str, Any]], count: int) -> list[dict[str, A
         return await asyncio.get_running_loop().create_future()
 
     async def all_of_them() -> list[Any]:
-        receive_some = limited(receive)
+        receive_some = limited(receive, asyncio.Lock())
         return [await receive_some() for _ in range(count)]
 
     return asyncio.run(all_of_them())
@@ -37,6 +37,29 @@ def test_a_body_whose_rest_never_comes_is_408(before: list[Any], monkeypatch: py
     with pytest.raises(HTTPException) as error:
         received(before, len(before) + 1)
     assert (error.value.status_code, error.value.headers) == (408, {"Connection": "close"})
+
+
+def test_between_two_late_bodies_others_have_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_body, "BODY_SECONDS", 0)
+    served: list[str] = []
+
+    async def late(turns: asyncio.Lock) -> None:
+        never = asyncio.get_running_loop().create_future()
+        with pytest.raises(HTTPException):
+            await limited(lambda: never, turns)()
+        served.append("late")
+
+    async def others() -> None:
+        while served.count("late") < 20:
+            served.append("other")
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        turns = asyncio.Lock()
+        await asyncio.gather(others(), *(late(turns) for _ in range(20)))
+
+    asyncio.run(both())
+    assert "late late" not in " ".join(served)
 
 
 def test_the_parts_of_a_body_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +81,7 @@ def test_a_stream_waits_for_its_clients_end_without_a_limit(monkeypatch: pytest.
         return {"type": "http.disconnect"}
 
     async def both() -> list[str]:
-        receive_some = limited(receive)
+        receive_some = limited(receive, asyncio.Lock())
         return [(await receive_some())["type"] for _ in range(2)]
 
     assert asyncio.run(both()) == ["http.request", "http.disconnect"]
