@@ -182,6 +182,7 @@ class Hub(LoginServices):
             self._after_stop if self.settings.plugin.is_set else None,
             self.settings.usage.kept_for,
             self.uptime_log.is_overdue,
+            self.spares,
         )
 
     @cached_property

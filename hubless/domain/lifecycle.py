@@ -95,6 +95,7 @@ class Server:
     user_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     launch_id: str | None = None  # of the present or the last launch
     task: str | None = None  # the launcher's name for the task
+    spare_id: str = ""  # of the spare that the task was before the present launch got it; "" if it was none
     address: str | None = None  # ip:port
     requested_at: datetime | None = None  # of the present or the last launch
     started_at: datetime | None = None  # when it became ready
@@ -172,6 +173,7 @@ def requested(
         requested_at=now,
         start_steps=(StartStep(state, now),),
         task=None,
+        spare_id="",
         address=None,
         started_at=None,
         jupyterhub_version="",
@@ -223,9 +225,9 @@ def prepared(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     return _moved(server, Event.PREPARED, now, deadlines)
 
 
-def launched(server: Server, *, task: str, now: datetime, deadlines: Deadlines) -> Server:
-    """Return *server* with the task that the launcher has started."""
-    return _moved(server, Event.LAUNCHED, now, deadlines, task=task)
+def launched(server: Server, *, task: str, now: datetime, deadlines: Deadlines, spare_id: str = "") -> Server:
+    """Return *server* with the task that the launcher has started, or that waited as the spare *spare_id*."""
+    return _moved(server, Event.LAUNCHED, now, deadlines, task=task, spare_id=spare_id)
 
 
 def addressed(server: Server, *, address: str, now: datetime, deadlines: Deadlines) -> Server:
@@ -254,7 +256,7 @@ def stopping(
 
 def ended(server: Server, *, now: datetime, deadlines: Deadlines) -> Server:
     """Return *server* after its task has ended: stopped, or failed if the record names a failure."""
-    moved = _moved(server, Event.ENDED, now, deadlines, task=None, address=None, ledgers=())
+    moved = _moved(server, Event.ENDED, now, deadlines, task=None, spare_id="", address=None, ledgers=())
     return replace(moved, state=State.FAILED) if server.failure else moved
 
 

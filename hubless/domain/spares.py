@@ -1,6 +1,7 @@
 """Spares: tasks that have pulled a profile's image, and wait for a launch to become its server.
 
-A spare is free until a launch claims it. It is given to one launch at most, and used for no second one.
+A spare is free until a launch claims it. It is given to one launch at most, and used for no second one. From then on
+its task is the server's, and nothing but a claim says which spare it was.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ COLD: Final = Warmth()
 
 @value
 class Spare:
-    """A spare, from before its task is started until nothing of it is left."""
+    """A spare, from before its task is started until a launch claims it, or nothing of it is left."""
 
     id: str
     profile: str
@@ -48,8 +49,6 @@ class Spare:
     recorded_at: datetime
     task: str = ""  # the launcher's name of it; "" until the start has been noted
     waits_since: datetime | None = None
-    server_id: str = ""  # of the launch that has claimed it
-    launch_id: str = ""
     ended_at: datetime | None = None  # when the hub gave it up
     failure: str = ""  # why it failed, if it did
     revision: int = 0  # +1 at every write
@@ -57,12 +56,21 @@ class Spare:
     @property
     def is_free(self) -> bool:
         """Say whether a launch may still get it, now or once it waits."""
-        return not self.launch_id and self.ended_at is None
+        return self.ended_at is None
 
     @property
     def can_be_claimed(self) -> bool:
         """Say whether its task waits for a launch."""
         return self.is_free and bool(self.task) and self.waits_since is not None
+
+
+@value
+class SpareClaim:
+    """To which launch a spare was given: what its task asks for, and whose the events of the task are."""
+
+    spare_id: str
+    server_id: str
+    launch_id: str
 
 
 def started(spare: Spare, task: str) -> Spare:
@@ -75,9 +83,9 @@ def waiting(spare: Spare, now: datetime) -> Spare:
     return replace(spare, waits_since=now, revision=spare.revision + 1)
 
 
-def claimed(spare: Spare, server: Server) -> Spare:
-    """Return *spare* as given to the present launch of *server*."""
-    return replace(spare, server_id=server.id, launch_id=server.launch_id or "", revision=spare.revision + 1)
+def claimed(spare: Spare, server: Server) -> SpareClaim:
+    """Return the claim by which *spare* is given to the present launch of *server*."""
+    return SpareClaim(spare.id, server.id, server.launch_id or "")
 
 
 def ended(spare: Spare, now: datetime, failure: str = "") -> Spare:
@@ -113,11 +121,6 @@ def too_many(free: Collection[Spare], wanted: int, now: datetime) -> Sequence[Sp
         return by_use[wanted:]
     oldest = min(free, key=lambda one: one.recorded_at, default=None)
     return [oldest] if oldest is not None and now - oldest.recorded_at >= LONGEST_WAIT else []
-
-
-def is_over(spare: Spare, launches: Collection[str]) -> bool:
-    """Say whether nothing needs *spare* any more; *launches* are those that are active."""
-    return spare.ended_at is not None or (bool(spare.launch_id) and spare.launch_id not in launches)
 
 
 def holds_off(spare: Spare, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from hubless.domain.lifecycle import Server
 from hubless.domain.profiles import Profile
-from hubless.domain.spares import Spare
+from hubless.domain.spares import Spare, SpareClaim
 from hubless.domain.values import value
 from hubless.ports.launcher import Launch
 
@@ -23,14 +23,18 @@ class SpareOrder:
 
 
 class SpareStore(Protocol):
-    """Stores spares. Each write names the revision that it expects."""
+    """Stores spares until they are claimed, and then their claims. Each write names the revision that it expects."""
 
     def all(self) -> list[Spare]:
-        """Return all spares, oldest first."""
+        """Return all spares that no launch has claimed, oldest first."""
         ...
 
     def find(self, spare_id: str) -> Spare | None:
-        """Return the spare or None."""
+        """Return the spare; None if there is none, or none any more because a launch has claimed it."""
+        ...
+
+    def claim_of(self, spare_id: str) -> SpareClaim | None:
+        """Return the claim of a spare, or None. Ask `find` first: a spare is claimed once, and never free again."""
         ...
 
     def add(self, spare: Spare) -> bool:
@@ -45,14 +49,18 @@ class SpareStore(Protocol):
         """Remove *spare*; say False if it has changed, or is gone."""
         ...
 
-    def claim(self, before: Spare, after: Spare, *, server: Server, launched: Server) -> bool:
-        """Replace *before* by *after*, and *server* by *launched*: both or neither.
+    def claim(self, spare: Spare, claim: SpareClaim, *, server: Server, launched: Server) -> bool:
+        """Replace *spare* by its *claim*, and *server* by *launched*: both or neither.
 
         So a launch has one spare at most, and a spare one launch. Returns False if the spare has changed, or is gone.
 
         Raises:
             StoreConflictError: when the server has changed; the spare stays as it is.
         """
+        ...
+
+    def remove_claim(self, spare_id: str) -> None:
+        """Remove the claim of a spare, if there is one: its launch is over."""
         ...
 
 

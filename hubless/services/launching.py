@@ -275,7 +275,7 @@ class Launching:
                 self.spares.give_up(spare, status.why)
                 continue
             now = self.clock.now()
-            launched = lifecycle.launched(server, task=spare.task, now=now, deadlines=self.deadlines)
+            launched = lifecycle.launched(server, task=spare.task, now=now, deadlines=self.deadlines, spare_id=spare.id)
             if self.spares.claim(spare, server, launched):
                 self.metrics.count(Metric.SPARES_CLAIMED)
                 logger.info("server %s gets spare %s", server.id, spare.id, extra=lifecycle.log_fields(server))

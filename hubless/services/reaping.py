@@ -4,7 +4,7 @@ Its cost grows with running servers, not with users. One bad server does not sto
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -188,7 +188,7 @@ class Reaping:
         self._reconcile_edge(active, routes)
         live = frozenset(s.launch_id for s in active if s.launch_id)
         owned = live | {spare.id for spare in spares}  # the names under which launchers list tasks that are no orphans
-        taken = frozenset(s.task for s in active if s.task)  # of these, a spare's record may be gone
+        taken = frozenset(s.task for s in active if s.task)  # that of a claimed spare has the spare's name
         steps = [
             *self._server_steps(
                 active, {task.task: task.status for task in tasks}, routes, time, until, present=present
@@ -210,7 +210,7 @@ class Reaping:
             Step(Part.AHEAD, "", lambda: self.preparing_ahead.prepare_some(until)),
             Step(Part.UNUSED, "", self._collect_garbage),
             *self._lesson_steps(present, until),
-            *self._spare_steps(spares, tasks, live, until),
+            *self._spare_steps(spares, tasks, until),
         ]
         this = self._run_from_resume_point(steps, until)
         self._note_long_sweep(self.clock.elapsed() - began)
@@ -243,11 +243,9 @@ class Reaping:
         if (lessons := self.lessons) is not None and present:
             yield Step(Part.LESSONS, "", lambda: lessons.sweep(present, lambda: self._is_over(until)))
 
-    def _spare_steps(
-        self, spares: Sequence[Spare], tasks: Sequence[Task], live: Collection[str], until: datetime | None
-    ) -> Iterator[Step]:
+    def _spare_steps(self, spares: Sequence[Spare], tasks: Sequence[Task], until: datetime | None) -> Iterator[Step]:
         if (keeping := self.spares) is not None:
-            yield Step(Part.SPARES, "", lambda: keeping.keep(spares, tasks, live, until))
+            yield Step(Part.SPARES, "", lambda: keeping.keep(spares, tasks, until))
 
     def _reconcile_edge(self, active: list[Server], routes: list[Route]) -> None:
         """Start or stop the edge at every run and any resume point: without an edge no user reaches a server."""

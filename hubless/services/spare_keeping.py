@@ -1,7 +1,7 @@
 """Keeping spares: each sweep ends those that are of no use, and starts those that are missing."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from hubless.domain import spares
@@ -37,23 +37,23 @@ class SpareKeeping:
     profiles: Mapping[str, Profile]
 
     def all(self) -> list[Spare]:
-        """Return all spares. Read them after the tasks and before the servers: then a listed task's record is there."""
+        """Return all spares that are not claimed.
+
+        Read them after the tasks and before the servers: then a listed task is that of one or the other.
+        """
         return self.spares.store.all()
 
-    def keep(
-        self, known: Iterable[Spare], tasks: Sequence[Task], launches: Collection[str], until: datetime | None
-    ) -> int:
+    def keep(self, known: Iterable[Spare], tasks: Sequence[Task], until: datetime | None) -> int:
         """End spares that are of no use, and start missing ones; return how many it ended or started.
 
         Args:
             known: the spares, as `all` has returned them.
             tasks: what the launcher lists.
-            launches: the ids of launches that are active, read after *known*.
             until: when to begin nothing more; None for no limit.
         """
         now = self.clock.now()
         named = {task.launch_id: task for task in tasks}
-        left = [spare for spare in known if not self._is_cleared_away(spare, named.get(spare.id), launches, now)]
+        left = [spare for spare in known if not self._is_cleared_away(spare, named.get(spare.id), now)]
         # A file of secrets without a task is listed as stopped: the task may have started since, or be about to.
         listed = {name: task for name, task in named.items() if not isinstance(task.status, TaskStopped)}
         kinds = {name: self._kind_of(profile) for name, profile in self.profiles.items() if profile.warmth.count}
@@ -64,9 +64,9 @@ class SpareKeeping:
 
     # --- ending ---
 
-    def _is_cleared_away(self, spare: Spare, task: Task | None, launches: Collection[str], now: datetime) -> bool:
-        """Remove the record of a spare that is over, once its task has ended."""
-        if not spares.is_over(spare, launches):
+    def _is_cleared_away(self, spare: Spare, task: Task | None, now: datetime) -> bool:
+        """Remove the record of a spare that was given up, once its task has ended."""
+        if spare.is_free:
             return False
         if task is not None and not isinstance(task.status, TaskStopped):
             self.launcher.stop(task.task, force=True)
@@ -170,7 +170,8 @@ class SpareKeeping:
             self.spares.give_up(spare, f"could not be started: {failed}")
             return False
         noted = self.spares.note(spare.id, lambda found: None if found.task else spares.started(found, task))
-        if noted is None:  # another sweep took it for one whose starter had died
+        # A launch may have it already, if another sweep has noted the task. Else that sweep took the starter for dead.
+        if noted is None and self.spares.store.claim_of(spare.id) is None:
             self.launcher.stop(task, force=True)
         logger.info("spare %s of profile %s runs as task %s", spare.id, profile.name, task)
         return True

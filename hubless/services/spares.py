@@ -64,6 +64,14 @@ class Spares:
         """
         return self.store.claim(spare, spares.claimed(spare, launched), server=server, launched=launched)
 
+    def forget(self, server: Server) -> None:
+        """Forget of which spare the task of *server* was, whose launch is over; its end does so before it is written.
+
+        So a claim stays as long as its launch, and no sweep has to look for those that are left.
+        """
+        if server.spare_id:
+            self.store.remove_claim(server.spare_id)
+
     def give_up(self, spare: Spare, failure: str = "") -> bool:
         """Give a free *spare* up, so that no launch gets it; say False if it has changed meanwhile."""
         done = self.store.replace(spare, spares.ended(spare, self.clock.now(), failure))
@@ -79,16 +87,15 @@ class Spares:
         if event.server_id:
             return event
         spare = self.store.find(event.launch_id)
-        if spare is None:
+        if spare is not None:
+            if spare.is_free and isinstance(event.status, TaskStopped):
+                self.give_up(spare, event.status.why)
             return None
-        if spare.launch_id:
-            return replace(event, server_id=spare.server_id, launch_id=spare.launch_id)
-        if spare.is_free and isinstance(event.status, TaskStopped):
-            self.give_up(spare, event.status.why)
-        return None
+        claim = self.store.claim_of(event.launch_id)
+        return None if claim is None else replace(event, server_id=claim.server_id, launch_id=claim.launch_id)
 
     def note(self, spare_id: str, change: Callable[[Spare], Spare | None]) -> Spare | None:
-        """Change the record of a spare; return it as it is then, or None if it is gone.
+        """Change the record of a spare; return it as it is then, or None if it is claimed or gone.
 
         *change* returns None where there is nothing to write.
         """
@@ -129,12 +136,13 @@ class SpareQuestions:
             StoreConflictError: when the launch has just ended.
         """
         spare = self.spares.note(spare_id, self._first_question)
-        if spare is None or spare.ended_at is not None:
+        if spare is not None:
+            if spare.is_free:
+                return None
             raise NotFoundError("Spare", spare_id)
-        if not spare.launch_id:
-            return None
-        server = self.servers.get(spare.server_id)
-        if server is None or server.launch_id != spare.launch_id or server.state not in PENDING_START:
+        claim = self.spares.store.claim_of(spare_id)
+        server = None if claim is None else self.servers.get(claim.server_id)
+        if claim is None or server is None or server.launch_id != claim.launch_id or server.state not in PENDING_START:
             raise NotFoundError("Spare", spare_id)
         return self.spares.launcher.environment(self.launch_of(server))
 

@@ -6,6 +6,7 @@ Each step is idempotent. The record stays `stopping` until nothing is left, so a
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from hubless.domain import histograms, lifecycle, names
 from hubless.domain.errors import IllegalTransitionError, LoginUnavailableError, StoreConflictError
@@ -24,6 +25,9 @@ from hubless.ports.usage import UsageLog
 from hubless.ports.users import UserStore
 from hubless.services.credentials import Credentials
 from hubless.services.routing import Routing
+
+if TYPE_CHECKING:
+    from hubless.services.spares import Spares
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ class Stopping:
     after_stop: Callable[[User, Server], None] | None = None  # what a login plug-in cleans up
     keep_launches: timedelta | None = None  # how long the usage of a launch is kept; None: for ever
     is_overdue: Callable[[Server, datetime], bool] = lifecycle.is_overdue
+    spares: "Spares | None" = None  # None where no tasks wait for launches
 
     def request(self, server: Server, reason: StopReason | None = None) -> Server:
         """Request the stop of an active *server* and return it as `stopping`; a stopping server is returned as it is.
@@ -116,6 +121,8 @@ class Stopping:
             return
         self._unroute(server)
         self.credentials.remove(server)
+        if self.spares is not None:
+            self.spares.forget(server)
         used = self._meter(server)
         task = server.task
         now = self.clock.now()

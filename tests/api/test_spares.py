@@ -46,7 +46,7 @@ def test_a_claimed_task_gets_the_launch_and_the_other_does_not(warm):
     hub, alice = warm.hub, warm.user("alice")
     ask(warm)
     server = hub.spawning.start(alice, "")
-    after = launched(server, task=f"{SPARE}/task", now=hub.clock.now(), deadlines=hub.deadlines)
+    after = launched(server, task=f"{SPARE}/task", now=hub.clock.now(), deadlines=hub.deadlines, spare_id=SPARE)
     assert hub.spares.claim(hub.spares.store.find(SPARE), server, after)
 
     answer = ask(warm)

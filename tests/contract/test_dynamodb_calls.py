@@ -420,6 +420,8 @@ USUAL = {
     "spares.add": lambda s: s.spares.add(replace(A_SPARE, id="w2")),
     "spares.replace": lambda s: s.spares.replace(A_SPARE, replace(A_SPARE, revision=1)),
     "spares.remove": lambda s: s.spares.remove(A_SPARE),
+    "spares.claim_of": lambda s: s.spares.claim_of(A_SPARE.id),
+    "spares.remove_claim": lambda s: s.spares.remove_claim(A_SPARE.id),
     "spares.claim": lambda s: s.spares.claim(
         A_SPARE, claimed(A_SPARE, WAITING), server=WAITING, launched=replace(WAITING, state=State.LAUNCHING, revision=1)
     ),

@@ -59,6 +59,7 @@ def test_a_server_comes_back_as_it_was_written(stores):
         user_options={"a": [1, None]},
         launch_id="l1",
         task="t1",
+        spare_id="w1",
         address="127.0.0.1:8888",
         requested_at=NOW,
         started_at=LATER,

@@ -9,7 +9,7 @@ import pytest
 from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.lifecycle import Deadlines, State, launched
-from hubless.domain.spares import Spare, claimed, ended, started, waiting
+from hubless.domain.spares import Spare, SpareClaim, claimed, ended, started, waiting
 from tests.support import sqlite
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.concurrency import concurrently
@@ -40,7 +40,7 @@ def requested(stores, owner="alice", launch_id="l1"):
 
 
 def claim(stores, spare, server):
-    after = launched(server, task=spare.task, now=NOW, deadlines=Deadlines())
+    after = launched(server, task=spare.task, now=NOW, deadlines=Deadlines(), spare_id=spare.id)
     return stores.spares.claim(spare, claimed(spare, after), server=server, launched=after)
 
 
@@ -51,7 +51,7 @@ def a_free_one(stores, spare_id="w01"):
 
 
 def test_a_spare_is_stored_as_it_was_written(stores):
-    whole = replace(NEW, id="w02", task="t", waits_since=NOW, server_id="s", launch_id="l", ended_at=NOW, failure="why")
+    whole = replace(NEW, id="w02", task="t", waits_since=NOW, ended_at=NOW, failure="why")
     assert [stores.spares.add(whole), stores.spares.add(NEW), stores.spares.add(NEW)] == [True, True, False]
     assert stores.spares.all() == [NEW, whole]
     assert stores.spares.find("w02") == whole
@@ -68,15 +68,23 @@ def test_each_write_names_the_revision_that_it_expects(stores):
     assert stores.spares.all() == []
 
 
-def test_a_claim_writes_the_spare_and_the_server(stores):
+def test_a_claim_takes_the_spare_out_of_the_list_and_writes_the_server(stores):
     spare, server = a_free_one(stores), requested(stores)
+    other = a_free_one(stores, "w02")
+    assert stores.spares.claim_of("w01") is None
 
     assert claim(stores, spare, server)
 
     found = stores.servers.get(server.id)
-    assert (found.state, found.task) == (State.LAUNCHING, "w01/arn:1")
-    assert stores.spares.find("w01").launch_id == "l1"
+    assert (found.state, found.task, found.spare_id) == (State.LAUNCHING, "w01/arn:1", "w01")
+    assert stores.spares.claim_of("w01") == SpareClaim("w01", server.id, "l1")
+    assert (stores.spares.find("w01"), stores.spares.all()) == (None, [other])
+    assert not stores.spares.replace(spare, ended(spare, NOW))
     assert [one.id for one in stores.servers.in_states([State.LAUNCHING])] == [server.id]
+
+    for _ in range(2):
+        stores.spares.remove_claim("w01")
+        assert stores.spares.claim_of("w01") is None
 
 
 def test_a_claim_of_a_spare_that_has_changed_writes_nothing(stores):
@@ -86,6 +94,7 @@ def test_a_claim_of_a_spare_that_has_changed_writes_nothing(stores):
     assert not claim(stores, spare, server)
 
     assert stores.servers.get(server.id).state is State.REQUESTED
+    assert stores.spares.claim_of("w01") is None
 
 
 def test_a_claim_for_a_server_that_has_changed_leaves_the_spare_free(stores):
@@ -95,7 +104,7 @@ def test_a_claim_for_a_server_that_has_changed_leaves_the_spare_free(stores):
     with pytest.raises(StoreConflictError):
         claim(stores, spare, server)
 
-    assert stores.spares.find("w01") == spare
+    assert (stores.spares.find("w01"), stores.spares.claim_of("w01")) == (spare, None)
 
 
 @pytest.mark.parametrize("stores", ["dynamodb"], indirect=True)  # the other is for one thread
@@ -111,11 +120,11 @@ def test_of_claims_at_once_one_gets_the_spare_and_a_launch_gets_one_spare(stores
 
     done = concurrently(try_to, times=4)
 
-    launches = [spare.launch_id for spare in stores.spares.all() if spare.launch_id]
-    assert sum(done) == len(launches) == len(set(launches)) >= 1
-    for spare in stores.spares.all():
-        if spare.launch_id:
-            assert stores.servers.get(spare.server_id).task == spare.task
+    claims = [found for spare in (first, second) if (found := stores.spares.claim_of(spare.id))]
+    assert sum(done) == len(claims) == len({found.launch_id for found in claims}) >= 1
+    assert len(stores.spares.all()) == 2 - len(claims)
+    for found in claims:
+        assert stores.servers.get(found.server_id).task == f"{found.spare_id}/arn:1"
 
 
 def test_ids_sort_by_the_time_of_their_records(stores):

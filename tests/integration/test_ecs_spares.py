@@ -6,18 +6,20 @@ from datetime import timedelta
 
 import pytest
 
+from hubless.adapters.ecs import naming
 from hubless.adapters.ecs.config import Capacity
 from hubless.adapters.ecs.definition_usage import UNUSED_AFTER
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import ACTIVE, State
 from hubless.domain.profiles import Profile
 from hubless.domain.spares import Warmth
-from hubless.ports.launcher import Launch
+from hubless.ports.launcher import Launch, TaskStopped
 from hubless.ports.spares import SpareOrder
 from tests.doubles.ecs.errors import client
 from tests.integration.test_crashes import crashed_everywhere
 from tests.support.builders import NOW
 from tests.support.cloud_hub import CloudHub
+from tests.support.dynamodb import Contents
 from tests.support.ecs import Cloud
 from tests.support.fakes import StoppedClock
 
@@ -52,7 +54,8 @@ def test_a_spare_becomes_what_a_task_of_the_launch_would_be(cloud):
 
     became = spare | launcher.environment(LAUNCH)
 
-    assert {name: became.pop(name) for name in ("HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN")} == {
+    assert {name: became.pop(name) for name in list(became) if "SPARE" in name} == {
+        "HUBLESS_SPARE_ID": "w1",
         "HUBLESS_SPARE_URL": ORDER.url,
         "HUBLESS_SPARE_TOKEN": OWN,
     }
@@ -109,6 +112,43 @@ def test_a_spare_runs_on_demand_where_spot_has_no_room():
     assert task["capacityProviderName"] == "FARGATE"
 
 
+# --- an older hubless ---
+
+
+def ids_as_older_ones_read_them(task):
+    """Return launch and server of a task as every hubless did before there were spares."""
+    given = {pair["name"]: pair["value"] for pair in task["overrides"]["containerOverrides"][0]["environment"]}
+    return given.get("HUBLESS_LAUNCH_ID", ""), given.get("HUBLESS_SERVER_ID", "")
+
+
+def test_an_older_hubless_ends_no_server_that_was_a_spare(hub, monkeypatch):
+    a_spare_waits(hub, once)
+    it_is_claimed(hub, once)
+    spares, reaping, stopping, launching = hub.spares, hub.reaping, hub.stopping, hub.launching
+    monkeypatch.setattr(naming, "ids_of", ids_as_older_ones_read_them)
+    hub.spares = None
+    hub.stopping = replace(stopping, spares=None)
+    hub.launching = replace(launching, spares=None, stopping=hub.stopping)
+    hub.reaping = replace(reaping, spares=None, stopping=hub.stopping, launching=hub.launching)
+    orphans = {task.launch_id for task in hub.launcher.tasks() if not isinstance(task.status, TaskStopped)}
+    assert orphans <= {hub.server().launch_id}
+    for _ in range(3):
+        hub.sweep_once()
+        hub.work(120)
+    server = hub.server()
+    assert (server.state, len(hub.account.running())) == (State.READY, 1)
+    hub.servers.write(server, replace(server, spare_id="", revision=server.revision + 1))  # it does not know the field
+
+    monkeypatch.undo()
+    hub.spares, hub.reaping, hub.stopping, hub.launching = spares, reaping, stopping, launching
+    hub.sweep_once()
+    assert hub.server().state is State.READY
+    hub.stopping.request(hub.server())
+    hub.settle()
+    assert hub.server().state is State.STOPPED
+    assert [name for name in hub.names_running() if name in server.task] == []
+
+
 # --- crashes ---
 
 
@@ -122,7 +162,7 @@ class Warm(CloudHub):
 
     def speak(self):
         for task in self.account.running():
-            name = self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]
+            name, _ = naming.ids_of(task)
             if task["lastStatus"] == "RUNNING" and name.startswith("w") and name not in self.became:
                 self.ask(name)
             if self.became.get(name, name) not in self.reported and task["lastStatus"] == "RUNNING":
@@ -157,8 +197,9 @@ class Warm(CloudHub):
             [server.task.partition("/")[0] for server in active] + [one.id for one in spares if one.can_be_claimed]
         )
         assert sum(spare.can_be_claimed for spare in spares) == WARM.warmth.count
-        claimed = {spare.id: spare.launch_id for spare in spares if spare.launch_id}
-        assert set(claimed.values()) <= {server.launch_id for server in active}
+        assert len(spares) == WARM.warmth.count, "no record of a claimed or ended one is left"
+        claims = {key for key in Contents().read() if key[0].startswith("SPARE#")}
+        assert claims == {(f"SPARE#{server.spare_id}", "CLAIM") for server in active if server.spare_id}
         files = {key.removeprefix("launches/school/").partition(".")[0] for key in self.account.secrets()}
         assert files == set(self.names_running())
         assert len(self.account.running()) <= len(active) + WARM.warmth.count

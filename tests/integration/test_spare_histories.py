@@ -77,7 +77,7 @@ class Warm(History):
         free = [spare for spare in spares if spare.is_free]
         assert not self.servers.in_states(PENDING)
         assert {task.task for task in self.launcher.tasks()} == {s.task for s in active} | {s.task for s in free}
-        assert {spare.launch_id for spare in spares if spare.launch_id} <= launches
+        assert {claim.launch_id for claim in self.spares.store.claims.values()} <= launches
         assert len(free) == self.spare_keeping.profiles["lab"].warmth.count
         assert all(spare.can_be_claimed for spare in free)
         assert len(set(self.became.values())) == len(self.became), "a launch ran in two spares"

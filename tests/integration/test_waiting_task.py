@@ -56,7 +56,13 @@ def hub_answering(*answers):
 
 
 def run(url, *command):
-    environment = {naming.SPARE_URL: url, naming.SPARE_SECRET: SECRET, "SHARED": "of the image", "KEPT": "1"}
+    environment = {
+        naming.SPARE: "w1",
+        naming.SPARE_URL: url,
+        naming.SPARE_SECRET: SECRET,
+        "SHARED": "of the image",
+        "KEPT": "1",
+    }
     command = command or (sys.executable, "-c", SHOW)
     done = subprocess.run(
         [sys.executable, "-I", "-c", QUICK, *command],

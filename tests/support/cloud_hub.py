@@ -6,6 +6,7 @@ from functions.reaper import sweep as reaper
 from functions.spawn import dispatch as spawn
 from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.adapters.ecs.events import read
+from hubless.adapters.ecs.naming import ids_of
 from hubless.domain.lifecycle import ACTIVE, Deadlines
 from hubless.domain.tokens import launch_secret, sha256
 from tests.support.dynamodb import Contents
@@ -83,7 +84,7 @@ class CloudHub(World):
     def speak(self):
         """Let every running server report itself until the hub has its report, while its token is valid."""
         for task in self.account.running():
-            launch_id = self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]
+            launch_id, _ = ids_of(task)
             if task["lastStatus"] == "RUNNING" and launch_id not in self.reported:
                 self.report(launch_id)
 
@@ -125,7 +126,7 @@ class CloudHub(World):
     # --- what must be true in the end ---
 
     def launches(self):
-        return [self.account.environment_of(task)["HUBLESS_LAUNCH_ID"] for task in self.account.tasks.values()]
+        return [ids_of(task)[0] for task in self.account.tasks.values()]
 
     def assert_settled(self):
         super().assert_settled()

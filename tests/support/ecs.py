@@ -5,6 +5,7 @@ from datetime import timedelta
 from hubless.adapters.aws import Clients
 from hubless.adapters.ecs.config import EcsConfig, HomeFileSystem
 from hubless.adapters.ecs.launcher import EcsLauncher
+from hubless.adapters.ecs.naming import ids_of
 from tests.doubles.ecs.account import EXECUTION_ROLE, REGION, TASK_ROLE, Account
 from tests.doubles.ecs.wire import Wire
 
@@ -57,5 +58,5 @@ class Cloud:
         return [_clients.ecs, _clients.s3, _clients.efs]
 
     def launches_running(self):
-        """Return the launch of each task that is to run."""
-        return [self.account.environment_of(task)["HUBLESS_LAUNCH_ID"] for task in self.account.running()]
+        """Return the launch of each task that is to run; the id of its spare where it was started as one."""
+        return [ids_of(task)[0] for task in self.account.running()]

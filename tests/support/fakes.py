@@ -169,13 +169,16 @@ class SparesInMemory:
     """A store of spares beside *servers*, for one thread."""
 
     def __init__(self, servers):
-        self.servers, self.found = servers, {}
+        self.servers, self.found, self.claims = servers, {}, {}
 
     def all(self):
         return sorted(self.found.values(), key=lambda spare: spare.id)
 
     def find(self, spare_id):
         return self.found.get(spare_id)
+
+    def claim_of(self, spare_id):
+        return self.claims.get(spare_id)
 
     def add(self, spare):
         if spare.id in self.found:
@@ -192,11 +195,15 @@ class SparesInMemory:
     def remove(self, spare):
         return self.found.get(spare.id) == spare and self.found.pop(spare.id) is not None
 
-    def claim(self, before, after, *, server, launched):
-        if self.found.get(before.id) != before:
+    def claim(self, spare, claim, *, server, launched):
+        if self.found.get(spare.id) != spare:
             return False
         self.servers.write(server, launched)
-        return self.replace(before, after)
+        self.claims[spare.id] = claim
+        return self.remove(spare)
+
+    def remove_claim(self, spare_id):
+        self.claims.pop(spare_id, None)
 
 
 class ScriptedInspector:

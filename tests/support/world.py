@@ -188,6 +188,7 @@ class World:
             start_limit,
             maintaining=self.maintaining,
         )
+        self.spares, self.spare_keeping = self._spares_in(spare_store, around, offered)
         self.stopping = Stopping(
             self.servers,
             self.users,
@@ -200,6 +201,7 @@ class World:
             self.deadlines,
             self.metrics,
             is_overdue=is_overdue,
+            spares=self.spares,
         )
         self.lock_policy = lock_policy or LockPolicy(10, timedelta(minutes=10))
         self.machine = machine(self.routes, self.clock) if machine else AlwaysOnEdge()
@@ -224,7 +226,6 @@ class World:
             profiles=offered,
             seen_within=prepare_ahead,
         )
-        self.spares, self.spare_keeping = self._spares_in(spare_store, around, offered)
         self.launching = Launching(
             self.servers,
             self.users,

@@ -559,12 +559,17 @@ def schedule(name: str) -> Key:
     return Key(SCHEDULES, f"={name}")
 
 
-SPARES = "SPARES"  # the partition of all spares
+SPARES = "SPARES"  # the partition of all spares that no launch has claimed
 
 
 def spare(spare_id: str) -> Key:
     """Return the key of a spare."""
     return Key(SPARES, spare_id)
+
+
+def spare_claim(spare_id: str) -> Key:
+    """Return the key of the claim of a spare, which no sweep reads."""
+    return Key(f"SPARE#{spare_id}", "CLAIM")
 
 
 def ledger(key: str) -> Key:

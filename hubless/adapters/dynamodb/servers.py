@@ -57,6 +57,7 @@ _FIELDS = (
     "started_at",
     "deadline_at",
     "jupyterhub_version",
+    "spare_id",
     "failure",
     "log_tail",
     "stop_reason",

@@ -438,6 +438,7 @@ class ServerItem(Item):
     frozen_at = Instant(null=True)
     last_activity_at = Instant(null=True)  # at the last transition; reported activity is in `SEEN`
     jupyterhub_version = UnicodeAttribute(default="")
+    spare_id = UnicodeAttribute(default="")
     failure = Text()
     log_tail = Names(default=())
     stop_reason = StopReasonAttribute(null=True)
@@ -706,7 +707,7 @@ class ScheduleItem(Item):
 
 
 class SpareItem(Item):
-    """A spare: a task that waits for a launch, or has become its server."""
+    """A spare: a task that waits for a launch."""
 
     id = UnicodeAttribute()
     profile = UnicodeAttribute()
@@ -714,11 +715,16 @@ class SpareItem(Item):
     recorded_at = Instant()
     task = UnicodeAttribute(default="")
     waits_since = Instant(null=True)
-    server_id = UnicodeAttribute(default="")
-    launch_id = UnicodeAttribute(default="")
     ended_at = Instant(null=True)
     failure = UnicodeAttribute(default="")
     revision = NumberAttribute(default=0)
+
+
+class SpareClaimItem(Item):
+    """To which launch a spare was given."""
+
+    server_id = UnicodeAttribute()
+    launch_id = UnicodeAttribute()
 
 
 class LedgerItem(Item):

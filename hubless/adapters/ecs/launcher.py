@@ -110,7 +110,7 @@ class EcsLauncher:
             run = _Run(
                 order.spare_id,
                 self._definitions.family_of_spares(order.profile),
-                {naming.SPARE_URL: order.url, naming.LAUNCH: order.spare_id},
+                {naming.SPARE_URL: order.url, naming.SPARE: order.spare_id},
                 {"hubless:hub": self._config.hub, "hubless:spare": order.spare_id},
             )
             self._files.put(order.spare_id, {naming.SPARE_SECRET: order.secret})

@@ -7,7 +7,9 @@ from typing import Any
 CONTAINER = "server"
 # Events of ECS contain the overrides of a task, but not its tags.
 LAUNCH, SERVER = "HUBLESS_LAUNCH_ID", "HUBLESS_SERVER_ID"
-SPARE_URL, SPARE_SECRET = "HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN"  # as waiting_task.py reads them
+# As waiting_task.py reads them. A spare's overrides name no launch: a hubless that knows no spares would not find it,
+# and take a server that was a spare for an orphan.
+SPARE, SPARE_URL, SPARE_SECRET = "HUBLESS_SPARE_ID", "HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN"
 # A role's tag with the ARN of the access point that it may mount. The file system's policy names it.
 ACCESS_POINT_TAG = "hubless-access-point"
 
@@ -29,11 +31,14 @@ def arn_of(task: str) -> str | None:
 
 
 def ids_of(task: Mapping[str, Any]) -> tuple[str, str]:
-    """Return launch id and server id of *task* as ECS describes it; empty if it is not a task of a hub."""
+    """Return launch id and server id of *task* as ECS describes it; empty if it is not a task of a hub.
+
+    The launch id is the spare's id if the task was started as a spare, which has no server id.
+    """
     for override in (task.get("overrides") or {}).get("containerOverrides") or ():
         if override.get("name") == CONTAINER:
             given = {pair.get("name"): str(pair.get("value", "")) for pair in override.get("environment") or ()}
-            return given.get(LAUNCH, ""), given.get(SERVER, "")
+            return given.get(LAUNCH) or given.get(SPARE, ""), given.get(SERVER, "")
     return "", ""
 
 

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 
-URL, SECRET = "HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN"
+ID, URL, SECRET = "HUBLESS_SPARE_ID", "HUBLESS_SPARE_URL", "HUBLESS_SPARE_TOKEN"
 PAUSE, LONGEST_PAUSE = 3, 60  # seconds between two questions; at most so many while the hub does not answer
 ANSWER_SECONDS = 30
 LARGEST = 1_000_000  # bytes of an answer
@@ -85,6 +85,7 @@ def say(text: str) -> None:
 
 def main(command: "list[str]") -> int:
     """Wait, and become *command*; return an exit code if that does not happen."""
+    os.environ.pop(ID, None)
     try:
         environment = wait(os.environ.pop(URL), os.environ.pop(SECRET))
     except NotNeededError:

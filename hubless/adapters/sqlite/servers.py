@@ -191,7 +191,7 @@ def _row(server: Server) -> tuple[Any, ...]:
     facts: dict[str, Any] = {name: to_number(getattr(server, name)) for name in _INSTANTS}
     facts |= {name: getattr(server, name) for name in _TEXTS}
     facts |= {"user_options": dict(server.user_options), "log_tail": list(server.log_tail)}
-    facts["jupyterhub_version"] = server.jupyterhub_version
+    facts |= {"jupyterhub_version": server.jupyterhub_version, "spare_id": server.spare_id}
     facts |= {"stop_reason": _reason_in_row(server.stop_reason), "times_kept": server.times_kept}
     facts["limits_reached"] = [[o.resource, o.limit, o.count, to_number(o.at)] for o in server.limits_reached]
     facts["metering"] = None if server.metering is None else metering_as_json(server.metering)
@@ -229,6 +229,7 @@ def _server(row: Sequence[Any]) -> Server:
         user_options=known["user_options"],
         log_tail=tuple(known["log_tail"]),
         jupyterhub_version=known.get("jupyterhub_version", ""),
+        spare_id=known.get("spare_id", ""),
         stop_reason=_stop_reason(known.get("stop_reason")),
         times_kept=known.get("times_kept", 0),
         limits_reached=tuple(_limit_reached(*one) for one in known.get("limits_reached", ())),

@@ -18,7 +18,6 @@ from hubless.domain.spares import (
     fault,
     fitting,
     is_lost,
-    is_over,
     missing,
     too_many,
     waiting,
@@ -51,7 +50,6 @@ def test_a_launch_tries_those_of_its_kind_that_wait_in_an_order_of_its_own():
         a_spare(10, kind="other"),
         a_spare(11, waits=False),
         a_spare(12, task=""),
-        a_spare(13, launch_id="l0"),
         ended(a_spare(14), NOW),
     ]
     orders = [tuple(one.id for one in fitting([*bad, *good], "k", f"l{number}")) for number in range(20)]
@@ -85,15 +83,8 @@ def test_superfluous_ones_end_and_otherwise_the_oldest_for_its_age():
 
 
 def test_what_is_missing_leaves_out_those_that_failed_lately():
-    free, taken = a_spare(1), a_spare(2, launch_id="l1")
+    free = a_spare(1)
     failed, superfluous = ended(a_spare(3), NOW, "exited"), ended(a_spare(4), NOW)
-    assert missing([free, taken, failed, superfluous], 3, NOW) == 1
-    assert missing([free, taken, failed, superfluous], 3, NOW + PAUSE_AFTER_FAILURE) == 2
+    assert missing([free, failed, superfluous], 3, NOW) == 1
+    assert missing([free, failed, superfluous], 3, NOW + PAUSE_AFTER_FAILURE) == 2
     assert missing([free], 0, NOW) == 0
-
-
-def test_a_spare_is_over_with_its_launch_or_when_it_was_given_up():
-    assert not is_over(a_spare(), ())
-    assert not is_over(a_spare(launch_id="l1"), {"l1"})
-    assert is_over(a_spare(launch_id="l1"), {"l2"})
-    assert is_over(ended(a_spare(), NOW), ())

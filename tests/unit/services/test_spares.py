@@ -11,7 +11,7 @@ from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profile_options import Changes, Choice, ChoiceOption, NumberOption, PerValue, TextOption
 from hubless.domain.profiles import Profile
 from hubless.domain.schedules import Schedule
-from hubless.domain.spares import LONGEST_START, LONGEST_WAIT, PAUSE_AFTER_FAILURE, Warmth
+from hubless.domain.spares import LONGEST_START, LONGEST_WAIT, PAUSE_AFTER_FAILURE, SpareClaim, Warmth
 from hubless.domain.tokens import launch_secret, spare_secret
 from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from hubless.services.spare_keeping import LEASE, LONGEST_LEASE
@@ -34,11 +34,8 @@ class Warm(World):
 
     def wait(self):
         """Have each spare that runs ask for its launch, and return the answers."""
-        found = {}
-        for spare in self.all():
-            if isinstance(self.launcher.describe(spare.task), TaskRunning):
-                found[spare.id] = self.ask(spare.id)
-        return found
+        running = [task for task, status in self.launcher.status.items() if isinstance(status, TaskRunning)]
+        return {name: self.ask(name) for name, slash, _ in (task.partition("/") for task in running) if slash}
 
     def ask(self, spare_id):
         try:
@@ -81,8 +78,9 @@ def world():
 def test_a_launch_gets_a_spare_and_starts_no_task(world):
     server = world.start()
 
-    (spare,) = [spare for spare in world.all() if spare.launch_id]
-    assert (spare.launch_id, spare.server_id, spare.task) == (server.launch_id, server.id, server.task)
+    assert server.task == f"{server.spare_id}/task"
+    assert world.store().claim_of(server.spare_id) == SpareClaim(server.spare_id, server.id, server.launch_id)
+    assert [spare.id for spare in world.all()] == [spare.id for spare in world.free()]
     assert server.state in {State.STARTING, State.READY}
     assert server.address == world.launcher.describe(server.task).address  # no event follows that would bring it
     assert world.launcher.started == []
@@ -136,7 +134,7 @@ def test_a_message_that_comes_twice_takes_one_spare(world):
     for _ in range(3):
         world.launching.on_message(Message(MessageKind.LAUNCH, server.id, server.launch_id))
 
-    assert sum(bool(spare.launch_id) for spare in world.all()) == 1
+    assert (len(world.store().claims), len(world.all())) == (1, 1)
     assert world.launcher.started == []
 
 
@@ -185,27 +183,26 @@ def test_a_spare_that_dies_after_its_claim_fails_the_start_with_its_reason(world
 
     assert world.server().state is State.FAILED
     assert world.server().failure == "The server exited with code 127"
-    world.keep(3)
-    assert [spare for spare in world.all() if spare.launch_id] == []
+    world.turn()
+    assert world.store().claims == {}
 
 
-def test_a_stop_ends_the_spares_task_and_its_record_goes(world):
+def test_a_stop_ends_the_spares_task_and_its_claim_goes(world):
     server = world.running(profile="warm")
     assert server.state is State.READY
 
     world.stopping.request(server)
     world.turn()
-    world.keep(2)
 
-    assert world.server().state is State.STOPPED
+    assert (world.server().state, world.server().spare_id) == (State.STOPPED, "")
     assert isinstance(world.launcher.describe(server.task), TaskStopped)
-    assert [spare for spare in world.all() if spare.launch_id] == []
+    assert world.store().claims == {}
     assert server.task in world.launcher.forgotten
 
 
 def test_an_event_of_a_claimed_task_is_one_of_its_launch(world):
     server = world.running(profile="warm")
-    spare_id = server.task.partition("/")[0]
+    spare_id = server.spare_id
     world.launcher.dies(server.task, "exited with code 9")
 
     world.launching.on_task_event(TaskEvent(server.task, "", spare_id, TaskStopped("exited with code 9")))
@@ -239,8 +236,7 @@ def test_a_secret_opens_its_own_spare_alone(world):
 
 def test_a_spare_that_is_given_up_or_whose_launch_is_over_is_told_to_end(world):
     server = world.running(profile="warm")
-    claimed = server.task.partition("/")[0]
-    assert world.ask(claimed) == "gone"  # it became ready: whoever asks now is not the server
+    assert world.ask(server.spare_id) == "gone"  # it became ready: whoever asks now is not the server
 
     spare = world.free()[0]
     world.spares.give_up(spare)
@@ -256,7 +252,7 @@ def test_the_sweep_keeps_as_many_as_the_profile_wants(world):
     world.start()
     world.keep(2)
     assert len(world.free()) == 2
-    assert len(world.all()) == 3
+    assert len(world.all()) == 2
     assert world.reaping.sweep().orphans == 0
 
 
@@ -371,6 +367,33 @@ def test_a_task_whose_starter_died_before_it_noted_it_is_adopted(world):
     assert len(world.launcher.spares) == 2
 
 
+def test_a_slow_starter_does_not_end_its_task_once_that_is_claimed():
+    world = Warm(replace(WARM, warmth=Warmth(1)))
+    start_spare = world.launcher.start_spare
+
+    def slow(order):
+        task = start_spare(order)
+        world.store().replace(world.store().find(order.spare_id), replace(world.all()[0], task=task, revision=1))
+        world.wait()
+        world.start()
+        return task
+
+    world.launcher.start_spare = slow
+    world.reaping.sweep()
+
+    server = world.server()
+    assert server.spare_id
+    assert isinstance(world.launcher.describe(server.task), TaskRunning)
+
+
+def test_a_stop_that_died_before_it_was_written_is_taken_up(world):
+    server = world.running(profile="warm")
+    world.stopping.request(server)
+    world.store().remove_claim(server.spare_id)
+    world.turn()
+    assert world.server().state is State.STOPPED
+
+
 def test_a_task_without_a_record_and_a_second_task_of_a_spare_are_ended(world):
     spare = world.free()[0]
     world.launcher.status["w-lost/task"] = world.launcher.status[f"{spare.id}/second"] = TaskRunning("127.0.0.1:1")
@@ -380,9 +403,9 @@ def test_a_task_without_a_record_and_a_second_task_of_a_spare_are_ended(world):
     assert {task.task for task in world.launcher.tasks()} == {one.task for one in world.all()}
 
 
-def test_a_servers_task_is_no_orphan_although_its_spares_record_is_gone(world):
+def test_a_servers_task_is_no_orphan_although_its_claim_is_gone(world):
     server = world.running(profile="warm")
-    del world.store().found[server.task.partition("/")[0]]
+    world.store().remove_claim(server.spare_id)
 
     world.keep(2)
 
