@@ -132,7 +132,7 @@ def resume_schedule(*, name: str, data: Path, file: Path | None, stage: str | No
 def remove_schedule(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the schedule NAME. Schedules of the settings are removed there."""
     with opening.hub(data, file, stage) as hub:
-        hub.schedules.remove(name)
+        hub.schedules.remove(hub.schedules.find(name))
         record(hub, Act.SCHEDULE_REMOVED, name)
         click.echo(f"Removed the schedule {name}.")
 

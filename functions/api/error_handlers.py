@@ -134,6 +134,7 @@ ADVICE = {
 CHANGED_MEANWHILE = _(
     "Somebody else has saved a change meanwhile. Read it below. If you save yours now, it replaces theirs."
 )
+NOT_REMOVED = _("Nothing is removed: somebody else has changed it meanwhile. Read it again, and decide anew.")
 _BUSY = _("The hub's store is busy with another change. Try again in a moment.")
 _FAILED = _("Something went wrong in the hub.")
 

@@ -26,8 +26,8 @@ class BulletinStore(Protocol):
         """
         ...
 
-    def remove(self, announcement_id: str) -> None:
-        """Remove an announcement; do nothing if there is none."""
+    def remove(self, announcement_id: str, *, revision: int) -> bool:
+        """Remove the announcement of that id, if it has this *revision*, and return whether there was such a one."""
         ...
 
     def set_maintenance(self, before: Maintenance | None, after: Maintenance | None) -> None:

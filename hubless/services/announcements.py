@@ -8,7 +8,7 @@ from typing import Final
 
 from hubless.domain import announcements
 from hubless.domain.announcements import MOST, Announcement, Kind
-from hubless.domain.errors import InvalidRequestError, NotFoundError
+from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.translatable import gettext as _
 from hubless.domain.values import value
 from hubless.ports.bulletin import BulletinStore
@@ -80,10 +80,16 @@ class Announcements:
         self.reader.forget()
         return after
 
-    def remove(self, announcement: Announcement) -> None:
-        """Remove an announcement; do nothing if it is gone."""
-        self.store.remove(announcement.id)
+    def remove(self, before: Announcement) -> None:
+        """Remove the announcement *before*, as somebody read it.
+
+        Raises:
+            StoreConflictError: when somebody else has changed or removed it since.
+        """
+        is_removed = self.store.remove(before.id, revision=before.revision)
         self.reader.forget()
+        if not is_removed:
+            raise StoreConflictError("Somebody else has changed this announcement, or removed it")
 
     def all(self) -> tuple[Announcement, ...]:
         """Return those that have not ended; what starts first comes first."""

@@ -58,7 +58,7 @@ class Maintaining:
         """
         before, now = self.reader.now().maintenance, self.clock.now()
         if seen is not None and seen != maintenance.seen_id(self._on(before)):
-            raise StoreConflictError("Somebody else has changed the maintenance meanwhile, or it has ended.")
+            raise _changed_meanwhile()
         began_at = before.began_at if before is not None and before.is_on(now) else now
         wanted = Maintenance(new_id(_ID, now), text.strip(), began_at, by, ends_at, admins_start)
         maintenance.check(wanted, now)
@@ -67,15 +67,21 @@ class Maintaining:
         logger.warning("%s has turned maintenance on: nobody starts a server", by)
         return wanted
 
-    def turn_off(self, by: str) -> bool:
-        """Turn maintenance off, and return whether it was on; *by* is the name of who does it.
+    def turn_off(self, by: str, *, seen: str | None = None) -> bool:
+        """Turn maintenance off, and return whether it was on.
+
+        Args:
+            by: the name of who does it.
+            seen: what `maintenance.seen_id` says of what *by* has read; None to turn off whatever there is.
 
         Raises:
-            StoreConflictError: when somebody else has changed it just now.
+            StoreConflictError: when somebody else has changed it since.
         """
         before = self.reader.now().maintenance
         if before is None:
             return False
+        if seen is not None and (present := self._on(before)) is not None and seen != present.id:
+            raise _changed_meanwhile()
         self.store.set_maintenance(before, None)
         self.reader.forget()
         logger.warning("%s has turned maintenance off", by)
@@ -103,3 +109,7 @@ class Maintaining:
 
     def _on(self, found: Maintenance | None) -> Maintenance | None:
         return found if found is not None and found.is_on(self.clock.now()) else None
+
+
+def _changed_meanwhile() -> StoreConflictError:
+    return StoreConflictError("Somebody else has changed the maintenance meanwhile, or it has ended.")

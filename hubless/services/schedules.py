@@ -101,17 +101,17 @@ class Schedules:
         before = self.find(name)
         return self.change(before, replace(before, is_paused=is_paused))
 
-    def remove(self, name: str) -> None:
-        """Remove the schedule of that name. Servers that run stay as they are.
+    def remove(self, before: Schedule) -> None:
+        """Remove the schedule *before*, as somebody read it. Servers that run stay as they are.
 
         Raises:
             InvalidRequestError: when the settings have it.
-            NotFoundError: when there is none.
+            StoreConflictError: when somebody has changed or removed it since.
         """
-        self._check_not_fixed(name)
-        if not self.store.remove(name):
-            raise NotFoundError("Schedule", name)
-        logger.info("schedule %s was removed", name)
+        self._check_not_fixed(before.name)
+        if not self.store.remove(before.name, revision=before.revision):
+            raise _changed_meanwhile()
+        logger.info("schedule %s was removed", before.name)
 
     def _check(self, schedule: Schedule) -> None:
         schedules.check(schedule)
@@ -120,8 +120,12 @@ class Schedules:
 
     def _replace(self, before: Schedule, after: Schedule) -> None:
         if not self.store.replace(before, after):
-            raise StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")
+            raise _changed_meanwhile()
 
     def _check_not_fixed(self, name: str) -> None:
         refusal = _("The schedule %(name)s is one of the settings: change it there", name=name)
         settings_first.require_not_fixed(self.fixed, name, refusal)
+
+
+def _changed_meanwhile() -> StoreConflictError:
+    return StoreConflictError("Somebody else has changed the schedule. Load the page again to see it.")

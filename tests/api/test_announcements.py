@@ -181,11 +181,24 @@ def test_a_form_that_is_refused_for_another_reason_stays_as_old_as_it_is(hub, ro
 
 def test_an_announcement_that_was_removed_is_gone(hub, root):
     made = announce(hub)
-    assert root.submit(f"{PAGE}/{made.id}/remove").headers["location"] == PAGE
+    assert 'name="revision" value="0"' in root.get(PAGE).text
+    assert root.submit(f"{PAGE}/{made.id}/remove", revision="0").headers["location"] == PAGE
     assert "Friday" not in root.get("/hub/home").text
     for gone in (root.get(f"{PAGE}/{made.id}"), root.submit(f"{PAGE}/{made.id}/remove")):
         assert gone.status_code == 404
         assert "has ended, or was removed" in gone.text
+
+
+def test_who_has_read_an_older_announcement_does_not_remove_it(hub, root):
+    made = announce(hub)
+    hub.hub.announcements.change(made, Wish("Moved", made.ends_at))
+
+    late = root.submit(f"{PAGE}/{made.id}/remove", revision="0")
+
+    assert (late.status_code, late.headers["location"]) == (303, PAGE)
+    page = root.get(PAGE).text
+    assert ("Nothing is removed" in page, "Moved" in page, 'name="revision" value="1"' in page) == (True, True, True)
+    assert hub.hub.announcements.get(made.id).text == "Moved"
 
 
 def test_only_who_may_manage_users_announces(hub):
@@ -200,7 +213,7 @@ def test_only_who_may_manage_users_announces(hub):
 def test_who_announces_what_is_recorded(hub, root):
     root.submit(PAGE, text="Exams", ends=tomorrow(hub), zone="UTC")
     (made,) = hub.hub.announcements.all()
-    root.submit(f"{PAGE}/{made.id}/remove")
+    root.submit(f"{PAGE}/{made.id}/remove", revision="0")
     now = hub.hub.clock.now()
     records = hub.hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
     acts = [(one.act.value, one.by.name) for one in records if one.act.value.startswith("announcement")]
@@ -308,21 +321,25 @@ def test_a_program_changes_only_what_it_has_read(hub, api):
     assert api.put(path, body, headers={"If-None-Match": "*"}).status_code == 412
     assert api.put(path, body).status_code == 200  # the last one counts, as ever
     assert [api.get("/announcements/none").status_code, api.get(path).json()["text"]] == [404, "Mine"]
+    assert api.delete(path, headers={"If-Match": etag}).status_code == 412
+    assert api.delete(path, headers={"If-Match": api.get(path).headers["etag"]}).status_code == 204
 
 
 @pytest.mark.parametrize(("headers", "status"), [({"If-Match": "*"}, 412), ({}, 409)])
-def test_who_is_slower_than_another_change_is_told(hub, api, monkeypatch, headers, status):
-    made = announce(hub)
-    store, replace = hub.hub.announcements.store, hub.hub.announcements.store.replace
+@pytest.mark.parametrize("write", ["replace", "remove"])
+def test_who_is_slower_than_another_change_is_told(hub, monkeypatch, write, headers, status):
+    made, api = announce(hub), hub.as_token(An.ADMIN_TOKEN)
+    store, really = hub.hub.announcements.store, getattr(hub.hub.announcements.store, write)
 
-    def after_another(before, after):
-        monkeypatch.setattr(type(store), "replace", lambda _self, *both: replace(*both))
+    def after_another(*what, **more):
+        monkeypatch.setattr(type(store), write, lambda _self, *what, **more: really(*what, **more))
         hub.hub.announcements.change(made, Wish("Theirs", made.ends_at))
-        replace(before, after)
+        return really(*what, **more)
 
-    monkeypatch.setattr(type(store), "replace", lambda _self, *both: after_another(*both))
-    body = {"text": "Mine", "ends_at": f"{tomorrow(hub)}:00Z"}
-    assert api.put(f"/announcements/{made.id}", body, headers=headers).status_code == status
+    monkeypatch.setattr(type(store), write, lambda _self, *what, **more: after_another(*what, **more))
+    path, body = f"/announcements/{made.id}", {"text": "Mine", "ends_at": f"{tomorrow(hub)}:00Z"}
+    answer = api.put(path, body, headers=headers) if write == "replace" else api.delete(path, headers=headers)
+    assert answer.status_code == status
     assert hub.hub.announcements.get(made.id).text == "Theirs"
 
 

@@ -40,7 +40,7 @@ def test_an_admin_turns_maintenance_on_and_off(hub, root):
         assert "New <em>disks</em>" in told
         assert f'<time datetime="{ends}' in told
 
-    off = root.submit(f"{PAGE}/off")
+    off = root.submit(f"{PAGE}/off", seen=hub.hub.maintaining.current().id)
     assert (off.status_code, off.headers["location"]) == (303, PAGE)
     assert "Everybody can start servers." in root.get(PAGE).text
     assert "nobody can start a server" not in hub.browser("alice").get("/hub/home").text
@@ -78,6 +78,21 @@ def test_a_program_changes_only_the_maintenance_that_it_has_read(hub):
     assert api.put("/maintenance", {"text": "More"}, headers=is_off).status_code == 412
     assert api.put("/maintenance", {"text": "More"}, headers={"If-Match": on.headers["etag"]}).status_code == 200
     assert api.get("/maintenance").json()["text"] == "More"
+    assert api.delete("/maintenance", headers={"If-Match": on.headers["etag"]}).status_code == 412
+    now_on = {"If-Match": api.get("/maintenance").headers["etag"]}
+    assert api.delete("/maintenance", headers=now_on).status_code == 204
+
+
+def test_who_has_read_of_an_older_maintenance_does_not_turn_it_off(hub, root):
+    seen, theirs = turn_on(hub).id, turn_on(hub, text="New disks")
+
+    late = root.submit(f"{PAGE}/off", seen=seen)
+
+    assert (late.status_code, late.headers["location"]) == (303, PAGE)
+    page = root.get(PAGE).text
+    assert ("Maintenance is still on" in page, "New disks</textarea>" in page) == (True, True)
+    assert hub.hub.maintaining.current() == theirs
+    assert f'name="seen" value="{theirs.id}">\n    <button class="button primary">Turn off' in page
 
 
 @pytest.mark.parametrize(
@@ -214,8 +229,9 @@ def test_a_program_turns_maintenance_on_and_off(hub):
 
 def test_who_turns_it_on_and_off_is_recorded(hub, root):
     root.submit(PAGE, zone="UTC")
+    seen = hub.hub.maintaining.current().id
     for _ in range(2):
-        root.submit(f"{PAGE}/off")
+        root.submit(f"{PAGE}/off", seen=seen)
     now = hub.hub.clock.now()
     records = hub.hub.audit_log.page(AuditQuery(now - timedelta(hours=1), now + timedelta(hours=1)), limit=9).records
     acts = [(one.act.value, one.by.name) for one in records if one.act.value.startswith("maintenance")]

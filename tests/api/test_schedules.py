@@ -87,8 +87,12 @@ def test_an_admin_adds_changes_pauses_and_removes_a_schedule(hub, root):
     assert hub.hub.schedules.find("Physics lab").is_paused
     assert root.submit(f"{PAGE}/resume", name="Physics lab").status_code == 303
     assert not hub.hub.schedules.find("Physics lab").is_paused
-    assert root.submit(f"{PAGE}/remove", name="Physics lab").status_code == 303
-    assert root.submit(f"{PAGE}/remove", name="Physics lab").status_code == 404
+    stale = root.submit(f"{PAGE}/remove", name="Physics lab", version="2")
+    assert (stale.status_code, stale.headers["location"]) == (303, PAGE)
+    page = root.get(PAGE).text
+    assert ("Nothing is removed" in page, 'name="version" value="3"' in page) == (True, True)
+    assert root.submit(f"{PAGE}/remove", name="Physics lab", version="3").status_code == 303
+    assert root.submit(f"{PAGE}/remove", name="Physics lab", version="3").status_code == 404
     assert root.submit(f"{PAGE}/pause", name="fixed").status_code == 400
     assert len(acts(hub, Act.SCHEDULE_SET)) == 4
     assert acts(hub, Act.SCHEDULE_REMOVED) == [("root", "Physics lab", {})]
@@ -158,6 +162,9 @@ def test_a_program_replaces_only_the_schedule_that_it_has_read(hub):
     assert admin.put("/schedules/lab", BODY | {"ends": "12:00"}, headers={"If-Match": etag}).status_code == 200
     assert admin.put("/schedules/lab", BODY, headers={"If-Match": etag}).status_code == 412
     assert admin.get("/schedules/lab").json()["ends"] == "12:00"
+    assert admin.delete("/schedules/lab", headers={"If-Match": etag}).status_code == 412
+    read = admin.get("/schedules/lab").headers["etag"]
+    assert admin.delete("/schedules/lab", headers={"If-Match": read}).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,9 @@ def test_an_announcement_changes_once_of_two_changes_at_a_time(stores):
 
 def test_an_announcement_that_was_removed_does_not_come_back(stores):
     add(stores)
-    stores.bulletin.remove(EXAMS.id)
-    stores.bulletin.remove(EXAMS.id)
+    assert not stores.bulletin.remove(EXAMS.id, revision=1)  # another one than what is stored
+    assert stores.bulletin.read(NOW).announcements == (EXAMS,)
+    assert [stores.bulletin.remove(EXAMS.id, revision=0) for _ in range(2)] == [True, False]
 
     with pytest.raises(StoreConflictError):
         stores.bulletin.replace(EXAMS, replace(EXAMS, revision=1))

@@ -468,7 +468,7 @@ USUAL = {
     "bulletin.read": lambda s: s.bulletin.read(NOW),
     "bulletin.add": lambda s: s.bulletin.add(replace(AN_ANNOUNCEMENT, id="new"), NOW, most=9),
     "bulletin.replace": lambda s: s.bulletin.replace(AN_ANNOUNCEMENT, replace(AN_ANNOUNCEMENT, revision=2)),
-    "bulletin.remove": lambda s: s.bulletin.remove(AN_ANNOUNCEMENT.id),
+    "bulletin.remove": lambda s: s.bulletin.remove(AN_ANNOUNCEMENT.id, revision=AN_ANNOUNCEMENT.revision),
     "bulletin.set_maintenance": lambda s: s.bulletin.set_maintenance(None, A_MAINTENANCE),
     "bulletin.delete_expired": lambda s: s.bulletin.delete_expired(NOW, 100),
     "waiting.ask": lambda s: s.waiting.ask(BOB.id, NOW),

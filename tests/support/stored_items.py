@@ -255,7 +255,7 @@ def end(stores):
     stores.services.delete(stores.services.find("reader"))
     stores.join_links.end(A_JOIN_LINK.sha256)
     stores.letters.remove(A_LETTER.id)
-    stores.bulletin.remove(AN_ANNOUNCEMENT.id)
+    stores.bulletin.remove(AN_ANNOUNCEMENT.id, revision=AN_ANNOUNCEMENT.revision)
     maintenance = stores.bulletin.read(NOW).maintenance
     stores.bulletin.set_maintenance(maintenance, None)
 

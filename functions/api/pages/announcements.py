@@ -13,7 +13,7 @@ from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.cookies import HUB_PATH, PUT_AWAY_COOKIE, is_secure
 from functions.api.auth.visitors import AnonymousForm, Form, OwnForm, Person
-from functions.api.error_handlers import CHANGED_MEANWHILE, STATUSES
+from functions.api.error_handlers import CHANGED_MEANWHILE, NOT_REMOVED, STATUSES
 from functions.api.flashes import flash
 from functions.api.markdown_text import markdown
 from functions.api.pages.sessions import EXPIRED
@@ -110,9 +110,21 @@ class _AnnouncementsPage:
         except NotFoundError:
             raise HTTPException(404, _("This announcement has ended, or was removed.")) from None
 
+    def remove(self, announcement_id: str, form: Form) -> Response:
+        """Remove an announcement, unless somebody else has changed it since the list was shown."""
+        found = self.get(announcement_id)
+        try:
+            self.hub.announcements.remove(_as_seen(found, form))
+        except StoreConflictError:
+            return self._go(NOT_REMOVED)
+        return self.done(Act.ANNOUNCEMENT_REMOVED, found, _("The announcement is gone."))
+
     def done(self, act: Act, one: Announcement, said: Message) -> Response:
         """Record the act, and go to the list, which says so."""
         record(self.request, act, *one.groups[:1], announcement=one.id, until=instant(one.ends_at) or "")
+        return self._go(said)
+
+    def _go(self, said: Message) -> Response:
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, said)
         return response
@@ -128,6 +140,7 @@ class _AnnouncementsPage:
             "made_by": one.made_by,
             "edit_url": f"{PAGE}/{one.id}",
             "remove_url": f"{PAGE}/{one.id}/remove",
+            "revision": one.revision,
         }
 
 
@@ -255,8 +268,6 @@ async def change_announcement(announcement_id: str, form: OwnForm, page: Announc
 
 @router.post("/admin/announcements/{announcement_id}/remove")
 @has_long_store_calls
-async def remove_announcement(announcement_id: str, _form: OwnForm, page: AnnouncementsPage) -> Response:
+async def remove_announcement(announcement_id: str, form: OwnForm, page: AnnouncementsPage) -> Response:
     """Remove an announcement."""
-    found = page.get(announcement_id)
-    page.hub.announcements.remove(found)
-    return page.done(Act.ANNOUNCEMENT_REMOVED, found, _("The announcement is gone."))
+    return page.remove(announcement_id, form)

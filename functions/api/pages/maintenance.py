@@ -57,6 +57,7 @@ class _MaintenancePage:
             "maintenance_admin.html",
             status_code=status,
             is_on=found is not None,
+            on_id=seen_id(found),
             by=found.by if found else "",
             began=instant(found.began_at) if found else "",
             active=self.hub.servers.count(ACTIVE),
@@ -85,9 +86,13 @@ class _MaintenancePage:
         record(self.request, Act.MAINTENANCE_ON, until=instant(made.ends_at) or "")
         return self._done(_("Maintenance is on. Nobody starts a server."))
 
-    def turn_off(self) -> Response:
-        """Turn maintenance off."""
-        if self.hub.maintaining.turn_off(self.who.name):
+    def turn_off(self, form: Form) -> Response:
+        """Turn maintenance off, unless somebody else has changed it since the page was shown."""
+        try:
+            was_on = self.hub.maintaining.turn_off(self.who.name, seen=form.text("seen"))
+        except StoreConflictError:
+            return self._done(_("Maintenance is still on: somebody else has changed it meanwhile. Read it again."))
+        if was_on:
             record(self.request, Act.MAINTENANCE_OFF)
         return self._done(_("Maintenance is off. Everybody can start servers."))
 
@@ -129,6 +134,6 @@ async def turn_maintenance_on(form: OwnForm, page: MaintenancePage) -> Response:
 
 @router.post("/admin/maintenance/off")
 @has_long_store_calls
-async def turn_maintenance_off(_form: OwnForm, page: MaintenancePage) -> Response:
+async def turn_maintenance_off(form: OwnForm, page: MaintenancePage) -> Response:
     """Turn maintenance off."""
-    return page.turn_off()
+    return page.turn_off(form)

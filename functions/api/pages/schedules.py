@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from functions.api import dependencies
 from functions.api.auth.acts import record
 from functions.api.auth.visitors import Form, OwnForm, Person
-from functions.api.error_handlers import CHANGED_MEANWHILE, STATUSES
+from functions.api.error_handlers import CHANGED_MEANWHILE, NOT_REMOVED, STATUSES
 from functions.api.flashes import flash
 from functions.api.rendering import Render
 from functions.api.routers import page_router
@@ -96,7 +96,7 @@ class _SchedulesPage:
         try:
             schedule = _schedule_of(form, edited)
             if edited:
-                before = self._as_seen(form)
+                before = self._as_seen(edited, form)
                 saved = self.hub.schedules.change(before, replace(schedule, is_paused=before.is_paused))
             else:
                 saved = self.hub.schedules.add(schedule)
@@ -123,7 +123,9 @@ class _SchedulesPage:
         """Remove the schedule of the form."""
         name = form.text("name")
         try:
-            self.hub.schedules.remove(name)
+            self.hub.schedules.remove(self._as_seen(name, form))
+        except StoreConflictError:
+            return self._done(NOT_REMOVED)
         except HublessError as refused:
             return self(error=refused.message, status=STATUSES[type(refused)])
         record(self.request, Act.SCHEDULE_REMOVED, name)
@@ -134,14 +136,14 @@ class _SchedulesPage:
         flash(self.request, response, said)
         return response
 
-    def _as_seen(self, form: Form) -> Schedule:
-        """Return the schedule as it was when the form that edits it was shown.
+    def _as_seen(self, name: str, form: Form) -> Schedule:
+        """Return the schedule of that name as it was when the form was shown.
 
         Raises:
             NotFoundError: when it was removed.
             StoreConflictError: when it is another one now.
         """
-        found = self.hub.schedules.find(form.text("edited"))
+        found = self.hub.schedules.find(name)
         if form.text("version") != str(found.revision):
             raise StoreConflictError(CHANGED_MEANWHILE)
         return found
@@ -158,6 +160,7 @@ class _SchedulesPage:
         now, profile = self.hub.clock.now(), self.hub.spawning.profiles.get(schedule.profile)
         return {
             "name": schedule.name,
+            "version": schedule.revision,
             "groups": schedule.groups,
             "profile": profile.title if profile else schedule.profile,
             "lead": int(schedule.lead / timedelta(minutes=1)),

@@ -75,12 +75,16 @@ async def change_announcement(
     return tagged(_model(changed))
 
 
-@router.delete("/announcements/{announcement_id:segment}", status_code=204)
+@router.delete("/announcements/{announcement_id:segment}", status_code=204, responses=problems(409, 412))
 @has_long_store_calls
-async def remove_announcement(request: Request, announcement_id: str, _actor: MayAnnounce, hub: WholeHub) -> Response:
-    """Remove an announcement."""
+async def remove_announcement(
+    request: Request, announcement_id: str, _actor: MayAnnounce, precondition: Precondition, hub: WholeHub
+) -> Response:
+    """Remove an announcement; with `If-Match`, only what was read."""
     found = _found(hub, announcement_id)
-    hub.announcements.remove(found)
+    precondition.require(JSONResponse(_model(found)))
+    with precondition.held():
+        hub.announcements.remove(found)
     _record(request, Act.ANNOUNCEMENT_REMOVED, found)
     return Response(status_code=204)
 
@@ -111,11 +115,17 @@ async def turn_maintenance_on(
     return tagged(_maintenance_model(made))
 
 
-@router.delete("/maintenance", status_code=204, responses=problems(409))
+@router.delete("/maintenance", status_code=204, responses=problems(409, 412))
 @has_long_store_calls
-async def turn_maintenance_off(request: Request, actor: MayMaintain, hub: WholeHub) -> Response:
-    """Turn maintenance off; 204 also when it is off already."""
-    if hub.maintaining.turn_off(actor.name):
+async def turn_maintenance_off(
+    request: Request, actor: MayMaintain, precondition: Precondition, hub: WholeHub
+) -> Response:
+    """Turn maintenance off; 204 also when it is off already. With `If-Match`, only what was read."""
+    before = hub.maintaining.current()
+    precondition.require(JSONResponse(_maintenance_model(before)))
+    with precondition.held():
+        was_on = hub.maintaining.turn_off(actor.name, seen=seen_id(before))
+    if was_on:
         record(request, Act.MAINTENANCE_OFF)
     return Response(status_code=204)
 

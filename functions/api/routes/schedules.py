@@ -88,11 +88,16 @@ async def put_schedule(
     return tagged(model(saved, now, is_fixed=False), 201 if before is None else 200)
 
 
-@router.delete("/{name:segment}", status_code=204)
+@router.delete("/{name:segment}", status_code=204, responses=problems(409, 412))
 @has_long_store_calls
-async def delete_schedule(name: str, request: Request, _actor: Manager, schedules: Schedules) -> Response:
-    """Remove a schedule. Servers that run stay as they are."""
-    schedules.remove(name)
+async def delete_schedule(
+    name: str, request: Request, _actor: Manager, precondition: Precondition, schedules: Schedules
+) -> Response:
+    """Remove a schedule; with `If-Match`, only what was read. Servers that run stay as they are."""
+    found = schedules.find(name)
+    precondition.require(JSONResponse(model(found, schedules.clock.now(), is_fixed=schedules.is_fixed(name))))
+    with precondition.held():
+        schedules.remove(found)
     record(request, Act.SCHEDULE_REMOVED, name)
     return Response(status_code=204)
 

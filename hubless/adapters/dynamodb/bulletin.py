@@ -52,8 +52,9 @@ class DynamoBulletinStore:
         conflict = StoreConflictError("Somebody else has changed this announcement, or removed it")
         self._database.transact([Put(_item(after), as_read, conflict)])  # a transaction may be repeated
 
-    def remove(self, announcement_id: str) -> None:
-        self._database.write(Delete(keys.announcement(announcement_id)))
+    def remove(self, announcement_id: str, *, revision: int) -> bool:
+        as_read = AnnouncementItem.revision == revision
+        return self._database.take(AnnouncementItem, keys.announcement(announcement_id), as_read) is not None
 
     def set_maintenance(self, before: Maintenance | None, after: Maintenance | None) -> None:
         as_read = MaintenanceItem.pk.does_not_exist() if before is None else MaintenanceItem.id == before.id

@@ -46,8 +46,11 @@ class SqliteBulletinStore:
         if not written:
             raise StoreConflictError("Somebody else has changed this announcement, or removed it")
 
-    def remove(self, announcement_id: str) -> None:
-        self._database.write("DELETE FROM announcements WHERE id = ?", (announcement_id,))
+    def remove(self, announcement_id: str, *, revision: int) -> bool:
+        removed = self._database.write(
+            "DELETE FROM announcements WHERE id = ? AND revision = ?", (announcement_id, revision)
+        )
+        return removed > 0
 
     def set_maintenance(self, before: Maintenance | None, after: Maintenance | None) -> None:
         with self._database.transaction():

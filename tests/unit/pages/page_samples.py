@@ -823,6 +823,7 @@ an_announcement = {
     "made_by": "ada",
     "edit_url": "/hub/admin/announcements/n1",
     "remove_url": "/hub/admin/announcements/n1/remove",
+    "revision": 2,
 }
 messages_sent = {
     "messages": [one | {"reached": 30, "read": 7} for one in MANY_MESSAGES],
@@ -845,6 +846,7 @@ message_new = {
 announcements = {"announcements": [], "filled": announcement_form, "max_text": 2000, "error": None}
 maintenance_admin = {
     "is_on": False,
+    "on_id": "",
     "by": "",
     "began": "",
     "active": 0,
@@ -1353,6 +1355,7 @@ budgets = {
 }
 SCHEDULE = {
     "name": "Physics lab",
+    "version": 3,
     "groups": ("physics",),
     "profile": "Large",
     "lead": 10,
@@ -1822,7 +1825,15 @@ PAGES = {
         "maintenance_admin.html",
         frame(ROOT, **TOLD)
         | maintenance_admin
-        | {"is_on": True, "by": "ada", "began": WAS, "active": 12, "seen": "m1", "error": CHANGED_MEANWHILE}
+        | {
+            "is_on": True,
+            "on_id": "m1",
+            "by": "ada",
+            "began": WAS,
+            "active": 12,
+            "seen": "m1",
+            "error": CHANGED_MEANWHILE,
+        }
         | {"theirs": {"text": "New disks", "ends": "2026-11-30T18:00", "zone": "UTC", "admins_start": ""}},
     ),
     "maintenance": (

@@ -125,6 +125,17 @@ def test_turning_off_what_is_off_says_so(world):
     assert world.maintaining.turn_off("ada")
 
 
+def test_only_the_maintenance_that_was_read_is_turned_off(world):
+    seen = world.maintaining.turn_on("ada").id
+    changed = world.maintaining.turn_on("bob", text="More disks", ends_at=world.clock.now() + HOUR)
+    for old in (seen, ""):
+        with pytest.raises(StoreConflictError):
+            world.maintaining.turn_off("ada", seen=old)
+    assert world.maintaining.current() == changed
+    world.clock.advance(HOUR)
+    assert not world.maintaining.turn_off("ada", seen=changed.id)  # it has ended by itself, as was wished
+
+
 def test_what_is_not_allowed_turns_nothing_on(world):
     with pytest.raises(InvalidRequestError):
         world.maintaining.turn_on("ada", ends_at=world.clock.now())
