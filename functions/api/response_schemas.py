@@ -48,7 +48,10 @@ class Info(TypedDict):
 
 @_closed
 class Server(TypedDict):
-    """A server; `state` is shown with admin:server_state."""
+    """A server; `state` is shown with admin:server_state.
+
+    `frozen` is hubless's own: since when a ready server does not answer, or null.
+    """
 
     name: str
     display_name: str
@@ -58,6 +61,7 @@ class Server(TypedDict):
     pending: Literal["spawn", "stop"] | None
     ready: bool
     stopped: bool
+    frozen: Instant | None
     url: str
     user_options: dict[str, Any]
     progress_url: str

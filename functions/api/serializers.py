@@ -131,6 +131,7 @@ def server_model(server: Server, owner: User, *, scopes: Scopes, origins: Origin
         "pending": pending(server),
         "ready": server.state is State.READY,
         "stopped": server.state not in ACTIVE,
+        "frozen": server.frozen_at,
         "url": origins.link_to(path),
         "user_options": dict(server.user_options),
         "progress_url": progress,

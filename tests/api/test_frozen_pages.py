@@ -69,6 +69,21 @@ def test_home_says_that_it_does_not_answer_and_when_it_is_stopped(frozen):
     assert "A server that does not answer for 30 minutes is stopped." in page
 
 
+def test_with_whom_it_is_shared_sees_it_too(frozen):
+    frozen.user("bob")
+    frozen.as_token(An.ADMIN_TOKEN).post("/shares/alice/lab", {"user": "bob"})
+    assert '<span class="state frozen">Not answering</span>' in frozen.browser("bob").get("/hub/home").text
+
+
+def test_the_api_says_since_when_it_is_frozen(frozen):
+    servers = frozen.as_user("alice").get("/users/alice").json()["servers"]
+    assert (servers["lab"]["ready"], servers["lab"]["frozen"]) == (True, instant(NOW))
+
+    (server,) = frozen.hub.servers.of_owners([frozen.user("alice").id])
+    frozen.hub.servers.write(server, lifecycle.thawed(server))
+    assert frozen.as_user("alice").get("/users/alice/servers/lab").json()["frozen"] is None
+
+
 def test_admins_find_it_in_the_table(frozen):
     frozen.user("bob")
     root = frozen.browser("root")

@@ -118,6 +118,7 @@ class SharedServersView:
                 "title": _title(granted.of),
                 "url": f"/hub/open/{url_part(granted.of.owner, granted.of.server.name)}",
                 "state": granted.of.server.state.value,
+                "frozen": instant(granted.of.server.frozen_at),
                 "through": granted.group,
                 "since": instant(granted.share.created_at),
                 "is_news": is_news(granted.share, now),
