@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from aws_cdk import App, Validations
@@ -136,6 +136,30 @@ def synthesized(stage, settings, folder, bundles, with_nag=True):
         if not (out / "validation-report.json").exists():  # cdk-nag raises for findings, which the report holds
             raise
     return read_back(out)
+
+
+def linted(synthesis, region):
+    """Return what cfn-lint says of a stage's stacks in *region*."""
+    from cfnlint.config import ConfigMixIn
+    from cfnlint.decode.decode import decode_str
+    from cfnlint.runner import run_template_by_data
+
+    config = ConfigMixIn(ignore_checks=["W3005"], regions=[region])  # the CDK writes redundant dependencies
+    said = []
+    for part, template in synthesis.templates.items():
+        decoded, errors = decode_str(json.dumps(template))
+        matches = errors or run_template_by_data(decoded, config, _rules_of_cfn_lint())
+        said += [f"{part}: {match}" for match in matches]
+    return said
+
+
+@cache
+def _rules_of_cfn_lint():
+    """Return cfn-lint's rules: loading them takes longer than looking at most stacks."""
+    from cfnlint.config import ConfigMixIn
+    from cfnlint.runner import Runner
+
+    return Runner(ConfigMixIn()).rules
 
 
 def read_back(out):

@@ -4,15 +4,13 @@ import json
 import re
 
 import pytest
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
 
 from edge_proxy import haproxy_config
 from edge_proxy.connection_limits import by_memory
 from hubless.adapters.alb import naming
 from hubless.settings.edge import EdgeSettings
 from infra.constructs import alb_edge, edge, fleet_edge
-from tests.infra.synthesis import rights_of, synthesized
+from tests.infra.synthesis import linted, rights_of, synthesized
 
 REGIONS = {"direct": "eu-central-1", "rules": "us-west-2"}
 DOMAINS = {"direct": "hub.example.org", "rules": "jupyter.example.edu"}
@@ -30,10 +28,7 @@ def stage(tmp_path_factory):
 
 @every_stage
 def test_linters_find_nothing(stage, name):
-    rules = ManualArgs(ignore_checks=["W3005"], regions=[REGIONS[name]])
-    said = [str(one) for template in stage(name).templates.values() for one in lint(json.dumps(template), config=rules)]
-
-    assert said == []
+    assert linted(stage(name), REGIONS[name]) == []
     assert [rule for rule, _ in stage(name).findings if not rule.startswith("AwsSolutions-IAM5[")] == []
 
 
