@@ -34,8 +34,17 @@ def live(ends: Mapping[str, datetime], now: datetime, latest: datetime) -> dict[
     return {held: end for held, end in ends.items() if now < end <= latest + WRONG_CLOCK}
 
 
-def refusal(ends: Mapping[str, datetime], limit: int) -> NoLease | None:
-    """Return when there is a lease again, or None if there is one now; *ends* has the leases that count."""
+def answer(ends: Mapping[str, datetime], key: str, limit: int, lease_id: str) -> Lease | NoLease | None:
+    """Return the lease if it is held already, or when there is one again; None if one can be given now.
+
+    Args:
+        ends: when the leases of *key* end that count, by their ids.
+        key: of the leases.
+        limit: how many there may be.
+        lease_id: which lease somebody claims.
+    """
+    if lease_id in ends:
+        return Lease(key, lease_id, ends[lease_id])
     if len(ends) < limit:
         return None
     return NoLease(sorted(ends.values())[len(ends) - max(limit, 1)])

@@ -17,6 +17,7 @@ MAX_SUBJECT: Final = 120  # characters
 MAX_TEXT: Final = 2_000  # characters
 MOST_OF_USER: Final = 50  # that a user has at once; the oldest ones make room
 MOST_RECIPIENTS: Final = 500  # of one request: each is a transaction
+MAX_KEY: Final = 255  # characters of an idempotency key
 DRAFT_LASTS: Final = timedelta(days=1)  # from the page on which a letter is written until it is sent
 _AHEAD: Final = timedelta(minutes=1)  # of clocks
 
@@ -35,6 +36,15 @@ class Letter:
     by_mail: bool = False  # whether recipients with a verified address get a mail too
     reached: int = 0  # how many people have got it
     read: int = 0  # how many of them have read it
+
+    def says_the_same_as(self, other: "Letter") -> bool:
+        """Say whether both are of one sender, with one content."""
+        return (self.sender, self.subject, self.text, self.by_mail) == (
+            other.sender,
+            other.subject,
+            other.text,
+            other.by_mail,
+        )
 
 
 @value

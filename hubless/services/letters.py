@@ -1,8 +1,10 @@
 """Letters: admins send them, and each recipient has them until they expire. People read "message" for letter."""
 
+import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,8 +16,10 @@ from hubless.domain.errors import (
     NotFoundError,
     QuotaExceededError,
     RetryLaterError,
+    StoreConflictError,
 )
-from hubless.domain.leases import NoLease
+from hubless.domain.ids import RANDOM_BYTES, identifier
+from hubless.domain.leases import Lease, NoLease
 from hubless.domain.letters import PREFIX, Delivery, Letter
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.translatable import gettext as _
@@ -48,6 +52,7 @@ class Draft:
     text: str
     by_mail: bool = False
     id: str = ""  # of the page on which it was written: sent twice, it is one letter
+    key: str = ""  # of a client's request, the same if it sends the request again within an hour
 
 
 @value
@@ -77,6 +82,8 @@ class Letters:
     def begin(self, draft: Draft, by: str, sender: str = "") -> Letter:
         """Store a letter, which has no recipient yet, and return it. The same draft again is the same letter.
 
+        That holds for a day by the draft's id, and for an hour by its key.
+
         Args:
             draft: what to send.
             by: the name of who sends it.
@@ -85,30 +92,55 @@ class Letters:
         Raises:
             InvalidRequestError: when something is missing or too long, or the hub sends no mails.
             QuotaExceededError: when *sender* has sent too many within the last hour.
+            StoreConflictError: when the draft's key was the key of another letter.
         """
         subject, text = draft.subject.strip(), draft.text.replace("\r\n", "\n").strip()
         letters.check(subject, text)
         if draft.by_mail and not self.sends_mails:
             raise InvalidRequestError(_("This hub sends no mails. Send the message without."))
         now = self.clock.now()
-        known = self.store.get(draft.id, now) if letters.is_draft_id(draft.id, now) else None
-        is_same = known is not None and (known.sender, known.subject, known.text) == (sender, subject, text)
-        if known is not None and is_same and known.by_mail == draft.by_mail:
-            return known
-        is_usable = known is None and letters.is_draft_id(draft.id, now)
-        self._count(sender, now)
-        letter_id = draft.id if is_usable else new_id(PREFIX, now)
-        expires_at = now + self.keep
-        made = Letter(letter_id, subject, text, by, now, expires_at, sender, draft.by_mail)
-        if not self.store.create(made):  # a second click came between
-            return self.begin(draft, by, sender)
-        logger.info("%s has begun to send the message %s", by, made.id)
-        return made
+        wanted = Letter(draft.id, subject, text, by, now, now + self.keep, sender, draft.by_mail)
+        return self._with_key(wanted, draft.key) if draft.key else self._of_page(wanted)
 
-    def _count(self, sender: str, now: datetime) -> None:
-        if not sender:
-            return
-        given = self.leases.claim(f"letter#{sender}", limit=MOST_AN_HOUR, now=now, until=now + _HOUR)
+    def _of_page(self, wanted: Letter) -> Letter:
+        """Store the letter under the id of its page, if that is a new one, and return it."""
+        now = wanted.sent_at
+        known = self.store.get(wanted.id, now) if letters.is_draft_id(wanted.id, now) else None
+        if known is not None and known.says_the_same_as(wanted):
+            return known
+        is_usable = known is None and letters.is_draft_id(wanted.id, now)
+        if wanted.sender:
+            self._count(wanted.sender, now)
+        made = wanted if is_usable else replace(wanted, id=new_id(PREFIX, now))
+        return made if self._create(made) else self._of_page(wanted)  # a second click came between
+
+    def _with_key(self, wanted: Letter, key: str) -> Letter:
+        """Store the letter under an id that the client's key makes, once, and return it.
+
+        The lease that counts the letter is the key's too. It remembers when the key came first, so that the id is the
+        same again, also after a crash before the letter was stored.
+        """
+        digest = hashlib.sha256(f"{wanted.sender}#{key}".encode()).digest()
+        lease = self._count(wanted.sender, wanted.sent_at, digest.hex())
+        made = replace(wanted, id=identifier(PREFIX, lease.until - _HOUR, digest[:RANDOM_BYTES]))
+        if self._create(made):
+            return made
+        known = self.begun(made.id, wanted.sender)
+        if not known.says_the_same_as(wanted):
+            raise StoreConflictError(
+                "This Idempotency-Key was that of another message. Take a new key for each message."
+            )
+        return known
+
+    def _create(self, made: Letter) -> bool:
+        if not self.store.create(made):
+            return False
+        logger.info("%s has begun to send the message %s", made.sent_by, made.id)
+        return True
+
+    def _count(self, sender: str, now: datetime, lease_id: str | None = None) -> Lease:
+        key, until = f"letter#{sender}", now + _HOUR
+        given = self.leases.claim(key, limit=MOST_AN_HOUR, now=now, until=until, lease_id=lease_id)
         if isinstance(given, NoLease):
             wait = given.until - now
             raise QuotaExceededError(
@@ -121,6 +153,7 @@ class Letters:
                 retry=True,
                 after=wait,
             )
+        return given
 
     def begun(self, letter_id: str, sender: str) -> Letter:
         """Return the letter that *sender* is sending.

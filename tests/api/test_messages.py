@@ -14,7 +14,7 @@ from hubless.adapters.mail.smtp import message_of
 from hubless.domain import messages
 from hubless.domain.audit import AuditQuery
 from hubless.domain.email_addresses import EmailAddress
-from hubless.domain.errors import MailFailedError, RetryLaterError
+from hubless.domain.errors import MailFailedError, RetryLaterError, StoreUnavailableError
 from hubless.domain.letters import MAX_SUBJECT, MAX_TEXT
 from hubless.services import letters
 from tests.api.hub import SETTINGS, An, build_hub
@@ -62,8 +62,9 @@ def api(hub):
     return hub.as_token(An.ADMIN_TOKEN)
 
 
-def send(api, *users, subject="Exam", text=SECRET, **more):
-    return api.post("/messages", {"users": list(users), "subject": subject, "text": text, **more})
+def send(api, *users, subject="Exam", text=SECRET, key=None, **more):
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return api.post("/messages", {"users": list(users), "subject": subject, "text": text, **more}, headers=headers)
 
 
 def of(api, name="bob"):
@@ -213,6 +214,44 @@ def test_nobody_sends_more_than_sixty_messages_an_hour(hub, api, monkeypatch):
     assert send(hub.as_user("root"), "bob").status_code == 201
     wait(hub, monkeypatch, hours=1, seconds=1)
     assert send(api, "bob").status_code == 201
+
+
+def test_a_message_that_a_client_sends_again_is_one_message(hub, api, monkeypatch):
+    monkeypatch.setattr(letters, "MOST_AN_HOUR", 2)
+    first = send(api, "bob", key="8e03978e")
+    again = send(api, "bob", "alice", key="8e03978e")  # the first answer was lost
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json() | {"reached": 2}
+    assert (len(of(api)), len(of(api, "alice"))) == (1, 1)
+    assert send(api, "bob", key="another").json()["id"] != first.json()["id"]
+    assert send(api, "bob", key="third").status_code == 429  # of three messages: a repeated one counts once
+    assert send(api, "bob", key="8e03978e").json()["id"] == first.json()["id"]
+    wait(hub, monkeypatch, hours=1, seconds=1)
+    assert send(api, "bob", key="8e03978e").json()["id"] != first.json()["id"]
+
+
+def test_a_message_that_was_not_stored_is_sent_when_the_client_tries_again(hub, api, monkeypatch):
+    store, really = type(hub.hub.letter_store), hub.hub.letter_store.create
+
+    def fails(_self, letter):
+        monkeypatch.setattr(store, "create", lambda _self, letter: really(letter))
+        raise StoreUnavailableError("no answer")
+
+    monkeypatch.setattr(store, "create", fails)
+    assert [send(api, "bob", key="x").status_code for _ in range(3)] == [503, 201, 201]
+    assert len(of(api)) == 1
+
+
+def test_a_key_is_for_one_message_of_one_sender(hub, api):
+    sent = send(api, "bob", key="x").json()
+    for other in ({"text": "Another"}, {"subject": "Another"}, {"mail": True}):
+        assert send(api, "bob", key="x", **other).status_code == 409
+    assert send(hub.as_user("root"), "bob", key="x").json()["id"] != sent["id"]
+    assert len(of(api)) == 2
+    assert send(api, "bob", key="x" * 256).status_code == 400
+    assert [send(api, "bob", key="").status_code for _ in range(2)] == [201, 201]
+    assert len(of(api)) == 4
 
 
 def test_messages_end_with_their_time(hub, api, monkeypatch):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,8 @@ SECOND = timedelta(seconds=1)
 LATER = NOW + 10 * SECOND
 
 
-def claim(stores, key="look#s1", *, limit=1, now=NOW, until=LATER, latest=None):
-    return stores.leases.claim(key, limit=limit, now=now, until=until, latest=latest)
+def claim(stores, key="look#s1", *, limit=1, now=NOW, until=LATER, latest=None, lease_id=None):
+    return stores.leases.claim(key, limit=limit, now=now, until=until, latest=latest, lease_id=lease_id)
 
 
 def test_of_a_key_there_are_so_many_leases(stores):
@@ -20,6 +21,21 @@ def test_of_a_key_there_are_so_many_leases(stores):
     assert [lease.until for lease in leases] == [LATER, LATER + SECOND, LATER + 2 * SECOND]
     assert len({lease.id for lease in leases}) == 3
     assert claim(stores, limit=3) == NoLease(LATER)
+
+
+def test_who_claims_a_lease_again_gets_it_as_it_is(stores):
+    first = claim(stores, lease_id="a1")
+
+    assert first == Lease("look#s1", "a1", LATER)
+    assert claim(stores, now=NOW + SECOND, until=LATER + SECOND, lease_id="a1") == first
+    assert claim(stores, lease_id="b2") == NoLease(LATER)
+    assert claim(stores, now=LATER, until=LATER + SECOND, lease_id="a1") == replace(first, until=LATER + SECOND)
+
+
+def test_claims_of_one_lease_at_once_get_one(stores):
+    got = concurrently(lambda number: claim(stores, until=LATER + number * SECOND, lease_id="a1"), times=4)
+    assert len(set(got)) == 1
+    assert got[0] == claim(stores, lease_id="a1")
 
 
 def test_each_key_has_leases_of_its_own(stores):

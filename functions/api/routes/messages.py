@@ -21,7 +21,7 @@ from functions.api.store_pool import has_long_store_calls
 from hubless.domain.audit import Act
 from hubless.domain.bounds import MAX_IDENTIFIER
 from hubless.domain.errors import InvalidRequestError, NotFoundError
-from hubless.domain.letters import MOST_RECIPIENTS, Delivery, Letter
+from hubless.domain.letters import MAX_KEY, MOST_RECIPIENTS, Delivery, Letter
 from hubless.domain.names import normalise_user_name
 from hubless.domain.users import User
 from hubless.services.identity import Actor
@@ -39,7 +39,7 @@ def sender_of(actor: Actor) -> str:
     return f"{actor.kind.value}#{actor.user.id if actor.user is not None else actor.name}"
 
 
-@router.post("/messages", status_code=201, response_model=schemas.NewMessage, responses=problems(413))
+@router.post("/messages", status_code=201, response_model=schemas.NewMessage, responses=problems(409, 413))
 @has_long_store_calls
 async def send_message(
     request: Request, actor: Annotated[Actor, holds(SCOPE)], body: requests.NewMessage, hub: WholeHub
@@ -47,7 +47,9 @@ async def send_message(
     """Send a message to users, members of groups, or both; each gets it once.
 
     Somebody who is named and cannot be reached is in `refused`, and so is who gets no mail for want of an address.
+    With an `Idempotency-Key` a request that comes again within an hour sends no other message.
     """
+    draft = Draft(body.subject, body.text, body.mail, key=_key_of(request))
     if not all(actor.scopes.covers_group(SCOPE, group) for group in body.groups):
         raise HTTPException(404, OUT_OF_REACH)  # also because an answer would name the members
     try:
@@ -60,12 +62,24 @@ async def send_message(
     refused += unknown
     if not reached:
         raise InvalidRequestError("Nobody of these exists within your reach, so nothing was sent")
-    letter = hub.letters.begin(Draft(body.subject, body.text, body.mail), actor.name, sender_of(actor))
+    letter = hub.letters.begin(draft, actor.name, sender_of(actor))
     told = hub.letters.send(letter, reached)
     record(request, Act.MESSAGE_SENT, *(user.name for user in reached), message=letter.id)
     sent = hub.letters.begun(letter.id, sender_of(actor))
     reasons = [*((name, OUT_OF_REACH) for name in refused), *told]
     return JSONResponse(_sent(sent) | {"refused": [{"name": n, "reason": str(why)} for n, why in reasons]}, 201)
+
+
+def _key_of(request: Request) -> str:
+    """Return the idempotency key of the request; an empty text if it has none.
+
+    Raises:
+        InvalidRequestError: when it is too long.
+    """
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > MAX_KEY:
+        raise InvalidRequestError(f"The Idempotency-Key may have at most {MAX_KEY} characters.")
+    return key
 
 
 def within_reach(actor: Actor, people: Iterable[User]) -> tuple[list[User], list[str]]:

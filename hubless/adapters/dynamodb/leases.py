@@ -18,9 +18,17 @@ class DynamoLeaseStore:
         self._database = database
 
     def claim(
-        self, key: str, *, limit: int, now: datetime, until: datetime, latest: datetime | None = None
+        self,
+        key: str,
+        *,
+        limit: int,
+        now: datetime,
+        until: datetime,
+        latest: datetime | None = None,
+        lease_id: str | None = None,
     ) -> Lease | NoLease:
-        return self._database.retry(partial(self._claim, key, limit, now, until, max(until, latest or until)))
+        lease = Lease(key, lease_id or secrets.token_hex(8), until)
+        return self._database.retry(partial(self._claim, lease, limit, now, max(until, latest or until)))
 
     def release(self, lease: Lease) -> None:
         held = LeasesItem.ends[lease.id]
@@ -33,16 +41,15 @@ class DynamoLeaseStore:
     def delete_expired(self, now: datetime, limit: int) -> int:  # noqa: ARG002 DynamoDB removes items by their `ttl`
         return 0
 
-    def _claim(self, key: str, limit: int, now: datetime, until: datetime, latest: datetime) -> Lease | NoLease:
-        item = self._database.get(LeasesItem, keys.leases(key))
+    def _claim(self, lease: Lease, limit: int, now: datetime, latest: datetime) -> Lease | NoLease:
+        item = self._database.get(LeasesItem, keys.leases(lease.key))
         ends = {} if item is None else {held: keys.to_instant(end) for held, end in item.ends.items()}
         held = leases.live(ends, now, latest)
-        if (refused := leases.refusal(held, limit)) is not None:
-            return refused
-        lease = Lease(key, secrets.token_hex(8), until)
-        ends = held | {lease.id: until}
+        if (known := leases.answer(held, lease.key, limit, lease.id)) is not None:
+            return known
+        ends = held | {lease.id: lease.until}
         written = LeasesItem(
-            *keys.leases(key),
+            *keys.leases(lease.key),
             ends={one: keys.to_number(end) for one, end in ends.items()},
             revision=1 if item is None else int(item.revision) + 1,
             ttl=max(ends.values()),

@@ -15,16 +15,22 @@ class SqliteLeaseStore:
         self._database = database
 
     def claim(
-        self, key: str, *, limit: int, now: datetime, until: datetime, latest: datetime | None = None
+        self,
+        key: str,
+        *,
+        limit: int,
+        now: datetime,
+        until: datetime,
+        latest: datetime | None = None,
+        lease_id: str | None = None,
     ) -> Lease | NoLease:
         latest = max(until, latest or until)
-        if (refused := leases.refusal(self._live(key, now, latest), limit)) is not None:
-            return refused  # without the write lock
-        lease = Lease(key, secrets.token_hex(8), until)
+        lease = Lease(key, lease_id or secrets.token_hex(8), until)
+        if (known := leases.answer(self._live(key, now, latest), key, limit, lease.id)) is not None:
+            return known  # without the write lock
         with self._database.transaction():
-            held = self._live(key, now, latest)
-            if (refused := leases.refusal(held, limit)) is not None:
-                return refused
+            if (known := leases.answer(self._live(key, now, latest), key, limit, lease.id)) is not None:
+                return known
             self._database.write(
                 "DELETE FROM leases WHERE key = ? AND (ends_at <= ? OR ends_at > ?)",
                 (key, to_number(now), to_number(latest + leases.WRONG_CLOCK)),
