@@ -1,6 +1,7 @@
 """`hubless backup` and `hubless restore`."""
 # ruff: noqa: PLC0415 a command loads what it needs
 
+import shutil
 import sys
 import tempfile
 from datetime import UTC
@@ -15,6 +16,8 @@ from operations import commands
 if TYPE_CHECKING:
     from embedded.backup_file import Backup
     from hubless.settings import Settings
+
+_RESTORING = "restoring-"  # how the names of folders begin into which a restore unpacks
 
 
 @click.command()
@@ -54,8 +57,9 @@ def restore(*, source: Path, data: Path, file: Path | None, yes: bool) -> None:
     The database and the secret that are there are kept in a folder beside the new ones. Homes that exist stay as they
     are. The command says what it would do, and asks.
     """
-    from embedded import data_folder
+    from embedded import data_folder, kept_copies
     from embedded.backup_file import Backup
+    from hubless.adapters.system_clock import SystemClock
 
     with commands.errors_as_messages():
         settings = opening.settings_of(data, file)
@@ -72,10 +76,11 @@ def restore(*, source: Path, data: Path, file: Path | None, yes: bool) -> None:
         lock = data_folder.lock(settings.data)
         try:
             kept = _restore(settings, found)
+            if kept is not None:
+                click.echo(f"What was there is kept in {kept}.")
+            kept_copies.remove_old_copies(settings, SystemClock().now(), click.echo)
         finally:
             lock.release()
-    if kept is not None:
-        click.echo(f"What was there is kept in {kept}.")
     click.echo("Restored. Start the hub with `hubless up`.")
 
 
@@ -110,7 +115,8 @@ def _restore(settings: "Settings", found: "Backup") -> Path | None:
     A crash in the midst leaves either the old database or none. Without one the hub refuses to start, and says to
     restore.
     """
-    with tempfile.TemporaryDirectory(prefix="restoring-", dir=settings.data) as folder:
+    _remove_rests(settings)
+    with tempfile.TemporaryDirectory(prefix=_RESTORING, dir=settings.data) as folder:
         new = Path(folder)
         found.unpack(new)
         if found.facts.has_homes:
@@ -123,8 +129,14 @@ def _restore(settings: "Settings", found: "Backup") -> Path | None:
     return kept
 
 
+def _remove_rests(settings: "Settings") -> None:
+    """Remove what restores unpacked that were killed; the hub's secret is in it."""
+    for folder in (*settings.data.glob(f"{_RESTORING}*"), *settings.homes.glob(f".{_RESTORING}*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _restore_homes(settings: "Settings", found: "Backup") -> None:
-    with tempfile.TemporaryDirectory(prefix=".restoring-", dir=settings.homes) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{_RESTORING}", dir=settings.homes) as folder:
         found.unpack_homes(Path(folder))
         restored = Path(folder) / "homes"
         for home in sorted(restored.iterdir()) if restored.is_dir() else ():
@@ -134,6 +146,7 @@ def _restore_homes(settings: "Settings", found: "Backup") -> None:
 
 def _keep_old(settings: "Settings") -> Path | None:
     """Move the old files away, the database first: without it no hub starts, whatever is left of the others."""
+    from embedded.kept_copies import name_of_restore
     from hubless.adapters.system_clock import SystemClock
 
     names = [settings.database.name, f"{settings.database.name}-wal", f"{settings.database.name}-shm"]
@@ -141,8 +154,7 @@ def _keep_old(settings: "Settings") -> Path | None:
     if not old:
         return None
     # A name of its own, for its owner alone: another restore may come within the same second.
-    prefix = f"before-restore-{SystemClock().now():%Y%m%dT%H%M%SZ}-"
-    kept = Path(tempfile.mkdtemp(prefix=prefix, dir=settings.data))
+    kept = Path(tempfile.mkdtemp(prefix=name_of_restore(SystemClock().now()), dir=settings.data))
     for file in [*old, settings.secret_file]:
         if file.exists():
             file.replace(kept / file.name)

@@ -103,13 +103,15 @@ def description(kind: str, *, named: bool, uid: int) -> str:
 
 def main() -> None:
     """Read a configuration from standard input, choose, and print the choice as JSON."""
-    from embedded import database_file  # noqa: PLC0415 large, and only in this process
+    from embedded import database_file, kept_copies  # noqa: PLC0415 large, and only in this process
+    from hubless.adapters.system_clock import SystemClock  # noqa: PLC0415 as above
     from hubless.bootstrap import isolation  # noqa: PLC0415 as above
 
     config = ChildConfig(**json.load(sys.stdin))
     try:
         settings = config.settings()
-        epoch = database_file.begin_run(settings, lambda text: print(text, file=sys.stderr))  # noqa: T201 to the operator
+        epoch = database_file.begin_run(settings, _tell)
+        kept_copies.remove_old_copies(settings, SystemClock().now(), _tell)
         choice = isolation.choose(settings)
     except HublessError as error:
         print(json.dumps({"error": str(error)}))  # noqa: T201 the answer
@@ -119,6 +121,10 @@ def main() -> None:
         others = isolation.running_otherwise(settings, name)
         answer = Chosen(name, dict(choice.refused), others, ended, choice.weak_limits, epoch)
         print(json.dumps(asdict(answer)))  # noqa: T201 the answer
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 to the operator
 
 
 if __name__ == "__main__":

@@ -165,6 +165,16 @@ def test_restores_within_one_second_keep_what_each_replaced(here, saved, monkeyp
     assert [{"hub.sqlite", "secret"} <= {file.name for file in folder.iterdir()} for folder in kept] == [True, True]
 
 
+def test_a_restore_removes_old_copies_and_what_a_killed_one_left(here, saved):
+    killed = [here.data / "restoring-1", here.settings.homes / ".restoring-1"]
+    for folder in (*killed, *(here.data / f"before-restore-2020010{day}T000000Z-x" for day in range(1, 5))):
+        folder.mkdir()
+    done = here.run("restore", saved, "--yes")
+    assert done.output.count("Removed ") == 2
+    assert len([*here.data.glob("before-restore-*")]) == 3
+    assert not any(folder.exists() for folder in killed)
+
+
 def test_what_goes_while_homes_are_saved_is_told_and_no_more(here, tmp_path, monkeypatch):
     here.start()
     (here.settings.homes / "ada").mkdir()
