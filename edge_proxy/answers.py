@@ -90,8 +90,9 @@ STARTING = Answer(
 BAD_ANSWER = Answer(
     "bad-answer",
     502,
-    "This server sent an answer that the hub cannot pass on",
-    f"Its headers may be too large. Try again. {_HOME} to restart the server if that does not help.",
+    "This server sent no answer that the hub can pass on",
+    "It may have ended before it answered, or the headers of its answer are too large. Try again."
+    f" {_HOME} to see its state, and to restart it if that does not help.",
 )
 SLOW = Answer(
     "slow",
