@@ -21,7 +21,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 HAS_PEER = os.environ.get("PEER", "1") != "0"
 KINDS = (Ours, Theirs) if HAS_PEER else (Ours,)
 LOGIN_FACTOR, MEMORY_FACTOR = 2.0, 1.1
-LOGINS = min(50 + 50 * ROUNDS, slow_bodies.LOGINS)
+TURNS = min(max(slow_bodies.TURNS, ROUNDS // 10), 5)
 REQUESTS, STARTS = memory.REQUESTS * ROUNDS // 100, memory.STARTS * ROUNDS // 100
 
 
@@ -52,7 +52,7 @@ def slow_writes():
 def logins_beside_slow_bodies():
     """Logins beside requests whose bodies never come."""
     login = f"kind = 'shared-password'\npassword = '{slow_bodies.PASSWORD}'"
-    found = at_each(lambda hub: slow_bodies.measure(hub, LOGINS), login=login)
+    found = at_each(lambda hub: slow_bodies.measure(hub, TURNS), login=login)
     texts = [f"{beside * 1000:.0f} ms, alone {alone * 1000:.0f} ms: {beside / alone:.1f}x" for alone, beside in found]
     name = f"{slow_bodies.BODIES} bodies that never come: login p99"
     alone, beside = found[0]

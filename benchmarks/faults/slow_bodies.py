@@ -2,6 +2,9 @@
 
 The requests come through the edge from one address, and again as soon as the edge has given them up. Half of them send
 nothing of a small body; the others send 60 kB of a large one, which fills HAProxy's buffer and goes on to the API.
+
+Requests that were sent together are given up together: the edge's after 10 and 15 seconds, the API's after 30. So one
+turn is logins alone for `TURN_SECONDS`, and then as long beside the bodies, which meets each of these times.
 """
 
 import itertools
@@ -16,8 +19,11 @@ from contextlib import contextmanager, suppress
 import httpx
 
 BODIES = 2_050
-LOGINS = 300
-LAST_SECONDS = 20  # of the logins together: the edge gives a body up after 15
+TURNS = 2
+TURN_SECONDS = 35
+PAUSE_SECONDS = 0.05  # between two logins
+WARM_SECONDS = 2
+HELD = 0.95  # of the requests, at each moment: with fewer the figure says nothing
 PASSWORD = "benchmark"
 SETTINGS = f"[login]\nkind = 'shared-password'\npassword = '{PASSWORD}'\n"
 _HEAD = (
@@ -29,58 +35,70 @@ _LARGE = _HEAD.format(900_000).encode() + b"x" * 60_000
 _SENDER = "127.0.0.2"
 
 
-def hold(port, count, large_every, is_open, is_over):
-    """Hold *count* requests open whose bodies do not end; set *is_open* once they are, and end with *is_over*."""
+def hold(port, count, large_every, is_over, told):
+    """Hold *count* requests open whose bodies do not end, until *is_over*; tell when they are, and the fewest held."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     texts = itertools.cycle([_SMALL] * (large_every - 1) + [_LARGE])
     lines, poll = {}, select.poll()
 
-    def open_one():
-        line = socket.create_connection(("127.0.0.1", port), 20, (_SENDER, 0))
-        line.setblocking(False)
-        with suppress(BlockingIOError):
-            line.send(next(texts))
-        lines[line.fileno()] = line
-        poll.register(line, select.POLLIN)
+    def open_all():
+        while len(lines) < count:
+            line = socket.create_connection(("127.0.0.1", port), 20, (_SENDER, 0))
+            line.setblocking(False)
+            with suppress(BlockingIOError):
+                line.send(next(texts))
+            lines[line.fileno()] = line
+            poll.register(line, select.POLLIN)
 
-    for _ in range(count):
-        open_one()
-    is_open.set()
+    open_all()
+    told.send(len(lines))
+    fewest = count
     while not is_over.is_set():
         for number, _ in poll.poll(100):  # the edge has answered or closed it
             poll.unregister(number)
             lines.pop(number).close()
-            with suppress(OSError):
-                open_one()
+        with suppress(OSError):  # tried again in a moment
+            open_all()
+        fewest = min(fewest, len(lines))
+    told.send(fewest)
 
 
 @contextmanager
 def slow_bodies(port, count=BODIES, *, large_every=2):
-    """Hold so many requests open in a process of its own; every *large_every*th has a large body."""
+    """Hold so many requests open in a process of its own; every *large_every*th has a large body.
+
+    Raises:
+        AssertionError: when it could not, at the begin or at any moment.
+    """
     start = multiprocessing.get_context("spawn")
-    is_open, is_over = start.Event(), start.Event()
-    process = start.Process(target=hold, args=(port, count, large_every, is_open, is_over))
+    is_over, (hears, told) = start.Event(), start.Pipe(duplex=False)
+    process = start.Process(target=hold, args=(port, count, large_every, is_over, told))
     process.start()
+    told.close()
     try:
-        assert is_open.wait(60)
+        assert hears.poll(60), "the requests are not open after a minute"
+        hears.recv()
         yield
+        is_over.set()
+        fewest = hears.recv()
+        assert fewest >= HELD * count, f"only {fewest} of {count} requests were held at some moment"
     finally:
         is_over.set()
         process.join()
 
 
-def login_seconds(url, logins, pause):
-    """Return how long each of so many logins took, one after the other, each with the page before it."""
-    took = []
-    for number in range(logins):
+def login_seconds(url, last_seconds):
+    """Return how long each login took, one after the other for so long, each with the page before it."""
+    took, until = [], time.monotonic() + last_seconds
+    while time.monotonic() < until:
         with httpx.Client(base_url=url, timeout=60, verify=False) as browser:
             began = time.monotonic()
             browser.get("/hub/login").raise_for_status()
-            form = {"username": f"user{number}", "password": PASSWORD, "_xsrf": browser.cookies["_xsrf"]}
+            form = {"username": f"user{len(took)}", "password": PASSWORD, "_xsrf": browser.cookies["_xsrf"]}
             answer = browser.post("/hub/login", data=form)
             assert answer.is_redirect, (answer.status_code, answer.text[:500])
             took.append(time.monotonic() - began)
-        time.sleep(pause)
+        time.sleep(PAUSE_SECONDS)
     return took
 
 
@@ -88,13 +106,15 @@ def p99(seconds):
     return statistics.quantiles(seconds, n=100, method="inclusive")[98]
 
 
-def measure(hub, logins=LOGINS):
-    """Return the p99 of so many logins at *hub*, alone and beside the bodies, in seconds; `PASSWORD` opens it."""
-    login_seconds(hub.url, 50, 0)  # what is loaded at the first login
-    alone = p99(login_seconds(hub.url, logins, 0.12))
-    with slow_bodies(hub.port):
-        beside = p99(login_seconds(hub.url, logins, LAST_SECONDS / logins))
-    return alone, beside
+def measure(hub, turns=TURNS):
+    """Return the p99 of logins at *hub*, alone and beside the bodies in turns, in seconds; `PASSWORD` opens it."""
+    alone, beside = [], []
+    for _ in range(turns):
+        login_seconds(hub.url, WARM_SECONDS)  # what is loaded at the first login, and what the last bodies left
+        alone += login_seconds(hub.url, TURN_SECONDS)
+        with slow_bodies(hub.port):
+            beside += login_seconds(hub.url, TURN_SECONDS)
+    return p99(alone), p99(beside)
 
 
 def main():
