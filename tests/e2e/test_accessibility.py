@@ -3,7 +3,12 @@
 The pages are the samples of the unit tests, which no hub serves: so states are looked at that a hub seldom comes to.
 """
 
+from contextlib import closing
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from mimetypes import guess_type
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,6 +37,8 @@ LONG = {
 LARGE, USUAL = {"standard": 32, "fixed": 26}, {"standard": 16, "fixed": 13}  # px: text at 200 % (WCAG 2.2, 1.4.4)
 TOUCHED = 40  # px that a finger hits
 COLOURS = ThemeSettings(color="#0b5394", color_dark="#9fc5e8")  # of the samples with a theme
+HTML = "text/html; charset=utf-8"
+NOTHING = (False, HTML, b"")
 EDGE = {
     answer.name: answer
     for answer in (
@@ -74,48 +81,74 @@ NOTE_FOCUS = """() => {
   });
 }"""
 FAULTS = """async () => {
-  const found = await axe.run({ resultTypes: ["violations"] });
+  const found = await axe.run({ resultTypes: ["violations"], selectors: false });
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html}`));
 }"""
 
 
 @pytest.fixture(scope="module")
-def page(chromium):
-    """A page at which the samples are, by their names; it looks at itself with axe."""
-    assert AXE.exists(), "axe-core is not there: make axe"
-    context = chromium.new_context(bypass_csp=True, reduced_motion="reduce")
-    page = context.new_page()
-    page.route("**/*", _answer)
-    yield page
-    context.close()
+def new_context(chromium):
+    """Return a function that makes a browser profile at which the samples are, by their names."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Samples)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield partial(chromium.new_context, base_url=f"http://localhost:{server.server_port}")
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(scope="module")
-def quiet_page(chromium):
+def page(new_context):
+    """A page that looks at itself with axe."""
+    assert AXE.exists(), "axe-core is not there: make axe"
+    with closing(new_context(bypass_csp=True, reduced_motion="reduce")) as context:
+        yield context.new_page()
+
+
+@pytest.fixture(scope="module")
+def quiet_page(new_context):
     """A page without JavaScript."""
-    context = chromium.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.route("**/*", _answer)
-    yield page
-    context.close()
+    with closing(new_context(java_script_enabled=False)) as context:
+        yield context.new_page()
 
 
-def _answer(route):
-    path = urlsplit(route.request.url).path
+class Samples(BaseHTTPRequestHandler):
+    """Serves the samples and what they load; Chromium keeps the files, as it does those of a hub."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        kept, kind, body = _found(urlsplit(self.path).path)
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=3600" if kept else "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing of requests."""
+
+
+def _found(path):
+    """Return whether a browser may keep what is at *path*, its type, and its bytes: none where nothing is."""
     if path == "/hub/static/theme/colors.css":
-        route.fulfill(content_type="text/css", body=colours_of(COLOURS))
-    elif path.startswith("/hub/static/theme/"):
-        route.fulfill(path=rendering.STATIC / "logo.svg")
-    elif path.startswith("/hub/static/"):
-        route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
-    elif (name := path.removeprefix("/edge/")) in EDGE:
-        route.fulfill(content_type="text/html; charset=utf-8", body=EDGE[name].page)
-    elif (name := path.removeprefix("/").removeprefix("de/")) in PAGES:
-        route.fulfill(
-            content_type="text/html; charset=utf-8", body=html_of(name, has_long_words=path.startswith("/de/"))
-        )
-    else:
-        route.abort()
+        return True, "text/css", colours_of(COLOURS).encode()
+    if path == "/axe.js":
+        return True, "text/javascript", AXE.read_bytes()
+    if path.startswith("/hub/static/"):
+        file = rendering.STATIC / ("logo.svg" if "/theme/" in path else path.removeprefix("/hub/static/"))
+        return (True, guess_type(file)[0], file.read_bytes()) if file.is_file() else NOTHING
+    kind, _, name = path[1:].rpartition("/")
+    if kind == "edge" and name in EDGE:
+        return False, HTML, EDGE[name].page.encode()
+    if kind in {"", "de"} and name in PAGES:
+        return False, HTML, html_of(name, has_long_words=kind == "de").encode()
+    return NOTHING
+
+
+def open_sample(page, name):
+    answer = page.goto(f"/{name}", wait_until="load")
+    assert answer.ok, name
 
 
 def html_of(name, *, has_long_words=False):
@@ -129,8 +162,8 @@ def html_of(name, *, has_long_words=False):
 def look(page, name):
     """Return what is wrong with the page in each view."""
     wrong = []
-    page.goto(f"https://hub.test/{name}", wait_until="load")
-    page.add_script_tag(path=AXE)
+    open_sample(page, name)
+    page.add_script_tag(url="/axe.js")
     for size, scheme in VIEWS:
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme)
@@ -169,7 +202,7 @@ def text(page):
 @pytest.mark.parametrize("name", SHOWN)
 def test_long_words_and_large_text_fit(page, text, name):
     page.set_viewport_size(ZOOMED)
-    page.goto(f"https://hub.test/de/{name}", wait_until="load")
+    open_sample(page, f"de/{name}")
     wrong = cut(page, "320 px")
     text(LARGE)
     page.set_viewport_size(PHONE)
@@ -179,7 +212,7 @@ def test_long_words_and_large_text_fit(page, text, name):
 
 def test_the_menu_is_used_by_keyboard(page):
     page.set_viewport_size(NARROW)
-    page.goto("https://hub.test/home_first", wait_until="load")
+    open_sample(page, "home_first")
     summary = page.locator(".frame-menu > summary")
 
     reached = []
@@ -207,7 +240,7 @@ def test_the_menu_is_used_by_keyboard(page):
 
 def test_what_is_chosen_is_seen_in_forced_colours(page):
     page.set_viewport_size(NARROW)
-    page.goto("https://hub.test/home_first", wait_until="load")
+    open_sample(page, "home_first")
     page.emulate_media(forced_colors="active")
     page.locator(".frame-menu > summary").click()
     buttons = page.locator("button[name=theme]")
@@ -230,7 +263,7 @@ def test_an_answer_of_the_edge_fits_and_is_accessible(page, name):
 @pytest.mark.parametrize("name", ["login", "home_full", "spawn", "token_full", "admin_full", "error", "edge/cookies"])
 def test_focus_and_buttons_are_seen_in_forced_colours(page, name):
     page.emulate_media(forced_colors="active", color_scheme="dark")
-    page.goto(f"https://hub.test/{name}", wait_until="load")
+    open_sample(page, name)
     page.evaluate(OPEN_ALL)
     bare = page.evaluate(WITHOUT_AN_EDGE)
     page.keyboard.press("Tab")
@@ -243,7 +276,7 @@ def test_focus_and_buttons_are_seen_in_forced_colours(page, name):
 
 @pytest.mark.parametrize("name", ["login", "home_full", "spawn", "token_full", "admin_full", "account", "error"])
 def test_nothing_moves_for_readers_who_ask_for_that(page, name):
-    page.goto(f"https://hub.test/{name}", wait_until="load")
+    open_sample(page, name)
 
     assert page.evaluate(MOVES) == []
 
@@ -253,7 +286,7 @@ REFUSED = sorted(name for name, (_, context) in PAGES.items() if context.get("er
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_focus_is_at_what_was_refused_without_javascript(quiet_page, name):
-    quiet_page.goto(f"https://hub.test/{name}", wait_until="load")
+    open_sample(quiet_page, name)
     focused = quiet_page.locator(":focus")
 
     assert focused.count() == 1
@@ -262,11 +295,10 @@ def test_the_focus_is_at_what_was_refused_without_javascript(quiet_page, name):
     assert "none" not in focused.evaluate("(one) => getComputedStyle(one).outlineStyle")
 
 
-def test_times_are_dates_in_the_readers_zone_and_language(chromium):
-    context = chromium.new_context(timezone_id="Pacific/Auckland", bypass_csp=True)
+def test_times_are_dates_in_the_readers_zone_and_language(new_context):
+    context = new_context(timezone_id="Pacific/Auckland", bypass_csp=True)
     page = context.new_page()
-    page.route("**/*", _answer)
-    page.goto("https://hub.test/token_full", wait_until="load")
+    open_sample(page, "token_full")
     time = page.locator("time[data-relative]").first
     shown = [time.text_content(), time.get_attribute("title")]
     context.close()
@@ -278,7 +310,7 @@ def test_times_are_dates_in_the_readers_zone_and_language(chromium):
 def test_a_keyboard_can_skip_to_the_page_and_is_held_nowhere(page, template):
     name = max((name for name in SHOWN if PAGES[name][0] == template), key=lambda name: len(html_of(name)))
     page.set_viewport_size(WIDE)
-    page.goto(f"https://hub.test/{name}", wait_until="load")
+    open_sample(page, name)
     first, parts = page.evaluate(REACHABLE)
     page.evaluate(NOTE_FOCUS)
     for _ in range(2 * parts + 3):  # past the end of the page, and beyond where it began
@@ -307,11 +339,10 @@ def test_a_bad_page_is_noticed(page, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["login_with_many_providers", "login_at_many_providers_only", "account_with_many_logins"]
 )
-def test_long_names_fit_without_javascript(chromium, name):
-    context = chromium.new_context(java_script_enabled=False, viewport=NARROW)
+def test_long_names_fit_without_javascript(new_context, name):
+    context = new_context(java_script_enabled=False, viewport=NARROW)
     page = context.new_page()
-    page.route("**/*", _answer)
-    page.goto(f"https://hub.test/{name}", wait_until="load")
+    open_sample(page, name)
 
     boxes = [button.bounding_box() for button in page.locator(".button:visible").all()]
     context.close()
