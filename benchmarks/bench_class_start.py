@@ -31,6 +31,8 @@ RUNS = {
     "clocks of functions up to 1 s wrong": Plan(STUDENTS, skew=1.0),
     "no pace": Plan(STUDENTS, rate=1000, burst=1000),
 }
+WARM_RUNS = {f"{STUDENTS:,} within a minute, {warm} spares": Plan(STUDENTS, warm=warm, begins=300) for warm in (10, 50)}
+WARM_HEAD = ("run", "ready", "press to ready with a spare, s (median, most)", "without, s (median, most)")
 HEAD = (
     "run",
     "last launch, s (possible)",
@@ -58,6 +60,13 @@ def row(name, out):
         f"{out.most_tries}",
         f"{out.busy_seconds['launches']:.0f}",
     )
+
+
+def warm_row(name, out):
+    with_spare, without = (
+        f"{len(some)}: {statistics.median(some):.1f}, {some[-1]:.1f}" for some in (out.took_with_spare, out.took)
+    )
+    return name, f"{len(out.ready)} of {out.plan.students}", with_spare, without
 
 
 def a_second(calls):
@@ -123,16 +132,24 @@ def draw(out):
     print(f"\ndrawn into {PLOT}")
 
 
+def print_head(head):
+    print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
+
+
 def main():
     logging.disable(logging.CRITICAL)
     outcomes = {}
-    print("| " + " | ".join(HEAD) + " |\n" + "| --- " * len(HEAD) + "|")
+    print_head(HEAD)
     for name, plan in RUNS.items():
         school = School(plan)
         if plan.homes:
             school.prepare_all()
         outcomes[name] = school.run()
         print("| " + " | ".join(row(name, outcomes[name])) + " |", flush=True)
+    print()
+    print_head(WARM_HEAD)
+    for name, plan in WARM_RUNS.items():
+        print("| " + " | ".join(warm_row(name, School(plan).run())) + " |", flush=True)
     try:
         draw(next(iter(outcomes.values())))
     except ImportError:

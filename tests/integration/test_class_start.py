@@ -20,7 +20,7 @@ def assert_nothing_is_lost(school, out):
 
 
 def test_a_class_starts_nearly_as_fast_as_aws_limits_allow_within_them():
-    school = School(Plan(students=200, within=3))
+    school = School(Plan(students=150, within=3))
 
     out = school.run()
 
@@ -82,6 +82,26 @@ def test_who_waits_for_a_preparation_holds_up_no_prepared_start():
     assert prepared[-1] < 1.1 * (160 / 20 + max(LATENCY))
 
 
+def test_a_class_takes_the_spares_that_wait_and_launches_the_others():
+    """Of eight spares two die, and are replaced; the class takes all, and after their hours none is left."""
+    plan = Plan(students=30, within=3, begins=870, warm=8, warm_minutes=17, deaths=(100, 101), until=300)
+    school = School(plan)
+
+    out = school.run()
+
+    servers = school.servers.in_states([State.READY])
+    given = {server.spare_id for server in servers if server.spare_id}
+    assert out.states == {State.READY: 30}, out.failures
+    assert (len(given), len(out.took), len(out.took_with_spare)) == (8, 22, 8)
+    assert set(out.starts.values()) == {1}
+    assert given | {server.launch_id for server in servers if not server.spare_id} <= out.starts.keys()
+    assert len(out.starts) == 30 + 2 + 8  # two died, and eight came when the class had taken the others
+    assert max(out.took_with_spare) < min(out.took)
+    assert sorted(school.cloud.launches_running()) == sorted(server.task.partition("/")[0] for server in servers)
+    assert school.spares.store.all() == []
+    assert len(school.spares.store._port.claims) == 8
+
+
 def test_the_table_keeps_the_pace():
     with moto() as database:
         made = in_new_table(database)
@@ -111,7 +131,7 @@ def test_who_is_throttled_all_the_same_is_late_and_not_lost(how):
     if how == "no pace":
         school = School(Plan(students=80, within=2, rate=1000, burst=1000))
     else:
-        school = School(Plan(students=80, within=2))
+        school = School(Plan(students=50, within=2))
         bucket = school.account.limits["RunTask"]
         school.loop.every(0.1, lambda: bucket.take(school.loop.right.now()))
         bucket.tokens = 0.0

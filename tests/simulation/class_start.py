@@ -3,7 +3,7 @@
 What the hub does is its own code, over SQLite in memory. What AWS does is played: the ECS double refuses what is over
 the limits (RunTask 20 a second, Fargate a hundred and then 20 a second) and takes 20 to 90 s to start a task; events
 come late, out of order, twice or not at all; messages come at least once. Every call takes the time that it takes,
-and so does a cold start.
+and so does a cold start. Spares ask for their launches as `waiting_task.py` does.
 """
 
 import json
@@ -18,11 +18,16 @@ from functions.spawn.dispatch import handle
 from hubless.adapters.activity_readiness import ActivityReadiness
 from hubless.adapters.ecs import limits
 from hubless.adapters.ecs.events import read
+from hubless.adapters.ecs.naming import arn_of, ids_of
+from hubless.adapters.ecs.waiting_task import PAUSE
 from hubless.bootstrap.cloud import CloudHub
-from hubless.domain.errors import CapacityUnavailableError
+from hubless.domain.errors import CapacityUnavailableError, NotFoundError
 from hubless.domain.launch_rate import LaunchRate, NoFreeSlot
 from hubless.domain.lifecycle import Deadlines, State
+from hubless.domain.profiles import Profile
 from hubless.domain.routes import EdgeReport
+from hubless.domain.schedules import Schedule
+from hubless.domain.spares import Warmth
 from hubless.ports.launcher import Preparation
 from hubless.services.preparing import PreparingAhead
 from tests.doubles.ecs.errors import AwsError
@@ -30,13 +35,15 @@ from tests.simulation.loop import Loop
 from tests.simulation.outcome import Outcome
 from tests.simulation.queue import Lane, Mapping, SimulatedQueue
 from tests.support import ecs
+from tests.support.builders import NOW
 from tests.support.ecs import Cloud
-from tests.support.fakes import RecordingQueue, ScriptedLauncher
+from tests.support.fakes import RecordingQueue, ScriptedLauncher, SparesInMemory
 from tests.support.world import World
 
 STORE, ROUTE = (0.004, 0.015), 0.02  # seconds of a call to DynamoDB; of a change of routes, one after the other
 AWS = {"RunTask": (0.15, 0.5), "PutObject": (0.02, 0.08)}  # of a call to others; what is not here: as S3's
 BOOT = (1.0, 3.0)  # seconds from RUNNING to a server's first word
+ASKS = (0.05, 0.3)  # seconds of a question of a spare
 NEWS = (0.3, 3.0)  # seconds that an event is on its way
 LOST, DOUBLED = 0.01, 0.03  # shares of events
 POLL, HEARTBEAT, EDGES = 1.0, 2.0, 3
@@ -113,7 +120,12 @@ class School(World):
         self.plan, self.random = plan, random.Random(plan.seed)
         self.outcome, self.lane_of = Outcome(plan), {}
         super().__init__(
-            around=self._around, launcher=self._launcher, readiness=ActivityReadiness(), deadlines=DEADLINES
+            around=self._around,
+            launcher=self._launcher,
+            readiness=ActivityReadiness(),
+            deadlines=DEADLINES,
+            profiles=(Profile("default", warmth=self._warmth()),),
+            spare_store=SparesInMemory if plan.warm else None,
         )
         self.read_event = lambda event: read(event, self.cloud.config)
         self._make_rate_limiter = rate_limiter or SharedRateLimiter
@@ -132,6 +144,7 @@ class School(World):
                 profiles=self.launching.profiles,
                 seen_within=timedelta(days=120),
             ),
+            spares=self.spare_keeping and replace(self.spare_keeping, rate_limiter=self._spare_rate_limiter()),
         )
         known = plan.students - plan.newcomers
         self.students = [*self.accounts.add_many([f"student-{number:04}" for number in range(known)])]
@@ -187,6 +200,16 @@ class School(World):
         rate = LaunchRate(limits.PREPARATION_RATE, limits.PREPARATION_BURST, limits.LONGEST_WAIT, reserve)
         return SharedRateLimiter(self, "preparations", rate)
 
+    def _spare_rate_limiter(self):
+        plan = self.plan
+        rate = LaunchRate(plan.rate, plan.burst, timedelta(seconds=plan.longest_wait), limits.SPARES_RESERVE)
+        return SharedRateLimiter(self, limiter=rate)
+
+    def _warmth(self):
+        ends = NOW + timedelta(minutes=self.plan.warm_minutes)
+        hours = Schedule("warm", frozenset({NOW.weekday()}), NOW.time(), ends.time(), NOW.tzinfo, ())
+        return Warmth(self.plan.warm, hours)
+
     def _count_calls(self):
         ask = self.account.ask
 
@@ -223,6 +246,8 @@ class School(World):
                 self.loop.after(
                     self.random.random(), lambda edge=edge: self.loop.every(POLL, lambda: self._apply(edge))
                 )
+            for at in self.plan.deaths:
+                self.loop.at(at, self._kill_a_spare)
             self.loop.every(0.25, self._tell)
             self.loop.every(1.0, self._look)
             self.loop.run(lambda: not self._is_watched, self.plan.begins + self.plan.limit)
@@ -259,16 +284,39 @@ class School(World):
         """Send the account's news on their way, and have servers that run speak."""
         for event in self.account.take_news():
             if event["detail"]["lastStatus"] == "RUNNING" and event["detail"]["desiredStatus"] == "RUNNING":
-                self.loop.after(
-                    self.random.uniform(*BOOT), lambda event=event: self.loop.start(lambda: self._speak(event))
-                )
+                name, server_id = ids_of(event["detail"])
+                if server_id:
+                    self._boot(server_id)
+                else:
+                    self.loop.start(partial(self._wait, name, event["detail"]["taskArn"]))
             for _ in range(1 + (self.random.random() < DOUBLED)):
                 if self.random.random() >= LOST:
                     body = json.dumps(event)
                     self.loop.after(self.random.uniform(*NEWS), lambda body=body: self.lane_of["others"].put(body))
 
-    def _speak(self, event):
-        server = self.servers.get(self.read_event(event).server_id)
+    def _boot(self, server_id):
+        self.loop.after(self.random.uniform(*BOOT), partial(self.loop.start, partial(self._speak, server_id)))
+
+    def _wait(self, spare_id, arn):
+        """Do what a spare's task does: ask until there is a launch, and become its server; or end."""
+        while self.account.tasks[arn]["desiredStatus"] == "RUNNING":
+            self.loop.sleep(self.random.uniform(*ASKS))
+            try:
+                environment = self.spare_questions.answer(spare_id)
+            except NotFoundError:
+                self.account.die(arn, 0)
+                return
+            if environment is not None:
+                self._boot(environment["HUBLESS_SERVER_ID"])
+                return
+            self.loop.sleep(PAUSE * self.random.uniform(0.8, 1.2))
+
+    def _kill_a_spare(self):
+        waiting = [arn_of(spare.task) for spare in self.spares.store._port.all() if spare.can_be_claimed]
+        self.account.die(next(arn for arn in waiting if self.account.tasks[arn]["desiredStatus"] == "RUNNING"))
+
+    def _speak(self, server_id):
+        server = self.servers.get(server_id)
         now = self.clock.now()
         self.activity.report(self.users.get(server.owner_id), now, {server.name: now}, by_server=server.id)
 
@@ -278,7 +326,8 @@ class School(World):
         if waiting := self.servers._port.in_states([State.PREPARING]):
             self.outcome.positions.append(self.servers._port.queue_position(waiting[-1], self.clock.now()))
         done = states[State.READY] + states[State.FAILED]
-        self._is_watched = done < self.plan.students or any(lane.waiting for lane in self.lane_of.values())
+        is_busy = done < self.plan.students or any(lane.waiting for lane in self.lane_of.values())
+        self._is_watched = is_busy or self._seconds < self.plan.until
 
     # --- what came of it ---
 
@@ -286,6 +335,8 @@ class School(World):
         out = self.outcome
         out.pressed.sort()
         tasks = sorted(self.account.tasks.values(), key=lambda task: task["createdAt"])
+        out.starts = Counter(ids_of(task)[0] for task in tasks)
+        tasks = [task for task in tasks if ids_of(task)[1]]  # those of spares are no launches
         out.launched = [self._since(task["createdAt"]) for task in tasks]
         out.running = [self._since(task["startedAt"]) for task in tasks if "startedAt" in task]
         servers = self.servers.of_owners([student.id for student in self.students + self.newcomers])
@@ -295,13 +346,13 @@ class School(World):
         out.ready = sorted(self._since(server.started_at) for server in ready)
         new = {student.id for student in self.newcomers}
         out.ready_newcomers = sorted(self._since(server.started_at) for server in ready if server.owner_id in new)
-        up = {
-            self.account.environment_of(task)["HUBLESS_LAUNCH_ID"]: task["startedAt"]
-            for task in tasks
-            if "startedAt" in task
-        }
-        out.waited = sorted((server.started_at - up[server.launch_id]).total_seconds() for server in ready)
-        out.starts = Counter(self.account.starts_of())
+        up = {ids_of(task)[0]: task["startedAt"] for task in tasks if "startedAt" in task}
+        own, given = ([server for server in ready if bool(server.spare_id) is has_one] for has_one in (False, True))
+        out.waited = sorted((server.started_at - up[server.launch_id]).total_seconds() for server in own)
+        out.took, out.took_with_spare = (
+            sorted((server.started_at - server.requested_at).total_seconds() for server in some)
+            for some in (own, given)
+        )
         out.most_tries = max(lane.most_tries for lane in self.lane_of.values())
         out.delays = {name: sorted(lane.delays) for name, lane in self.lane_of.items()}
         out.invocations = {one.name: one.invocations for one in self._mappings}

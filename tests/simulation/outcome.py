@@ -23,6 +23,10 @@ class Plan:
     homes: bool = False  # whether each has a home, and so a task definition of their own
     newcomers: int = 0  # of the students, who are added only as they press: nothing is prepared for them
     skew: float = 0.05  # seconds by which clocks of functions are wrong at most
+    warm: int = 0  # spares that the hub keeps in the first `warm_minutes`
+    warm_minutes: int = 60
+    deaths: tuple = ()  # the seconds in which a spare that waits dies
+    until: float = 0.0  # seconds after the beginning that pass at least
     limit: float = 900.0  # seconds after the beginning
 
 
@@ -35,13 +39,15 @@ class Outcome:
     launched: list = field(default_factory=list)  # per task, in the order of starting
     running: list = field(default_factory=list)  # per task
     ready: list = field(default_factory=list)  # per student that got ready
-    waited: list = field(default_factory=list)  # per student, from running to ready
+    waited: list = field(default_factory=list)  # per student without a spare, from running to ready
+    took: list = field(default_factory=list)  # per student without a spare, from pressing to ready
+    took_with_spare: list = field(default_factory=list)  # per student with one
     calls: list = field(default_factory=list)  # of RunTask
     throttled: Counter = field(default_factory=Counter)  # calls that the account refused, by operation
     ready_newcomers: list = field(default_factory=list)  # those of `ready` that were added as they pressed
     passed: set = field(default_factory=set)  # states in which a server was seen
     positions: list = field(default_factory=list)  # of the last one in the queue of preparations, each second
-    starts: Counter = field(default_factory=Counter)  # tasks per launch
+    starts: Counter = field(default_factory=Counter)  # tasks per launch, and per spare
     states: Counter = field(default_factory=Counter)
     failures: list = field(default_factory=list)
     most_tries: int = 0
