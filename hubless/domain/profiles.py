@@ -70,16 +70,19 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
 
 
-def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: User | None) -> Chosen:
+def choose(
+    profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: User | None, *, was_asked: bool = False
+) -> Chosen:
     """Return what *options*, a server's `user_options`, choose of *profiles*; keys that are no options mean nothing.
 
-    With *owner* None nobody's permission is asked: for servers whose owner was asked before.
+    With *owner* None nobody's permission is asked. Nor is that of an owner who *was_asked* at the request of a start;
+    where they chose nothing, their own default counts, as it did then.
 
     Raises:
         InvalidRequestError: when the owner has no such profile.
         OptionRefusedError: naming the option that is wrong.
     """
-    allowed = offered(profiles, owner)
+    allowed = offered(profiles, None if was_asked else owner)
     if not allowed:
         raise InvalidRequestError("No profile is offered to you. Ask an admin to allow you one")
     name = options.get(PROFILE) or next(iter(allowed))
@@ -93,7 +96,12 @@ def choose(profiles: Mapping[str, Profile], options: Mapping[str, Any], owner: U
         )
     found = Chosen(allowed[name])
     for option in allowed[name].options:
-        found = option.apply(found, options, owner)
+        try:
+            found = option.apply(found, options, owner)
+        except OptionRefusedError:
+            if not was_asked:
+                raise
+            found = option.apply(found, options, None)
     return found.without_doubles()
 
 

@@ -130,7 +130,7 @@ class Adopting:
             profile=stray.profile,
             now=self.clock.now(),
             deadlines=self.deadlines,
-            metering=self.meter.of(self._profile_of(stray, server), owner),
+            metering=self.meter.of(self._profile_of(stray, server, owner), owner),
         )
         try:
             asked = self.budgets.start(owner, server, asked, active_limit=0)
@@ -141,10 +141,10 @@ class Adopting:
         logger.info("server %s of %s: adopted", asked.id, owner.name, extra=lifecycle.log_fields(asked))
         return asked
 
-    def _profile_of(self, stray: Stray, server: Server) -> Profile:
+    def _profile_of(self, stray: Stray, server: Server, owner: User) -> Profile:
         """Return the profile as the launch will choose it: what it would refuse then is refused now."""
         options = server.user_options if server.profile == stray.profile else {}
         try:
-            return choose(self.profiles, {**options, PROFILE: stray.profile}, None).profile
+            return choose(self.profiles, {**options, PROFILE: stray.profile}, owner, was_asked=True).profile
         except InvalidRequestError as refused:
             raise CannotAdoptError(f"its profile {stray.profile} can no longer be chosen. {refused}") from refused

@@ -223,7 +223,7 @@ class Launching:
             self.stopping.fail(server, f"The profile {server.profile} is no longer offered")
             return
         try:  # the settings may have changed since the owner chose
-            chosen = self._chosen(server)
+            chosen = self._chosen(server, owner)
         except InvalidRequestError as refused:
             self.stopping.fail(server, f"The server cannot start with what was chosen: {refused}")
             return
@@ -257,10 +257,10 @@ class Launching:
         owner = self.users.get(server.owner_id)
         if owner is None:
             raise StoreConflictError(f"The owner of server {server.id} is gone")
-        return self._issued(server, owner, self._chosen(server))
+        return self._issued(server, owner, self._chosen(server, owner))
 
-    def _chosen(self, server: Server) -> Chosen:
-        return choose(self.profiles, {**server.user_options, PROFILE: server.profile}, None)
+    def _chosen(self, server: Server, owner: User) -> Chosen:
+        return choose(self.profiles, {**server.user_options, PROFILE: server.profile}, owner, was_asked=True)
 
     def _issued(self, server: Server, owner: User, chosen: Chosen) -> Launch:
         return self._with_variables(self.credentials.issue(server, owner, chosen), owner, server)

@@ -11,7 +11,16 @@ from hubless.adapters.ecs.config import Capacity
 from hubless.adapters.ecs.definition_usage import UNUSED_AFTER
 from hubless.domain.errors import NotFoundError
 from hubless.domain.lifecycle import ACTIVE, State
-from hubless.domain.profiles import Profile
+from hubless.domain.profile_options import (
+    Changes,
+    Choice,
+    ChoiceOption,
+    NumberOption,
+    PerValue,
+    SwitchOption,
+    TextOption,
+)
+from hubless.domain.profiles import Profile, by_default, choose
 from hubless.domain.spares import Warmth
 from hubless.ports.launcher import Launch, TaskStopped
 from hubless.ports.spares import SpareOrder
@@ -81,11 +90,75 @@ def test_what_a_definition_says_is_in_the_kind(cloud):
     launcher = cloud.launcher()
     kinds = [
         launcher.kind_of_spare(replace(WARM, **changed))
-        for changed in ({}, {"image": "r:2"}, {"cpus": 2.0}, {"memory_bytes": 2**33}, {"args": ()}, {"environment": {}})
+        for changed in (
+            {},
+            {"image": "r:2"},
+            {"cpus": 2.0},
+            {"memory_bytes": 2**33},
+            {"args": ()},
+            {"environment": {}},
+            {"storage_bytes": 2**35},
+        )
     ]
     assert len(set(kinds)) == len(kinds)
     assert launcher.kind_of_spare(replace(WARM, default_url="/tree")) == kinds[0]
-    assert cloud.launcher(image="jupyter/minimal:2").kind_of_spare(WARM) != kinds[0]
+    elsewhere = {"security_groups": ("sg-new",)}, {"subnets": ("subnet-c",)}, {"capacity": Capacity.SPOT}
+    for changed in (
+        {"image": "jupyter/minimal:2"},
+        {"public_addresses": not cloud.config.public_addresses},
+        *elsewhere,
+    ):
+        assert cloud.launcher(**changed).kind_of_spare(WARM) != kinds[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({}, True),
+        ({"course": "topic"}, True),
+        ({"flag": True}, True),
+        ({"shared": "mine"}, False),  # without the profile's own variable of that name
+        ({"image": "r"}, False),
+        ({"gb": 3}, False),
+        ({"gb": 5}, False),  # a smaller size of Fargate would do for both
+        ({"debug": True}, False),
+    ],
+)
+def test_whoever_gets_a_spare_gets_what_they_chose(cloud, given, fits):
+    options = (
+        ChoiceOption("image", (Choice("python"), Choice("r", changes=Changes(image="r:1")))),
+        NumberOption("gb", 1, 8, 4, changes=Changes(memory_bytes=PerValue(2**30))),
+        TextOption("course", changes=Changes(environment={"COURSE": "{value}"})),
+        TextOption("shared", changes=Changes(environment={"SHARED": "{value}"})),
+        SwitchOption("flag", changes=Changes(environment={"FLAG": "1"}, default_url="/tree")),
+        SwitchOption("debug", changes=Changes(args=("--debug",))),
+    )
+    profile, launcher, account = replace(WARM, args=(), options=options), cloud.launcher(), cloud.account
+    chosen = choose({"warm": profile}, {"profile": "warm", **given}, None)
+    assert (launcher.kind_of_spare(chosen.profile) == launcher.kind_of_spare(by_default(profile))) is fits
+
+    launch = replace(
+        LAUNCH, profile=chosen.profile, chosen=chosen.variables, environment=dict(chosen.profile.environment)
+    )
+    launcher.launch(launch)
+    launcher.start_spare(replace(ORDER, profile=by_default(profile)))
+    usual, spare = account.tasks.values()
+    as_it_becomes = account.environment_of(spare) | launcher.environment(launch)
+    is_same = account.environment_of(usual) == {n: v for n, v in as_it_becomes.items() if "SPARE" not in n}
+    assert (is_same and _offers(usual) == _offers(spare)) is fits
+
+
+def _offers(task):
+    """Return what a task has beside its variables: all but that a spare waits first, and the check of its health."""
+    definition = task["definition"]
+    (container,) = definition["containerDefinitions"]
+    command = [word for word in container["command"] if "\n" not in word]
+    return (
+        [definition.get(name) for name in ("cpu", "memory", "taskRoleArn")],
+        container["image"],
+        command[-1:],
+        [pair for pair in container["environment"] if pair["name"] != "COURSE"],
+    )
 
 
 def test_definitions_of_spares_stay_as_long_as_the_profile_wants_some(cloud):

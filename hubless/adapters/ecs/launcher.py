@@ -103,7 +103,10 @@ class EcsLauncher:
             return naming.task_name(launch.launch_id, arn)
 
     def kind_of_spare(self, profile: Profile) -> str:
-        return self._definitions.kind_of_spare(profile)
+        config = self._config
+        place = (config.capacity.value, config.platform_version, str(config.public_addresses))
+        network = (str(config.subnets), str(config.security_groups))
+        return naming.digest(self._definitions.kind_of_spare(profile), *place, *network)
 
     def start_spare(self, order: SpareOrder) -> str:
         with translate_errors("starting a spare"):

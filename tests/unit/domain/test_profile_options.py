@@ -223,6 +223,19 @@ class TestProfiles:
 
     def test_a_launch_asks_for_no_permission_again(self) -> None:
         assert choose(self.OFFERED, {"profile": "c"}, None).profile.name == "c"
+        assert choose(self.OFFERED, {"profile": "c"}, STUDENT, was_asked=True).profile.name == "c"
+        left = choose({"p": Profile("p", options=(IMAGE,))}, {"image": "class"}, STRANGER, was_asked=True)
+        assert left.profile.image == "lab:class"
+        with pytest.raises(OptionRefusedError):
+            choose({"p": Profile("p", options=(IMAGE,))}, {"image": "gone"}, STRANGER, was_asked=True)
+
+    def test_at_a_launch_the_default_is_the_owners_as_at_the_request(self) -> None:
+        a = Choice("a", is_default=True, access=Access(groups=("class-a",)), changes=Changes(image="a"))
+        option = ChoiceOption("o", (a, Choice("b", changes=Changes(image="b"))))
+        offers = {"p": Profile("p", options=(option, MEMORY))}
+
+        for owner, image in ((STUDENT, "a"), (STRANGER, "b")):
+            assert choose(offers, {"memory": 3}, owner, was_asked=True).profile.image == image
 
     def test_later_options_change_what_earlier_ones_left(self) -> None:
         found = chosen(IMAGE, MEMORY, DEBUG, image="large", memory=8, debug=True).profile

@@ -571,6 +571,15 @@ def test_a_launch_has_what_its_owner_chose():
     assert world.server().user_options == {"size": "l", "branch": "topic", "odd": 1}
 
 
+def test_who_chooses_nothing_gets_no_default_of_others():
+    option = replace(CHOICE, choices=(replace(CHOICE.choices[1], is_default=True), CHOICE.choices[0]))
+    world = World(profiles=[Profile("lab", options=(option,))])
+    world.spawning.start(world.alice, "")
+    world.turn()
+
+    assert (world.launcher.started[0].profile.image, world.launcher.started[0].profile.memory_bytes) == ("", None)
+
+
 def test_a_launch_keeps_the_profile_that_was_the_first_at_the_request():
     world = World(profiles=[Profile("lab", image="lab")])
     world.spawning.start(world.alice, "")

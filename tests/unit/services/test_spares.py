@@ -8,11 +8,12 @@ import pytest
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, NotFoundError
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import Message, MessageKind
-from hubless.domain.profile_options import Changes, Choice, ChoiceOption, NumberOption, PerValue, TextOption
+from hubless.domain.profile_options import Access, Changes, Choice, ChoiceOption, NumberOption, PerValue, TextOption
 from hubless.domain.profiles import Profile
 from hubless.domain.schedules import Schedule
 from hubless.domain.spares import LONGEST_START, LONGEST_WAIT, PAUSE_AFTER_FAILURE, SpareClaim, Warmth
 from hubless.domain.tokens import launch_secret, spare_secret
+from hubless.domain.users import Group
 from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
 from hubless.services.spare_keeping import LEASE, LONGEST_LEASE
 from tests.support.fakes import SparesInMemory
@@ -127,6 +128,19 @@ def test_a_spare_is_what_whoever_chooses_nothing_starts():
     world.spawning.start(world.alice, "lab", user_options={"profile": "warm", "course": "a", "image": "python"})
     world.deliver()
     assert [launch.profile.image for launch in world.launcher.started] == ["python:1"]
+
+
+def test_a_spare_of_a_default_of_others_is_given_to_them_alone():
+    staff = Choice("big", access=Access(groups=("staff",)), changes=Changes(image="big:1"), is_default=True)
+    world = Warm(Profile("warm", warmth=Warmth(2), options=(ChoiceOption("size", (Choice("small"), staff)),)))
+    world.keep(2)
+
+    world.start()
+    assert [launch.profile.image for launch in world.launcher.started] == [""]
+
+    world.groups.create(Group("g1", "staff", ("alice",)))
+    world.alice = world.users.get(world.alice.id)
+    assert world.start(name="lab").spare_id
 
 
 def test_a_message_that_comes_twice_takes_one_spare(world):
