@@ -108,10 +108,11 @@ class GroupReferences:
         raise StoreUnavailableError("Somebody changes what names this group; try again.")
 
     def _forget_announcement(self, one: Announcement, name: str) -> None:
-        # Without groups it would be for everybody. Its end, unlike its removal, names the revision that was read.
         left = _without(one.groups, name)
-        after = replace(one, groups=left) if left else replace(one, ends_at=self.clock.now())
-        self.bulletin.replace(one, replace(after, revision=one.revision + 1))
+        if left:
+            self.bulletin.replace(one, replace(one, groups=left, revision=one.revision + 1))
+        elif not self.bulletin.remove(one.id, revision=one.revision):  # without groups it would be for everybody
+            raise StoreConflictError(f"the announcement {one.id} is not as it was read")
         self.reader.forget()
         logger.info("the announcement %s is no longer for the group %s, which is gone", one.id, name)
 

@@ -59,6 +59,8 @@ def test_no_later_group_of_the_name_has_what_was_made_for_a_group(world):
     assert named(world) == LEFT
     world.groups.create(Group("g-3", "physics"))
     assert named(world) == LEFT
+    world.clock.jump(-DAY / 2)
+    assert named(world) == LEFT
 
 
 @pytest.mark.parametrize("calls", range(6))
@@ -80,6 +82,7 @@ def test_a_removal_that_crashes_is_done_by_the_next_one(world, monkeypatch, call
 
     for store, name in (
         (world.stores.bulletin, "replace"),
+        (world.stores.bulletin, "remove"),
         (world.stores.schedules, "replace"),
         (world.stores.schedules, "remove"),
         (world.stores.join_links, "end"),
