@@ -236,6 +236,7 @@ class PeopleServices(Platform):
             self.bulletin_reader,
             self.schedule_store,
             self.join_link_store,
+            self.sign_up_store,
             self.clock,
         )
 

@@ -1,7 +1,7 @@
 """What people make for a group while the hub runs, by its name: it goes with the group (ADR 74)."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -11,6 +11,7 @@ from hubless.domain.announcements import Announcement
 from hubless.domain.errors import InvalidRequestError, StoreConflictError, StoreUnavailableError
 from hubless.domain.join_links import JoinLink
 from hubless.domain.schedules import Schedule
+from hubless.domain.sign_ups import SignUp
 from hubless.domain.translatable import gettext as _
 from hubless.domain.users import Group
 from hubless.domain.values import value
@@ -18,6 +19,7 @@ from hubless.ports.bulletin import BulletinStore
 from hubless.ports.clock import Clock
 from hubless.ports.join_links import JoinLinkStore
 from hubless.ports.schedules import ScheduleStore
+from hubless.ports.sign_ups import SignUpStore
 from hubless.ports.users import GroupStore
 from hubless.services.bulletin_reading import BulletinReader
 
@@ -27,11 +29,12 @@ TRIES: Final = 5  # of what somebody changes at the same moment
 
 @value
 class References:
-    """The announcements, schedules and join links that name a group."""
+    """The announcements, schedules, join links and waiting sign-ups that name a group."""
 
     announcements: tuple[Announcement, ...]
     schedules: tuple[Schedule, ...]
     join_links: tuple[JoinLink, ...]
+    sign_ups: tuple[SignUp, ...]
 
 
 @value
@@ -47,6 +50,7 @@ class GroupReferences:
     reader: BulletinReader
     schedules: ScheduleStore
     join_links: JoinLinkStore
+    sign_ups: SignUpStore
     clock: Clock
 
     @contextmanager
@@ -61,11 +65,18 @@ class GroupReferences:
             if name not in before:
                 raise _no_group(name)
         yield
-        after = self._ids(wanted)
-        for name in wanted:
-            if after.get(name) != before[name]:
-                self.forget(name)
-                raise _no_group(name)
+        for name in self._forget_gone(before):
+            raise _no_group(name)
+
+    @contextmanager
+    def of_sign_up(self, group: str) -> Iterator[None]:
+        """Let the caller store a sign-up into *group*, which loses it if the group is removed meanwhile.
+
+        A group that is not there yet is made when the sign-up is complete, and "" is none.
+        """
+        before = self._ids([group] if group else [])
+        yield
+        self._forget_gone(before)
 
     def remove(self, group: Group) -> None:
         """Remove *group*, and all references to it. After a crash in between, whoever removes it again goes on.
@@ -84,6 +95,7 @@ class GroupReferences:
             tuple(one for one in self.reader.now().announcements if name in one.groups),
             tuple(one for one in self.schedules.all() if name in one.groups),
             tuple(one for one in self.join_links.all(self.clock.now()) if one.group == name),
+            tuple(one for one in self.sign_ups.all(self.clock.now()) if one.group == name),
         )
 
     def forget(self, name: str) -> None:
@@ -99,6 +111,8 @@ class GroupReferences:
                     self._forget_announcement(announcement, name)
                 for schedule in found.schedules:
                     self._forget_schedule(schedule, name)
+                for sign_up in found.sign_ups:
+                    self._forget_sign_up(sign_up, name)
             except StoreConflictError:
                 continue
             for link in found.join_links:
@@ -125,6 +139,18 @@ class GroupReferences:
         if not done:
             raise StoreConflictError(f"the schedule {one.name} is not as it was read")
         logger.info("the schedule %s is no longer for the group %s, which is gone", one.name, name)
+
+    def _forget_sign_up(self, one: SignUp, name: str) -> None:
+        self.sign_ups.change(one, replace(one, group="", revision=one.revision + 1))
+        logger.info("the sign-up of %s is no longer for the group %s, which is gone", one.name, name)
+
+    def _forget_gone(self, before: Mapping[str, str]) -> list[str]:
+        """Forget the groups that are not there any more, and return their names; *before* has the ids by name."""
+        after = self._ids(before)
+        gone = [name for name, group_id in before.items() if after.get(name) != group_id]
+        for name in gone:
+            self.forget(name)
+        return gone
 
     def _ids(self, wanted: Collection[str]) -> dict[str, str]:
         if not wanted:

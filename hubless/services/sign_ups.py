@@ -117,8 +117,9 @@ class SignUps:
         with self._counted(join_code):
             if asked.is_complete:
                 return self._make(asked)
-            if not self.store.add(asked, now, most=self.rules.max_waiting):
-                raise InvalidRequestError(FULL)
+            with self.join_links.references.of_sign_up(asked.group):
+                if not self.store.add(asked, now, most=self.rules.max_waiting):
+                    raise InvalidRequestError(FULL)
             if address:
                 self._send_question(asked, secret)
         return asked

@@ -322,6 +322,20 @@ def test_an_account_that_was_made_in_part_is_completed(tmp_path, monkeypatch, ca
     assert hub.hub.sign_ups.waiting() == []
 
 
+def test_who_waits_while_the_group_is_made_anew_joins_no_group(tmp_path):
+    hub = a_hub(tmp_path, CONFIRM, CODES)
+    hub.user("boss", admin=True)
+    boss = hub.as_user("boss")
+    assert boss.post("/groups/autumn").status_code == 201
+    sign_up(hub, email="ada@example.org", code="physics 2026")
+    asked = boss_of(hub).get("/hub/admin/groups/autumn/delete").text
+    assert "1 sign-up that waits will join no group." in asked
+    assert boss.delete("/groups/autumn").status_code == 204
+    assert boss.post("/groups/autumn").status_code == 201
+    assert confirm(hub).status_code == 303
+    assert hub.user("ada").groups == ()
+
+
 def test_a_name_that_an_admin_gave_away_meanwhile_is_not_taken_over(tmp_path):
     hub = a_hub(tmp_path, APPROVE)
     hub.user("boss", admin=True)

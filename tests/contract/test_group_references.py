@@ -8,6 +8,7 @@ import pytest
 from hubless.domain.announcements import MOST, Announcement, Kind
 from hubless.domain.errors import InvalidRequestError
 from hubless.domain.join_links import JoinLink
+from hubless.domain.sign_ups import SignUp
 from hubless.domain.users import Group
 from hubless.services.announcements import Announcements, Wish
 from hubless.services.schedules import Schedules
@@ -37,6 +38,8 @@ def fill(world):
     assert stores.schedules.add(replace(LAB, groups=("physics",)))
     assert stores.schedules.add(replace(LAB, name="both", groups=("physics", "staff")))
     for name in ("physics", "staff"):
+        waiting = SignUp(f"new-{name}", f"u-{name}", "hash", now, now + DAY, needs_approval=True, group=name)
+        assert stores.sign_ups.add(waiting, now, most=9)
         assert stores.join_links.add(JoinLink(f"j-{name}", name * 9, "ada", now, now + DAY, 9, name), now, most=9)
 
 
@@ -47,10 +50,16 @@ def named(world):
         [(one.id, one.groups) for one in world.stores.bulletin.read(now).announcements],
         [(one.name, one.groups) for one in world.stores.schedules.all()],
         [(one.id, one.group) for one in world.stores.join_links.all(now)],
+        [(one.name, one.group) for one in world.stores.sign_ups.all(now)],
     ]
 
 
-LEFT = [[("n2", ("staff",))], [("both", ("staff",))], [("j-staff", "staff")]]
+LEFT = [
+    [("n2", ("staff",))],
+    [("both", ("staff",))],
+    [("j-staff", "staff")],
+    [("new-physics", ""), ("new-staff", "staff")],
+]
 
 
 def test_no_later_group_of_the_name_has_what_was_made_for_a_group(world):
@@ -63,7 +72,7 @@ def test_no_later_group_of_the_name_has_what_was_made_for_a_group(world):
     assert named(world) == LEFT
 
 
-@pytest.mark.parametrize("calls", range(6))
+@pytest.mark.parametrize("calls", range(7))
 def test_a_removal_that_crashes_is_done_by_the_next_one(world, monkeypatch, calls):
     fill(world)
     left = calls
@@ -86,6 +95,7 @@ def test_a_removal_that_crashes_is_done_by_the_next_one(world, monkeypatch, call
         (world.stores.schedules, "replace"),
         (world.stores.schedules, "remove"),
         (world.stores.join_links, "end"),
+        (world.stores.sign_ups, "change"),
         (world.stores.groups, "delete"),
     ):
         crash_later(store, name)
@@ -145,6 +155,17 @@ def test_a_change_at_the_same_moment_is_read_again(world, monkeypatch):
     world.group_references.remove(world.groups.find("physics"))
     assert named(world) == LEFT
     assert changed
+
+
+def test_who_signs_up_while_the_group_is_removed_joins_none(world):
+    waiting = SignUp("ada", "u-ada", "hash", world.clock.now(), world.clock.now() + DAY, group="physics")
+    with world.group_references.of_sign_up("physics"):
+        world.group_references.remove(world.groups.find("physics"))
+        world.groups.create(Group("g-3", "physics"))
+        assert world.stores.sign_ups.add(waiting, world.clock.now(), most=9)
+    with world.group_references.of_sign_up("later"):  # the first who is let in makes it
+        assert world.stores.sign_ups.add(replace(waiting, name="bob", group="later"), world.clock.now(), most=9)
+    assert named(world)[3] == [("ada", ""), ("bob", "later")]
 
 
 def test_a_reference_needs_its_group(world):

@@ -171,7 +171,13 @@ class World:
         reader = BulletinReader(self.stores.bulletin, self.clock)
         self.maintaining = Maintaining(self.stores.bulletin, reader, self.clock)
         self.group_references = GroupReferences(
-            self.groups, self.stores.bulletin, reader, self.stores.schedules, self.stores.join_links, self.clock
+            self.groups,
+            self.stores.bulletin,
+            reader,
+            self.stores.schedules,
+            self.stores.join_links,
+            self.stores.sign_ups,
+            self.clock,
         )
         self.spawning = Spawning(
             self.servers,

@@ -203,7 +203,7 @@ class _GroupPage:
         return response
 
     def _references(self) -> dict[str, Any]:
-        """Return how many announcements, schedules and join links go with the group, and whether others stay."""
+        """Return how much of what names the group goes with it, and whether others stay."""
         found = self.hub.group_references.of(self.group.name)
         announcements = sum(len(one.groups) == 1 for one in found.announcements)
         schedules = sum(len(one.groups) == 1 for one in found.schedules)
@@ -211,6 +211,7 @@ class _GroupPage:
             "announcements": announcements,
             "schedules": schedules,
             "join_links": len(found.join_links),
+            "sign_ups": len(found.sign_ups),
             "of_others_too": announcements < len(found.announcements) or schedules < len(found.schedules),
         }
 

@@ -1097,7 +1097,7 @@ group_delete = {
     "join_codes": [],
     "shared_servers": 0,
     "limits": [],
-    "made_for_it": {"announcements": 0, "schedules": 0, "join_links": 0, "of_others_too": False},
+    "made_for_it": {"announcements": 0, "schedules": 0, "join_links": 0, "sign_ups": 0, "of_others_too": False},
     "error": None,
 }
 oauth = {
@@ -1779,7 +1779,7 @@ PAGES = {
         | group_delete
         | GIVES
         | {"is_in_settings": True, "course": {"title": "Physics I", "platform": "Moodle"}, "error": "Only an admin"}
-        | {"made_for_it": {"announcements": 1, "schedules": 2, "join_links": 1, "of_others_too": True}},
+        | {"made_for_it": {"announcements": 1, "schedules": 2, "join_links": 1, "sign_ups": 3, "of_others_too": True}},
     ),
     "join_links": ("join_links.html", frame(ROOT) | join_links),
     "join_links_refused": (
