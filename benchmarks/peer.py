@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.free_port import free_port
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hubs would compile all their code at each start
+
 CONFIGURATION = """
 c = get_config()
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hubless.settings import Settings, SettingsError, parse
 API_SOCKET = "api.sock"  # its name in the run folder
 READY, FAILED, STOP_SERVERS = "ready", "failed", "stop-servers"  # events
 FATAL = "fatal"  # an event: the hub must not go on
+FORKED, ENDED = "forked", "ended"  # events of the preloader about a child: it runs, it has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ class Channel:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._end.sendall(json.dumps(message).encode() + b"\n")
 
+    def send_with(self, message: dict[str, Any], descriptors: Sequence[int]) -> None:
+        """Send *message* together with *descriptors*; do nothing if the other side has ended."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._end, [json.dumps(message).encode() + b"\n"], descriptors)
+
     def receive(self) -> dict[str, Any] | None:
         """Wait for the next message and return it; None when the other side has ended."""
         while b"\n" not in self._received and not self.is_closed:
@@ -136,14 +142,26 @@ class Channel:
         self.is_closed = not more
 
 
-def main(run: Callable[[Channel, ChildConfig, Settings], None]) -> None:
-    """Run a child process: receive its configuration, then call *run*. Anticipated errors go to the supervisor."""
-    channel = Channel.inherited(int(sys.argv[1]))
+Run = Callable[[Channel, ChildConfig, Settings], None]
+
+
+def main(run: Run) -> None:
+    """Run a child process whose only argument is the descriptor of its channel, as `run_child` does."""
+    run_child(Channel.inherited(int(sys.argv[1])), run)
+
+
+def run_child(channel: Channel, run: Run, *, listener: int | None = None) -> None:
+    """Receive a child's configuration, then call *run*. Anticipated errors go to the supervisor.
+
+    *listener* is the API's listening socket, where the child has it under another number than the configuration says.
+    """
     received = channel.receive()
     if received is None:
         return
     try:
         config = ChildConfig(**received)
+        if listener is not None:
+            config = replace(config, listener=listener)
         settings = config.settings()
         log_to_stderr(settings.hub.log_level)
         run(channel, config, settings)

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from edge_proxy.connection_limits import connection_limit_in_words
-from embedded import data_folder, ipc, isolation, line_writer, preflight, virtual_environment
+from embedded import data_folder, forking, ipc, isolation, line_writer, preflight, virtual_environment
+from embedded.forking import UNKNOWN, Forks, PreloaderError, Process
 from embedded.ipc import Channel, ChildConfig
 from embedded.line_writer import LineWriter
 from hubless.bootstrap import machine
@@ -38,8 +39,10 @@ OUTPUT_PIECE = 65_536  # bytes of a child's output that are read at once
 REST_SECONDS = 1.0  # for reading what a child leaves when it ends
 TELL_SECONDS = 1.0  # until what nobody takes is left to the thread that writes it, or lost at the end
 LOOK_SECONDS = 2.0  # between two looks at the files on which the hub stands
+_ROLES = ("worker", "api", "edge")
 PROGRAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {name: ("-P", "-m", f"embedded.{name}") for name in ("worker", "api", "edge")}
+    {role: ("-P", "-m", f"embedded.{role}") for role in _ROLES}
+    | {"preloader": ("-P", "-m", "embedded.preloader", *_ROLES)}
 )
 BACKLOG = 512
 _AFTER_REPLACEMENT = (
@@ -60,7 +63,7 @@ class Child:
 
     name: str
     program: tuple[str, ...]  # arguments of Python
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     channel: Channel | None = None
     was_ready: bool = False
     why: str = ""  # the reason that it sent itself
@@ -95,12 +98,14 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._listener = _listen(config)
         self._config = replace(config, listener=self._listener.fileno())
+        self._preloader = Child("preloader", programs["preloader"])
+        self._forks: Forks | None = None  # of a preloader that is ready
         self._workers = [Child("worker", programs["worker"])]
         self._edges = [Child("edge", programs["edge"])]
         count = settings.hub.workers
         self._apis = [Child(f"api {n + 1}" if count > 1 else "api", programs["api"]) for n in range(count)]
         self._bound = _identity(config.api_socket)
-        self._database = _identity(settings.database)
+        self._database: tuple[int, int] | None = None
         self._fatal = ""  # why the hub must not go on
         self._signals = 0
         self._ending = False
@@ -108,14 +113,38 @@ class Supervisor:
 
     @property
     def _children(self) -> list[Child]:
-        return [*self._workers, *self._apis, *self._edges]
+        return [self._preloader, *self._apis, *self._workers, *self._edges]
 
-    def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
+    def __enter__(self) -> Self:
+        """Return this supervisor, which holds the API's socket from its creation on."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the preloader, and leave no socket."""
+        self._ending = True
+        self._kill(self._preloader)
+        self._selector.close()
+        self._listener.close()
+        self._config.api_socket.unlink(missing_ok=True)
+
+    def preload(self) -> None:
+        """Have the hub's code loaded in a process beside this one, while this one does what comes before `run`."""
+        if forking.is_possible():
+            self._start(self._preloader)
+
+    def run(self, isolation_name: str, epoch: str, ready: Callable[[dict[str, Any]], None]) -> None:
         """Run the hub until a signal ends it; call *ready* with the children's facts once all are ready.
+
+        Args:
+            isolation_name: the kind that works here.
+            epoch: of this run, as the database names it, which must be there.
+            ready: is called with the children's facts.
 
         Raises:
             ChildError: when a child cannot start or keeps crashing; all other children have ended then.
         """
+        self._config = replace(self._config, isolation=isolation_name, epoch=epoch)
+        self._database = _identity(self._settings.database)
         with self._watching_signals(), self._logging():
             try:
                 self._start_all()
@@ -126,38 +155,75 @@ class Supervisor:
                     self._check_files()
             finally:
                 self._end_all()
-                self._listener.close()
-                self._config.api_socket.unlink(missing_ok=True)
 
     def _start_all(self) -> None:
-        for child in self._children:
-            self._start(child)
+        if self._preloader.process is not None:
+            self._wait_until_ready([self._preloader])
+        others = [child for child in self._children if child is not self._preloader]
+        for child in others:
+            if not self._signals:
+                self._start(child)
         self._config = replace(self._config, first=False)
+        self._wait_until_ready(others)
+
+    def _wait_until_ready(self, children: list[Child]) -> None:
+        """Wait until all *children* were ready, or a signal comes.
+
+        Raises:
+            ChildError: when one is not in time.
+        """
         give_up_at = time.monotonic() + START_SECONDS
-        while not self._signals and not all(child.was_ready for child in self._children):
+        while not self._signals and not all(child.was_ready for child in children):
             if time.monotonic() > give_up_at:
-                late = next(child for child in self._children if not child.was_ready)
+                late = next(child for child in children if not child.was_ready)
                 raise ChildError(_with_output(late, f"did not start within {START_SECONDS:.0f} seconds"))
             self._handle_next(min(self._seconds_to_restart() or 1.0, 1.0))
 
     def _start(self, child: Child) -> None:
-        ours, theirs = socket.socketpair()
-        listener = [self._listener.fileno()] if child in self._apis else []
-        child.process = subprocess.Popen(
-            [sys.executable, *child.program, str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), self._lock.tree, *listener),
-            process_group=0,  # Ctrl-C reaches the supervisor alone, which ends the children in order
-        )
-        theirs.close()
+        ours, child.process = self._forked(child) or self._executed(child)
         child.channel, child.start_at, child.why = Channel(ours), None, ""
         self._selector.register(child.channel, selectors.EVENT_READ, (self._receive_events, child))
         if child.process.stderr is not None:
             os.set_blocking(child.process.stderr.fileno(), False)
             self._selector.register(child.process.stderr, selectors.EVENT_READ, (self._read_output, child))
-        child.channel.send(asdict(self._config))
+        if child is not self._preloader:  # whose memory all get a copy of
+            child.channel.send(asdict(self._config))
+
+    def _executed(self, child: Child) -> tuple[socket.socket, Process]:
+        """Start a child that loads the hub's code itself, and return its channel and it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            return ours, subprocess.Popen(
+                [sys.executable, *child.program, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), self._lock.tree, *self._listeners(child)),
+                process_group=0,  # Ctrl-C reaches the supervisor alone, which ends the children in order
+            )
+
+    def _forked(self, child: Child) -> tuple[socket.socket, Process] | None:
+        """Have the preloader fork a child, and return its channel and it; None if there is no preloader that does."""
+        if self._forks is None or child is self._preloader:
+            return None
+        (ours, theirs), (reading, writing) = socket.socketpair(), os.pipe()
+        output = os.fdopen(reading, "rb")
+        try:
+            given = [theirs.fileno(), writing, *self._listeners(child)]
+            return ours, self._forks.fork(child.program[-1], given, output)
+        except PreloaderError as error:
+            self._print(f"The preloader does not fork the {child.name}, which loads its code itself: {error}.")
+            self._forks = None
+            self._kill_group(self._preloader)
+            output.close()
+            ours.close()
+            return None
+        finally:
+            theirs.close()
+            os.close(writing)
+
+    def _listeners(self, child: Child) -> list[int]:
+        return [self._listener.fileno()] if child in self._apis else []
 
     def _handle_next(self, timeout: float | None) -> None:
         """Wait for the next event and handle it."""
@@ -212,18 +278,17 @@ class Supervisor:
         if process is None or channel is None:
             return
         self._receive_events(channel, child)
+        self._unregister(channel)
         channel.close()
+        if child is self._preloader:
+            self._forks = None
         if process.stderr is not None:
             self._read_rest(process.stderr, child)
         self._flush(child)
         child.process, child.channel = None, None
         if self._ending or self._signals:
             return
-        how = (
-            f"was ended by signal {-process.returncode}"
-            if process.returncode < 0
-            else f"ended with exit code {process.returncode}"
-        )
+        how = _how_it_ended(process.wait())
         if not child.was_ready:
             raise ChildError(child.why or _with_output(child, f"{how} before it was ready"))
         if child.is_restarting:
@@ -243,17 +308,22 @@ class Supervisor:
 
     def _receive_events(self, channel: Channel, child: Child) -> None:
         """Handle a child's events. Its channel closes when it ends; `_check` handles that."""
-        if channel.is_closed:
-            return
         for message in channel.receive_now():
-            if message["event"] == ipc.READY:
+            if self._forks is not None and child is self._preloader:
+                self._forks.handle(message)
+            elif message["event"] == ipc.READY:
                 child.was_ready = True
+                self._forks = Forks(channel) if child is self._preloader else self._forks
                 self._facts |= message.get("facts", {})
             elif message["event"] == ipc.FAILED:
                 child.why = message["why"]
             elif message["event"] == ipc.FATAL:
                 self._fatal = message["why"]
         if channel.is_closed:
+            self._unregister(channel)
+
+    def _unregister(self, channel: Channel) -> None:
+        with contextlib.suppress(KeyError):  # it may be done
             self._selector.unregister(channel)
 
     def _read_output(self, pipe: Any, child: Child) -> None:
@@ -320,10 +390,14 @@ class Supervisor:
     def _kill(self, child: Child) -> None:
         if child.process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.process.pid, signal.SIGKILL)
+        self._kill_group(child)
         child.process.wait()
         self._clean_up(child)
+
+    def _kill_group(self, child: Child) -> None:
+        if child.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def _watching_signals(self) -> Iterator[None]:
@@ -341,7 +415,7 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(before_wakeup)
-            self._selector.close()
+            self._selector.unregister(reading)
             reading.close()
             writing.close()
 
@@ -397,6 +471,12 @@ def _identity(file: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _how_it_ended(code: int) -> str:
+    if code == UNKNOWN:
+        return "ended"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
 def _with_output(child: Child, how: str) -> str:
     output = "\n".join(f"    {line}" for line in child.output)
     return f"The {child.name} {how}." + (f" Its last output:\n{output}" if output else "")
@@ -423,18 +503,19 @@ def up(
         preflight.check(settings, folder)
         starting()
         settings = virtual_environment.prepare(settings, tell)
-        config = replace(config, run_folder=str(folder))
         tell(f"Resource limits: {machine.find_resource_limits(settings)}.")
         if limit := connection_limit_in_words():
             tell(limit)
-        chosen = isolation.choose(config, lock.tree)
-        for line in isolation.lines(chosen, settings):
-            tell(line)
-        own = {"pid": os.getpid(), "uid": os.geteuid()}
-        facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time(), "isolation": chosen.name}
-        lock.write_facts(facts)
-        hub = Supervisor(replace(config, isolation=chosen.name, epoch=chosen.epoch), settings, lock)
-        hub.run(lambda facts: ready(facts, hub.tell))
+        config = replace(config, run_folder=str(folder))
+        with Supervisor(config, settings, lock) as hub:
+            hub.preload()
+            chosen = isolation.choose(config, lock.tree)
+            for line in isolation.lines(chosen, settings):
+                tell(line)
+            own = {"pid": os.getpid(), "uid": os.geteuid()}
+            facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time()}
+            lock.write_facts(facts | {"isolation": chosen.name})
+            hub.run(chosen.name, chosen.epoch, lambda facts: ready(facts, hub.tell))
         machine.leave_resource_limits(settings)
         if not preflight.haproxy_is_running(settings, folder):
             data_folder.remove_run_folder(folder, settings.data)

@@ -11,6 +11,13 @@ from embedded import data_folder; from hubless.bootstrap import machine; from hu
 settings = Settings(Path(tempfile.mkdtemp())); data_folder.prepare(settings)
 """
 
+PRELOADED = """
+import os, threading
+from embedded import preloader
+preloader.load([*(f"embedded.{role}" for role in ("worker", "api", "edge")), *preloader.modules_of(preloader.STORE)])
+print(len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")) - 1)
+"""
+
 
 @pytest.mark.parametrize(
     ("script", "heavy"),
@@ -41,3 +48,9 @@ def test_a_process_imports_nothing_that_it_does_not_need(script: str, heavy: str
     )
 
     assert received.stdout.strip() == "[]", received.stderr
+
+
+def test_what_children_are_forked_with_holds_no_thread_and_no_descriptor() -> None:
+    received = subprocess.run([sys.executable, "-c", PRELOADED], capture_output=True, text=True, check=False)
+
+    assert received.stdout == "1 3\n", received.stderr

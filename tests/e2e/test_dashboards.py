@@ -300,7 +300,7 @@ def test_sums_are_right_when_a_process_is_killed(hub, scrapes):
 
     ask(40)
     settled(hub, lambda text: healths(text) == 40)
-    apis = [p for p in psutil.Process(hub.process.pid).children() if "embedded.api" in p.cmdline()]
+    apis = [p for p in psutil.Process(hub.process.pid).children(recursive=True) if "embedded.api" in p.cmdline()]
     assert len(apis) == 2
     os.kill(apis[0].pid, signal.SIGKILL)
     psutil.wait_procs(apis[:1], timeout=SECONDS)

@@ -51,9 +51,10 @@ class Tree:
 
         programs = {
             name: (str(FAKE_CHILD), name, str(self.diary), self._behaviour.get(name, "works").replace("_", " "))
-            for name in ("worker", "api", "edge")
+            for name in ("worker", "api", "edge", "preloader")
         }
-        Supervisor(self.config, self.settings, self._lock, out=out or self.said, programs=programs).run(is_ready)
+        with Supervisor(self.config, self.settings, self._lock, out=out or self.said, programs=programs) as hub:
+            hub.run("none", "", is_ready)
 
     def written(self, *words: str) -> list[str]:
         return [entry for entry in self.diary.read_text().splitlines() if not words or entry.split()[1] in words]

@@ -33,7 +33,13 @@ class Answer(BaseHTTPRequestHandler):
 HTTPServer(("127.0.0.1", urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"]).port), Answer).serve_forever()
 """
 ISOLATING = {"sh", "bwrap", "setpriv"}  # they have the server's program among their arguments
-ROLES = {"api": "embedded.api", "worker": "embedded.worker", "edge": "embedded.edge", "haproxy": "haproxy.cfg"}
+ROLES = {
+    "api": "embedded.api",
+    "worker": "embedded.worker",
+    "edge": "embedded.edge",
+    "preloader": "embedded.preloader",
+    "haproxy": "haproxy.cfg",
+}
 
 
 class AnyHub:
@@ -171,10 +177,15 @@ class Hub(AnyHub):
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 words = process.cmdline()
-                mine = str(self.folder) in " ".join(words) or self.process.pid in {p.pid for p in process.parents()}
-                if mine and any(mark in word for word in words) and str(self.program) not in words:
+                if any(mark in word for word in words) and str(self.program) not in words and self._is_mine(process):
                     found.append(process)
         return found
+
+    def _is_mine(self, process):
+        if str(self.folder) in " ".join(process.cmdline()) or self.process.pid in {p.pid for p in process.parents()}:
+            return True
+        locked = self.folder / "data/lock-tree"  # by all children, also those whose preloader has died
+        return any(Path(file).samefile(locked) for file in Path(f"/proc/{process.pid}/fd").glob("*") if file.exists())
 
     def kill(self, role):
         if role in {"supervisor", "all"}:
