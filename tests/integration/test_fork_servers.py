@@ -333,6 +333,13 @@ def test_a_fork_server_waits_for_the_next_hub(environment, tmp_path):
     eventually(lambda: not is_alive(parent))
 
 
+def test_a_hub_holds_a_fork_server_that_no_server_has_asked_for(place):
+    place.forks.preload([(place.command, PATH["PATH"])])
+    (parent,) = place.processes()
+    place.forks.close()  # what nobody holds would not hear it
+    eventually(lambda: not is_alive(parent))
+
+
 def test_nothing_runs_for_a_hub_that_has_gone(place):
     def dies(_pid):
         raise KeyboardInterrupt  # before the word to begin

@@ -140,10 +140,18 @@ class ForkServers:
                 raise UnfitError("its packages change at the moment")
             time.sleep(_POLL_SECONDS)  # until the one that ends has ended, and another one loads them
 
-    def prepare(self, program: str, path: str) -> None:
-        """Start the fork server of *program* without waiting for it, if servers of that program can be forked."""
-        with suppress(UnfitError, OSError):
-            self._start(self._place(program, path), program, path)
+    def preload(self, programs: Sequence[tuple[str, str]]) -> None:
+        """Have the packages of *programs* loaded at once, as far as they can be shared, and return when they are.
+
+        From then on this hub holds the fork servers: they wait for the first server as long as it runs. Each program
+        comes with its PATH.
+        """
+        for program, path in programs:
+            with suppress(UnfitError, OSError):
+                self._start(self._place(program, path), program, path)
+        for program, path in programs:
+            with suppress(UnfitError, OSError):
+                self._ready(program, path)
 
     def close(self) -> None:
         """Let go of the fork servers: they end when no other hub holds them. Servers run on."""

@@ -122,10 +122,12 @@ class ProcessLauncher:
         """Let fork servers load the packages of these profiles' commands, so that the first server need not wait."""
         if self._fork_servers is None:
             return
+        programs = []
         for command in dict.fromkeys(profile.command for profile in profiles):
             path = self._path_of(command)
             if program := shutil.which(command[0], path=path):
-                self._fork_servers.prepare(str(Path(program).absolute()), path)
+                programs.append((str(Path(program).absolute()), path))
+        self._fork_servers.preload(programs)
 
     def close(self) -> None:
         """Let go of the fork servers. Servers run on."""
