@@ -139,6 +139,8 @@ class Launching:
         server = self.servers.get(event.server_id)
         if server is None or server.launch_id != event.launch_id:
             return  # the task's launch is over: the sweep ends the task if it still runs
+        if server.task is not None and server.task != event.task:
+            return  # another message of the launch was faster, and got a spare: nothing needs this task
         try:
             if server.state in WAITING_TO_LAUNCH:
                 server = self._note_task(server, event.task)
@@ -387,9 +389,12 @@ class Launching:
         self._warn_of(version)
 
     def _note_time(self, server: Server, now: datetime) -> None:
-        """Remember how long the launch took. The server is ready, whatever comes of it."""
+        """Remember how long the launch took, if it got no spare: that says nothing of others.
+
+        The server is ready, whatever comes of it.
+        """
         self._end_turn(server, now)
-        if (began := launched_at(server)) is None:
+        if (began := launched_at(server)) is None or server.spare_id:
             return
         try:
             self.launch_times.add(server.profile, LaunchTime(now, now - began))

@@ -243,7 +243,12 @@ class Spawning:
         return StartProgress(*lifecycle.progress(server, ahead, obstacle), ahead, obstacle is not None)
 
     def usual_time(self, server: Server) -> timedelta | None:
-        """Return how long the latest launches of the server's profile took as a rule; None if too few are known."""
+        """Return how long the latest launches of the server's profile took as a rule; None if too few are known.
+
+        Those that got a spare take a few seconds: they count for no other, and nothing is known of one of them.
+        """
+        if server.spare_id:
+            return None
         return launch_times.usual(self.launch_times.of(server.profile), self.clock.now())
 
     def _create(self, owner: User, name: str, *, display_name: str, user_options: Mapping[str, Any] | None) -> Server:

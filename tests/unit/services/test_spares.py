@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, NotFoundError
+from hubless.domain.launch_times import AT_LEAST
 from hubless.domain.lifecycle import State
 from hubless.domain.messages import Message, MessageKind
 from hubless.domain.profile_options import Access, Changes, Choice, ChoiceOption, NumberOption, PerValue, TextOption
@@ -201,6 +202,23 @@ def test_a_spare_that_dies_after_its_claim_fails_the_start_with_its_reason(world
     assert world.store().claims == {}
 
 
+def test_a_start_with_a_spare_says_nothing_of_how_long_others_take(world):
+    for number in range(AT_LEAST):
+        world.clock.advance(MINUTE)
+        world.store().found.clear()
+        assert not world.running(name=f"cold-{number}", profile="warm").spare_id
+    usual, known = world.spawning.usual_time(world.server("cold-0")), world.launch_times.of("warm")
+    assert (usual is None, len(known)) == (False, AT_LEAST)
+
+    world.keep(2)
+    server = world.running(profile="warm")
+
+    assert server.spare_id
+    assert world.launch_times.of("warm") == known
+    assert world.spawning.usual_time(server) is None
+    assert world.spawning.usual_time(replace(server, spare_id="")) == usual
+
+
 def test_a_stop_ends_the_spares_task_and_its_claim_goes(world):
     server = world.running(profile="warm")
     assert server.state is State.READY
@@ -222,6 +240,28 @@ def test_an_event_of_a_claimed_task_is_one_of_its_launch(world):
     world.launching.on_task_event(TaskEvent(server.task, "", spare_id, TaskStopped("exited with code 9")))
 
     assert world.server().failure == "The server exited with code 9"
+
+
+def test_events_of_a_task_that_came_too_late_for_its_launch_change_nothing(world):
+    """One message starts a task while another of the same launch gets a spare: the task is ended."""
+    world.readiness.is_answering = False
+    asked = world.spawning.start(world.alice, "", user_options={"profile": "warm"})
+    slow, launch = replace(world.launching, spares=None), world.launcher.launch
+
+    def launched_and_overtaken(given):
+        task = launch(given)
+        world.deliver()
+        return task
+
+    world.launcher.launch = launched_and_overtaken
+    slow.on_message(Message(MessageKind.LAUNCH, asked.id, asked.launch_id))
+    server, late = world.server(), world.launcher.started[0].launch_id
+    assert server.spare_id in server.task
+    assert isinstance(world.launcher.describe(late), TaskStopped)
+
+    for status in (TaskRunning("127.0.0.1:1"), TaskStopped("ended")):
+        world.launching.on_task_event(TaskEvent(late, server.id, server.launch_id, status))
+    assert world.server() == server
 
 
 def test_events_of_other_tasks_that_wait_change_no_server(world):
