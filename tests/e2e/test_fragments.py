@@ -31,6 +31,9 @@ SETTINGS = f"""
 kind = "shared-password"
 password = "{PASSWORD}"
 
+[servers]
+fork_servers = false  # nobody starts one that could be
+
 [[profiles]]
 name = "page"
 command = ["python3", "-c", '''{SERVER}''']

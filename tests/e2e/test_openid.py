@@ -25,6 +25,9 @@ allow_all = true
 blocked_users = ["mallory"]
 auth_state = true
 
+[servers]
+fork_servers = false  # nobody starts one
+
 [[providers]]
 name = "sso"
 kind = "oidc"

@@ -15,7 +15,7 @@ from pyotp import TOTP
 from tests.support.local_hub import HUBLESS, LocalHub
 
 PASSWORD = "correct horse battery staple"
-SETTINGS = "[login]\nmax_failures = 1000\n"
+SETTINGS = "[login]\nmax_failures = 1000\n[servers]\nfork_servers = false\n"  # nobody starts a server
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
 AUTHENTICATOR = {
     "protocol": "ctap2",

@@ -15,6 +15,9 @@ workers = 2
 [login]
 admins = ["boss"]
 
+[servers]
+fork_servers = false  # nobody starts one
+
 [plugin]
 authenticator_class = "native"
 
@@ -23,6 +26,9 @@ allow_all = true
 minimum_password_length = 8
 """
 OAUTH = """
+[servers]
+fork_servers = false  # nobody starts one
+
 [plugin]
 authenticator_class = "generic-oauth"
 config_env = {{ "GenericOAuthenticator.client_secret" = "OAUTH_SECRET" }}
