@@ -10,7 +10,6 @@ import click
 from embedded import opening
 from embedded.audit_report import operator, record
 from hubless.domain.audit import Act
-from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -21,9 +20,7 @@ _WHEN = "Such as 2026-11-30T18:00, by the clock of hub.timezone; or with an offs
 
 @click.command()
 @click.argument("text", default="")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--until", metavar="WHEN", help=f"When it ends. {_WHEN}")
 @click.option("--from", "starts", metavar="WHEN", help="When it begins.  [default: now]")
 @click.option("--group", "groups", multiple=True, help="Only for members of this group; repeat for more.")
@@ -83,9 +80,7 @@ def maintenance() -> None:
 
 
 @maintenance.command("on")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--until", metavar="WHEN", help=f"When it ends by itself. {_WHEN}")
 @click.option("--text", default="", help="Why, in Markdown.")
 @click.option("--admins-start", is_flag=True, help="Let admins start their own servers all the same.")
@@ -101,9 +96,7 @@ def turn_on(
 
 
 @maintenance.command("off")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def turn_off(data: Path, file: Path | None, stage: str | None) -> None:
     """Turn maintenance off."""
     with opening.hub(data, file, stage) as hub:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from embedded import opening
-from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -37,9 +36,7 @@ def operator() -> "Doer":
 
 
 @click.command()
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--by", default="", metavar="NAME", help="Who did it: a user, a service, or an operator's account.")
 @click.option("--on", default="", metavar="NAME", help="Whom or what it is about; for servers, the owner.")
 @click.option("--act", default="", metavar="ACT", help="What was done, such as token-issued.")

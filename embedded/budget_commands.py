@@ -23,10 +23,8 @@ def budget() -> None:
 
 
 @budget.command("list")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@opening.which_hub
+@commands.JSON
 def list_budgets(*, data: Path, file: Path | None, stage: str | None, as_json: bool) -> None:
     """List the budgets, and how much of each is used."""
     with opening.hub(data, file, stage) as hub:
@@ -43,9 +41,7 @@ def list_budgets(*, data: Path, file: Path | None, stage: str | None, as_json: b
 
 @budget.command("set")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--group", default="", help="The group whose members' servers it limits.  [default: everybody's]")
 @click.option("--user", default="", help="The user whose servers it limits.")
 @click.option(
@@ -97,9 +93,7 @@ def set_budget(
 
 @budget.command("remove")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def remove_budget(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the budget NAME. Budgets of the settings are removed there."""
     with opening.hub(data, file, stage) as hub:

@@ -628,7 +628,7 @@ def _compared_routes(settings: Settings) -> "list[RouteRow]":
     type=click.IntRange(0),
     help="Print at most this many routes, those that differ first; 0 for all.  [default: 200; all with --json]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@commands.JSON
 def routes(*, text: str, data: Path, file: Path | None, limit: int | None, as_json: bool) -> None:
     """Compare the store's routes with HAProxy's.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from embedded import opening
-from operations import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("imported-secrets")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--end", is_flag=True, help="End them: each token, code and password of the other hub that nobody used.")
 @click.option("--yes", is_flag=True, help="End them without asking.")
 def imported_secrets(*, data: Path, file: Path | None, stage: str | None, end: bool, yes: bool) -> None:

@@ -26,14 +26,12 @@ def join_link() -> None:
 
 
 @join_link.command("add")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--group", default="", help="The group that they join; the hub makes it if there is none.")
 @click.option("--places", type=click.IntRange(1), default=30, show_default=True, help="How many may sign up.")
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How long it is valid.")
 @click.option("--approval", is_flag=True, help="An admin must approve each of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@commands.JSON
 def add_join_link(
     *,
     data: Path,
@@ -67,10 +65,8 @@ def add_join_link(
 
 
 @join_link.command("list")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@opening.which_hub
+@commands.JSON
 def list_join_links(*, data: Path, file: Path | None, stage: str | None, as_json: bool) -> None:
     """List the join links that have not ended, the newest first."""
     with opening.hub(data, file, stage, needs_key=True) as hub:
@@ -87,9 +83,7 @@ def list_join_links(*, data: Path, file: Path | None, stage: str | None, as_json
 
 @join_link.command("remove")
 @click.argument("code")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def remove_join_link(*, code: str, data: Path, file: Path | None, stage: str | None) -> None:
     """End the join link with this CODE, or id. Who signed up with it stays."""
     with opening.hub(data, file, stage, needs_key=True) as hub:

@@ -10,7 +10,6 @@ import click
 from embedded import opening
 from embedded.audit_report import operator, record
 from hubless.domain.audit import Act
-from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -22,9 +21,7 @@ _LISTED: Final = 100
 
 @click.command()
 @click.argument("names", nargs=-1)
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--subject", help="One line.")
 @click.option("--group", "groups", multiple=True, help="Also to all members of this group; repeat for more.")
 @click.option("--mail", is_flag=True, help="Also by mail, to those with a verified address.")

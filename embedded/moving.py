@@ -32,9 +32,7 @@ WRITE_UNITS = 12  # of DynamoDB, about, for a step with its indexes and its mark
 
 @click.command("export")
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--without-secrets", is_flag=True, help="Leave out passwords, tokens, second factors and auth_state.")
 def export(*, path: Path, data: Path, file: Path | None, stage: str | None, without_secrets: bool) -> None:
     """Write everything that the hub knows to PATH (.jsonl), which `hubless import` reads.
@@ -76,9 +74,7 @@ def _tell_remarks(remarks: "Iterable[Remark]") -> None:
 
 @click.command("import")
 @click.argument("source")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--origin", default="", metavar="NAME", help="The old hub's name, if you import several.")
 @click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help="Give a user another name; repeat it.")
 @click.option(

@@ -8,13 +8,10 @@ import click
 from embedded import opening
 from embedded.audit_report import record
 from hubless.domain.audit import Act
-from operations import commands
 
 
 @click.command("check-names")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--mend", is_flag=True, help="Rename those for whom it is safe.")
 def check_names(*, data: Path, file: Path | None, stage: str | None, mend: bool) -> None:
     """Name the users whom no login finds, such as those with blanks around their names.

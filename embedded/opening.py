@@ -2,9 +2,9 @@
 # ruff: noqa: PLC0415 a command loads what it needs
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,7 @@ from operations import commands
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 DATA = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -26,6 +27,11 @@ STAGE = click.option(
     metavar="NAME",
     help="Use the hub in AWS that is deployed as [stages.NAME] of the settings, not the one on this machine.",
 )
+
+
+def which_hub(command: _Command) -> _Command:
+    """Give *command* the options that say which hub it opens, and where: what `hub` takes."""
+    return DATA(commands.SETTINGS(STAGE(command)))
 
 
 def settings_of(data: Path, file: Path | None) -> Settings:

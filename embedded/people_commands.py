@@ -14,7 +14,6 @@ import click
 
 from embedded import data_folder, opening
 from embedded.audit_report import operator
-from operations import commands
 
 if TYPE_CHECKING:
     from hubless.bootstrap.hub import Hub
@@ -33,9 +32,7 @@ ONLY_HERE = (
 
 @click.command("import")
 @click.argument("source", metavar="FILE", type=click.File("rb"))
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @GROUPS
 @click.option(
     "--columns",

@@ -27,10 +27,8 @@ def schedule() -> None:
 
 
 @schedule.command("list")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@opening.which_hub
+@commands.JSON
 def list_schedules(*, data: Path, file: Path | None, stage: str | None, as_json: bool) -> None:
     """List the schedules, and when each class meets next."""
     with opening.hub(data, file, stage) as hub:
@@ -49,9 +47,7 @@ def list_schedules(*, data: Path, file: Path | None, stage: str | None, as_json:
 
 @schedule.command("add")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--group", "groups", multiple=True, required=True, help="A group whose servers start.  [repeatable]")
 @click.option("--day", "days", multiple=True, type=click.Choice(DAYS), help="A day of each week.  [repeatable]")
 @click.option("--date", metavar="YYYY-MM-DD", help="The day of a class that meets once, instead of --day.")
@@ -102,9 +98,7 @@ def add_schedule(
 
 @schedule.command("pause")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def pause_schedule(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Let the schedule NAME rest. Servers that run stay as they are."""
     with opening.hub(data, file, stage) as hub:
@@ -114,9 +108,7 @@ def pause_schedule(*, name: str, data: Path, file: Path | None, stage: str | Non
 
 @schedule.command("resume")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def resume_schedule(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Let the schedule NAME count again."""
     with opening.hub(data, file, stage) as hub:
@@ -126,9 +118,7 @@ def resume_schedule(*, name: str, data: Path, file: Path | None, stage: str | No
 
 @schedule.command("remove")
 @click.argument("name")
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 def remove_schedule(*, name: str, data: Path, file: Path | None, stage: str | None) -> None:
     """Remove the schedule NAME. Schedules of the settings are removed there."""
     with opening.hub(data, file, stage) as hub:

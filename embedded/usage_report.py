@@ -10,15 +10,12 @@ import click
 from embedded import opening
 from hubless.domain.usage import TotalsOf
 from hubless.services.usage_reports import Line
-from operations import commands
 
 _HEAD = ("NAME", "HOURS", "CPU HOURS", "GB HOURS", "GPU HOURS", "STARTS", "COST")
 
 
 @click.command()
-@opening.DATA
-@commands.SETTINGS
-@opening.STAGE
+@opening.which_hub
 @click.option("--month", metavar="YYYY-MM", help="A month in UTC.  [default: this one]")
 @click.option(
     "--by", type=click.Choice([of.value for of in TotalsOf]), default="user", show_default=True, help="What has a row."
