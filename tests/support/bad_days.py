@@ -222,6 +222,7 @@ class Load(threading.Thread):
         super().__init__()
         self._hub, self._prefix, self._pause, self._is_over = hub, prefix, pause, threading.Event()
         self.asked, self.acknowledged = [], []
+        self.servers = []  # owners of servers whose start was acknowledged, and that nobody stops
 
     def __enter__(self):
         self.start()
@@ -240,7 +241,9 @@ class Load(threading.Thread):
             if made is not None and made.status_code == 201:
                 self.acknowledged.append(name)
             if number % 4 == 0:
-                self._hub.ask("POST", f"/hub/api/users/{name}/server")
+                asked = self._hub.ask("POST", f"/hub/api/users/{name}/server")
+                if number % 8 and asked is not None and asked.is_success:
+                    self.servers.append(name)
             if number % 8 == 0:
                 self._hub.ask("DELETE", f"/hub/api/users/{name}/server")
             number += 1
