@@ -316,7 +316,7 @@ class Database:
         if found > schema.VERSION:
             raise StoreUnavailableError(
                 f"{self._path} was written by a newer hubless (schema {found}; this one knows {schema.VERSION})."
-                " Start the newer hubless, or restore an older file from a backup."
+                " Start the newer hubless. Or put an older file in its place, and remove its -wal and -shm beside it."
             )
         self._connection().create_function("skeleton_of", 1, skeleton, deterministic=True)
         for step in schema.STEPS[found:]:
