@@ -21,9 +21,10 @@ from edge_proxy.agent import Agent
 from edge_proxy.haproxy_config import EdgeConfiguration
 from hubless.adapters.dynamodb.desired_state import DynamoDesiredEdgeStateStore
 from hubless.adapters.dynamodb.routes import DynamoRouteStore
+from hubless.adapters.dynamodb.spares import DynamoSpareStore
 from hubless.adapters.system_clock import SystemClock
 from hubless.domain.edges import DesiredEdgeState, EdgePower
-from hubless.domain.tokens import launch_secret
+from hubless.domain.tokens import launch_secret, spare_secret
 from tests.doubles.aws import deploy
 from tests.doubles.ec2 import Ec2, Machine
 from tests.doubles.ecs.account import REGION
@@ -39,8 +40,18 @@ HUBLESS = Path(__file__).parents[2] / ".venv/bin/hubless"
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 TOKEN, PASSWORD = "a-token-of-the-tests-0123456789", "all of the class knows"
 TIMEOUT_SECONDS = 120
+# A server that says once that it is there.
+SAYS_SO = """
+import datetime, json, os, time, urllib.request
+now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+said = json.dumps({"last_activity": now, "servers": {"": {"last_activity": now}}}).encode()
+token = {"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"], "Content-Type": "application/json"}
+urllib.request.urlopen(urllib.request.Request(os.environ["JUPYTERHUB_ACTIVITY_URL"], said, token))
+time.sleep(600)
+"""
 WELL = ("API", "health", "login page", "static files")
-SETTINGS = """
+SETTINGS = (
+    """
 [login]
 kind = "shared-password"
 [culling]
@@ -51,11 +62,18 @@ args = ["--ServerApp.terminals_enabled=False", "--LabApp.news_url=None"]
 [[profiles]]
 name = "broken"
 image = "no/such:image"
+[[profiles]]
+name = "warm"
+warm = 1
+command = ["python3", "-c", """
+    + json.dumps(SAYS_SO)
+    + """]
 [[services]]
 name = "tests"
 admin = true
 token_env = "TESTS_TOKEN"
 """
+)
 pytestmark = pytest.mark.real
 
 
@@ -78,12 +96,20 @@ class Cloud:
 
     def run_a_task_behind_the_hubs_back(self):
         """Start what a function that died would have left: a task whose launch nobody knows, and return its ARN."""
-        order = json.loads(json.dumps(self.account.asked("RunTask")[-1])) | {"clientToken": "of-somebody-who-died"}
+        of_launches = [order for order in self.account.asked("RunTask") if "HUBLESS_LAUNCH_ID" in json.dumps(order)]
+        order = json.loads(json.dumps(of_launches[-1])) | {"clientToken": "of-somebody-who-died"}
         for pair in order["overrides"]["containerOverrides"][0]["environment"]:
             if pair["name"] == "HUBLESS_LAUNCH_ID":
                 pair["value"] = "l-unknown"
         with self.deployment.guard:
             return self.account.ask("RunTask", order)["tasks"][0]["taskArn"]
+
+    def files_of_launches(self):
+        return [name for name in self.account.secrets() if "/w" not in name]
+
+    def waiting_spare(self):
+        found = DynamoSpareStore(self.deployment.database()).all()
+        return next((spare for spare in found if spare.can_be_claimed), None)
 
     def server(self, name):
         return self.admin.get(f"/users/{name}?include_stopped_servers=true").json()["servers"].get("", {})
@@ -165,7 +191,7 @@ def test_a_task_that_cannot_start_is_reported_with_the_message_of_ecs(cloud):
     *_, last = cloud.follow("noah")
     assert last["failed"]
     assert "CannotPullContainerError" in last["message"]
-    eventually(lambda: cloud.account.secrets() == {})
+    eventually(lambda: cloud.files_of_launches() == [])
 
 
 def test_the_schedule_culls_old_servers_and_ends_orphan_tasks(cloud):
@@ -193,12 +219,17 @@ def test_names_reach_the_hub_as_they_were_sent(cloud):
 
 
 def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
+    """The launch gets a spare, which asks for it through CloudFront and the API."""
     browser = httpx.Client(base_url=cloud.url, follow_redirects=False, timeout=40)
     xsrf = browser.get("/hub/login").cookies["_xsrf"]
     browser.post("/hub/login", data={"username": "reader", "password": PASSWORD, "_xsrf": xsrf})
     assert browser.get("/hub/home").status_code == 200
-    cloud.start("reader")
+    cloud.deployment.sweep()
+    spare = eventually(cloud.waiting_spare, TIMEOUT_SECONDS)
+    started = cloud.account.count()["RunTask"]
+    cloud.start("reader", profile="warm")
     eventually(lambda: cloud.server("reader").get("ready"), TIMEOUT_SECONDS)
+    assert cloud.account.count()["RunTask"] == started
     cloud.deployment.sweep()
 
     names = ("api", "stream", "spawn", "reaper")
@@ -209,9 +240,18 @@ def test_a_launchs_log_lines_carry_its_id_and_no_secret(cloud):
     assert {"school-api", "school-spawn"} <= services
     assert any(line.get("Spawns") == [1.0] and line.get("outcome") == "ready" for line in said)
     assert any("RunningServers" in line for line in said)
+    assert any(line.get("SparesClaimed") == [1.0] for line in said)
     cookies = [value for value in browser.cookies.values() if value != "1"]  # a flag is no secret
     assert cookies
-    for secret in (TOKEN, PASSWORD, "k" * 40, launch_secret(b"k" * 40, launch_id), xsrf, *cookies):
+    for secret in (
+        TOKEN,
+        PASSWORD,
+        "k" * 40,
+        launch_secret(b"k" * 40, launch_id),
+        spare_secret(b"k" * 40, spare.id),
+        xsrf,
+        *cookies,
+    ):
         assert secret not in text
 
 
