@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.04  # between two looks while servers start or stop, or messages wait
 RECONCILE_SOON_SECONDS = 3.0  # between two checks of running servers after something has changed
+RECONCILE_FROZEN_SECONDS = 2.0  # the same while a server may be frozen, of which two looks that far apart are sure
 RECONCILE_RUNNING_SECONDS = 15.0  # the same while nothing changes: the kernel tells when a server ends
 STORE_RETRY_SECONDS = 1.0
 THREADS = 4  # messages at once: a slow launch does not delay the others
@@ -144,9 +145,9 @@ class Worker:
         age = time.monotonic() - self._reconciled_at
         if self._ends.take() or age >= RECONCILE_RUNNING_SECONDS:
             return True
-        if age < RECONCILE_SOON_SECONDS:
-            return False
-        return self._has_moved or not self._ends.is_told or self._hub.launcher.sees_freezes()
+        if age >= RECONCILE_SOON_SECONDS and (self._has_moved or not self._ends.is_told):
+            return True
+        return age >= RECONCILE_FROZEN_SECONDS and self._hub.launcher.sees_freezes()
 
     def _receive(self) -> None:
         held = self._hub.turns.held

@@ -124,6 +124,12 @@ def test_a_machine_short_of_memory_starts_nothing_and_says_so(machine, caplog):
     assert [record.message for record in caplog.records][1:] in ([], [caplog.records[-1].message])
 
 
+def test_nobody_asks_for_the_room_while_no_server_waits(machine):
+    turns = MachineTurns(machine.servers, lambda: pytest.fail("asked"), machine.clock, longest=MINUTE)
+    turns.see([])
+    turns.see([moved(machine.servers, wait(machine, 0), State.STARTING)])
+
+
 def test_settings_can_say_how_many_start_at_once():
     machine = Machine(most=1)
     servers = [wait(machine, number) for number in range(2)]

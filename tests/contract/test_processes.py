@@ -351,6 +351,28 @@ def test_a_stopped_server_is_frozen_until_it_runs_on_and_can_be_ended(place, lau
     assert not is_alive(server)
 
 
+def test_which_process_a_server_is_holds_for_a_minute(tmp_path, monkeypatch):
+    now, asked, server, gone = [0.0], [], [7], set()
+    monkeypatch.setattr(freezes.process_use, "state_of", lambda pid: "" if pid in gone else "S")
+    monkeypatch.setattr(freezes, "waiting_by_port", dict)
+    monkeypatch.setattr(freezes.sandbox_processes, "server_of", lambda _: asked.append(now[0]) or server[0])
+    folder, seen = LaunchFolder(tmp_path), freezes.Freezes(lambda: now[0])
+
+    def look_until(end):
+        while now[0] < end:
+            seen.look(folder, 1)
+            now[0] += 10
+
+    look_until(10)
+    server[0] = 8  # the sandbox has become a server
+    look_until(100)
+    assert asked == [0, 10, 20, 80]
+    server[0] = 9
+    gone.add(8)
+    look_until(110)
+    assert asked[4:] == [100]
+
+
 def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monkeypatch):
     now, stopped, waiting = [0.0], [False], {1: 0}
     monkeypatch.setattr(freezes.process_use, "state_of", lambda _: "T" if stopped[0] else "S")
@@ -365,6 +387,8 @@ def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monk
     assert look(0) is False
     assert not seen.are_likely()
     stopped[0] = True
+    assert not seen.are_likely()  # nobody looks again so soon
+    now[0] += freezes.LIKELY_SECONDS
     assert seen.are_likely()  # before anybody has looked
     assert [look(3), look(3), look(3)] == [None, True, True]
     assert [look(60), look(3)] == [None, True]  # what was seen so long ago may have been another freeze

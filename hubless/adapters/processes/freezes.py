@@ -16,6 +16,8 @@ from hubless.adapters.processes.listeners import waiting_by_port
 STOPPED_SECONDS = 2.0  # a program that looks into another one stops it for moments
 DEAF_SECONDS = 30.0  # a busy server takes connections late
 MEMORY_SECONDS = 15.0  # between two looks that tell of one and the same freeze; after the first come others soon
+LIKELY_SECONDS = 2.0  # between two looks at the processes of all servers
+AGREED_SECONDS = 60.0
 _QUEUES_SECONDS = 1.0  # for which what the kernel said of all ports is good enough
 _STOPPED = frozenset("Tt")  # states of proc_pid_stat(5)
 
@@ -26,7 +28,8 @@ class Freezes:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, tuple[float, float]] = {}  # the first and the last look that found a freeze, by launch id
-        self._servers: dict[str, int] = {}  # the process of the server at the last look, by launch id
+        self._servers: dict[str, tuple[int, float | None]] = {}  # its process, and when two looks agreed
+        self._asked_at = -LIKELY_SECONDS
         self._queues: tuple[float, Mapping[int, int]] = (-_QUEUES_SECONDS, {})
 
     def look(self, folder: LaunchFolder, port: int) -> bool | None:
@@ -41,8 +44,16 @@ class Freezes:
         return True if now - first >= patience else None
 
     def are_likely(self) -> bool:
-        """Say at little cost whether to look soon: a server is stopped now, or the last look at it found it frozen."""
-        return bool(self._seen) or any(process_use.state_of(pid) in _STOPPED for pid in list(self._servers.values()))
+        """Say at little cost whether to look soon: a server is stopped now, or the last look at it found it frozen.
+
+        However often this is asked, it looks at the processes of all servers once in `LIKELY_SECONDS`.
+        """
+        if self._seen:
+            return True
+        if (now := self._clock()) - self._asked_at < LIKELY_SECONDS:
+            return False
+        self._asked_at = now
+        return any(process_use.state_of(pid) in _STOPPED for pid, _ in list(self._servers.values()))
 
     def forget(self, launch_id: str) -> None:
         """Forget a launch that has ended."""
@@ -51,12 +62,24 @@ class Freezes:
 
     def _patience(self, folder: LaunchFolder, port: int, now: float) -> float | None:
         """Return for how many seconds the server must be as it is to count as frozen; None if it runs."""
-        server = sandbox_processes.server_of(folder)
-        if server is not None:
-            self._servers[folder.path.name] = server
-            if process_use.state_of(server) in _STOPPED:
-                return STOPPED_SECONDS
+        if self._state(folder, now) in _STOPPED:
+            return STOPPED_SECONDS
         return DEAF_SECONDS if self._waiting(port, now) else None
+
+    def _state(self, folder: LaunchFolder, now: float) -> str:
+        """Return the state of the server's process; "" if there is none.
+
+        Which process that is takes many files to know, and changes when a sandbox becomes a server, but hardly later.
+        So what two looks agree on is good enough for `AGREED_SECONDS`, while there is such a process.
+        """
+        known, agreed_at = self._servers.get(folder.path.name, (None, None))
+        is_sure = agreed_at is not None and now - agreed_at < AGREED_SECONDS
+        if known is not None and is_sure and (state := process_use.state_of(known)):
+            return state
+        if (server := sandbox_processes.server_of(folder)) is None:
+            return ""
+        self._servers[folder.path.name] = server, now if server == known else None
+        return process_use.state_of(server)
 
     def _waiting(self, port: int, now: float) -> int:
         """Return how many connections at *port* no server has taken yet."""

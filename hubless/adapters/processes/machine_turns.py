@@ -75,13 +75,18 @@ class MachineTurns:
             self._ended &= {one.launch_id or "" for one in seen}
             starting = [one for one in seen if one.launch_id not in self._ended] + [*self._given.values()]
             in_line = line([one for launch, one in waiting.items() if launch not in self._given], starting)
-            room = self._room_now()
-            now, idle = self._clock.now(), self._idle_now(starting)
-            turns = next_turns(in_line, starting, self._paces, room, now, most=self._most, idle=idle) if in_line else []
+            idle = self._idle_now(starting)
+            turns = self._turns_of(in_line, starting, idle) if in_line or self._is_short else []
             self._given |= {one.launch_id or "": one for one in turns}
             self._starting = sum(one.launch_id not in idle for one in starting) + len(turns)
             self._held = frozenset(waiting) - self._given.keys()
-            self._tell_of_memory(room, len(self._held))
+
+    def _turns_of(self, in_line: Sequence[Server], starting: Sequence[Server], idle: frozenset[str]) -> list[Server]:
+        """Return those in line whose turn it is now: as many as the machine has room for."""
+        room, now = self._room_now(), self._clock.now()
+        turns = next_turns(in_line, starting, self._paces, room, now, most=self._most, idle=idle) if in_line else []
+        self._tell_of_memory(room, len(in_line) - len(turns))
+        return turns
 
     def ended(self, server: Server, took: timedelta) -> None:
         with self._guard:
