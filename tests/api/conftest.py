@@ -4,6 +4,7 @@ import pytest
 from argon2 import profiles
 
 from tests.api.hub import OPENED, An, build_hub
+from tests.support.sqlite import unsynced
 
 
 @pytest.fixture(autouse=True)
@@ -47,4 +48,10 @@ def cheap_hashes():
     """Hash passwords in no time: what hubs really use is tested in unit/test_argon2.py, and by whole hubs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profiles, "RFC_9106_LOW_MEMORY", profiles.CHEAPEST)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_that_wait_for_no_disk():
+    with unsynced():
         yield

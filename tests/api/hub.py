@@ -2,23 +2,20 @@
 
 import asyncio
 import socket
-import tempfile
 import weakref
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache
-from pathlib import Path
 from threading import Thread
 
 import httpx
 import uvicorn
 
 from functions.api.app import create_app
-from hubless.adapters.sqlite.database import Database
 from hubless.bootstrap import machine
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.services.identifiers import new_id, new_secret
 from hubless.settings import parse
+from tests.support.sqlite import empty_tables
 
 ADDRESS = "http://hub.test"
 
@@ -181,15 +178,6 @@ class Browser(httpx.Client):
 
 
 OPENED = []  # every hub that was built; tests/api/conftest.py closes those of a test at its end
-
-
-@cache
-def empty_tables():
-    """Return a database's file with nothing in it but its tables: making them takes longer than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "hub.sqlite"
-        Database(file).close()
-        return file.read_bytes()
 
 
 def build_hub(folder, settings=SETTINGS):

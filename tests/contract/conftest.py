@@ -1,13 +1,12 @@
 import pytest
 
-from hubless.adapters.dynamodb.database import Database as DynamoDatabase
-from hubless.adapters.sqlite.database import Database
+from hubless.adapters.dynamodb.database import Database
 from tests.support import sqlite
 from tests.support.builders import a_session, a_user
 from tests.support.dynamodb import REGION, in_new_table, ministack, moto
 
 ADAPTERS = {
-    "sqlite": lambda request: sqlite.stores_of(Database(request.getfixturevalue("tmp_path") / "hub.sqlite")),
+    "sqlite": lambda request: sqlite.in_new_file(request.getfixturevalue("tmp_path") / "hub.sqlite"),
     "dynamodb-moto": lambda request: in_new_table(request.getfixturevalue("in_moto")),
     "dynamodb-ministack": lambda request: in_new_table(request.getfixturevalue("in_ministack")),
 }
@@ -27,7 +26,7 @@ def ministack_url(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def in_ministack(ministack_url):
-    return DynamoDatabase("hubless", region=REGION, endpoint=ministack_url)
+    return Database("hubless", region=REGION, endpoint=ministack_url)
 
 
 @pytest.fixture(params=ADAPTERS)
@@ -57,3 +56,9 @@ def session(stores, alice):
     made = a_session()
     stores.sessions.create(made)
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_that_wait_for_no_disk():
+    with sqlite.unsynced():
+        yield

@@ -1,7 +1,14 @@
 """SQLite for tests."""
 
+import tempfile
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
+from hubless.adapters.sqlite import database as opening
 from hubless.adapters.sqlite.audit import SqliteAuditLog
 from hubless.adapters.sqlite.auth_state import SqliteAuthStateStore
 from hubless.adapters.sqlite.budgets import SqliteBudgetStore
@@ -37,6 +44,29 @@ from hubless.adapters.sqlite.user_notes import SqliteUserNoteStore
 from hubless.adapters.sqlite.users import SqliteGroupStore, SqliteUserStore
 from hubless.adapters.sqlite.visits import SqliteVisitStore
 from hubless.adapters.sqlite.waiting import SqliteWaitingList
+
+
+@contextmanager
+def unsynced():
+    """Let this process's files wait for no disk, as no test's machine loses its power: closing a file waits twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(opening._SYNCHRONOUS, "normal", "PRAGMA synchronous = OFF")
+        yield
+
+
+@cache
+def empty_tables():
+    """Return a database's file with nothing in it but its tables: making them takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "hub.sqlite"
+        opening.Database(file).close()
+        return file.read_bytes()
+
+
+def in_new_file(file):
+    """Return the stores of a file that has its tables, and nothing in them."""
+    file.write_bytes(empty_tables())
+    return stores_of(opening.Database(file))
 
 
 def stores_of(database):
