@@ -18,7 +18,8 @@ from tests.support.stored_items import DATA, end, fill, fill_beside, read, read_
 
 FILES = sorted(DATA.glob("items-v*.json"), key=lambda file: int(file.stem.removeprefix("items-v")))
 AFTERWARDS = NOW + timedelta(hours=2)
-# Good for half a minute, for two, for an hour at most, as long as a login or what proves it, and as long as a lock.
+# Good for half a minute, for two, for an hour at most, as long as a login or what proves it, as long as a lock, and, of
+# spares, for a day or as long as a launch, which needs its claim no more once it has started.
 SHORT_LIVED = {
     table.QueueDigestItem,
     table.LeasesItem,
@@ -28,6 +29,7 @@ SHORT_LIVED = {
     table.AttemptCounter,
     table.WaitingItem,
     table.SpareItem,
+    table.SpareClaimItem,
 }
 
 
