@@ -60,8 +60,15 @@ def logins_beside_slow_bodies():
 
 
 def growth_of_memory():
-    """Memory before and after many requests, starts and stops."""
-    found = at_each(lambda hub: memory.measure(hub, hub.megabytes, TOKEN, REQUESTS, STARTS))
+    """Memory before and after many requests, starts and stops, of processes that lived through them."""
+
+    def measure(hub):
+        processes = hub.pids()
+        figures = memory.measure(hub, hub.megabytes, TOKEN, REQUESTS, STARTS)
+        assert hub.pids() == processes, "a process ended meanwhile, and what it had grown to is not counted"
+        return figures
+
+    found = at_each(measure)
     texts = [f"{after:.0f} MB, before {before:.0f} MB: {after / before:.2f}x" for before, after in found]
     name = f"memory after {REQUESTS} requests and {STARTS} starts and stops"
     before, after = found[0]

@@ -23,7 +23,13 @@ c.JupyterHub.concurrent_spawn_limit = 0
 """
 
 
-class Ours(Hub):
+class Pids:
+    def pids(self):
+        """Return the ids of the hub's processes that can be killed one by one."""
+        return {one.pid for role in self.roles if role not in ("supervisor", "all") for one in self.of_role(role)}
+
+
+class Ours(Pids, Hub):
     name = "hubless"
     roles = (*ROLES, "supervisor", "all")
 
@@ -44,7 +50,7 @@ class Ours(Hub):
         file.write_text(file.read_text().replace(old, new))
 
 
-class Theirs(AnyHub):
+class Theirs(Pids, AnyHub):
     """JupyterHub with SimpleLocalProcessSpawner and configurable-http-proxy; nobody but us starts it again."""
 
     name = "JupyterHub"
