@@ -24,7 +24,7 @@ from fork_server.loading import Loaded, UnfitError
 
 MODULES = ("jupyter_client.provisioning", "ipykernel.zmqshell")  # loaded where kernels can be forked
 PROGRAM = "ipykernel_launcher"
-BEGIN = b"!"
+BEGIN, LISTENS = b"!", b"listens"
 _FAILED = 1
 _FILES = 2  # open files that come with a request: where to answer, and the rest of it
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -153,7 +153,6 @@ class Kernel:
         self._reply.send(json.dumps({"process": os.getpid()}).encode())
         if self._reply.recv(1) != BEGIN or os.getppid() != self._parent:
             os._exit(_FAILED)
-        self._reply.close()
         return self._become(request)
 
     def _read(self) -> dict[str, Any]:
@@ -181,12 +180,27 @@ class Kernel:
         os.environ["JPY_PARENT_PID"] = str(self._parent)  # which `ipykernel` watches
         sys.orig_argv[:] = command
         sys.argv = ["-m", *request["arguments"]]
-        sys.path[0] = str(Path.cwd())  # as Python does for a module
         personal.set_right()
         personal.add_own_packages()  # there may be some since the server started
         importlib.invalidate_caches()
+        self._loaded.debugger.give()
+        self._tell_when_it_listens()
+        sys.path[0] = str(Path.cwd())  # as Python does for a module
         runpy.run_module(PROGRAM, run_name="__main__", alter_sys=True)
         return 0
+
+    def _tell_when_it_listens(self) -> None:
+        """Tell the server when it can connect. libzmq would try again after 0.1 to 0.2 s if it came too early."""
+        application = importlib.import_module("ipykernel.kernelapp").IPKernelApp
+        write = application.write_connection_file  # called next when all sockets are bound
+
+        def write_and_tell(app: Any, **options: Any) -> None:
+            application.write_connection_file = write
+            write(app, **options)
+            with self._reply, contextlib.suppress(OSError):  # the server has ended
+                self._reply.send(LISTENS)
+
+        application.write_connection_file = write_and_tell
 
 
 def _close_all_but(kept: int) -> None:

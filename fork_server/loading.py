@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TypedDict, cast
 
-from fork_server import answers, personal
+from fork_server import answers, leftovers, personal
+from fork_server.debugger import Debugger
 from fork_server.recording import record
 
 # Python, the loader and the C library read these when a program starts, and never again.
@@ -39,6 +40,7 @@ class Loaded:
     def __init__(self, state: str, reads: dict[str, list[str]], known: answers.Answers) -> None:
         self.state = state
         self.answers = known
+        self.debugger = Debugger()
         self._places = [*sys.path]  # a server adds its user's packages later
         self._reads = {
             variable: name
@@ -89,11 +91,12 @@ def load(names: list[str], folder: Path) -> Loaded:
     """
     state = state_of_packages(sys.path)
     found = _remembered(folder / _RECORD, state) or _recorded(names, folder / _RECORD, state)
-    for name in found["shared"]:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # such as a module that another one made without an import
-            continue
+    with leftovers.let_go(found["shared"]):
+        for name in found["shared"]:
+            try:
+                importlib.import_module(name)
+            except ImportError:  # such as a module that another one made without an import
+                continue
     if wrong := sorted(set(found["postponed"]) & set(sys.modules)):
         raise UnfitError(f"{wrong[0]} was loaded, which reads what belongs to one server")
     known = answers.ask(os.environ)
@@ -133,6 +136,7 @@ def _recorded(names: list[str], file: Path, state: str) -> Found:
     if child == 0:
         code = 1
         try:
+            os.environ["PATH"] = os.defpath  # `debugpy` runs uname(1) when imported, here with the hub's rights
             recording = record(names)
             postponed = recording.postponed(frozenset(personal.SET_RIGHT))
             draft = file.with_suffix(".new")

@@ -81,6 +81,12 @@ def _renew_process(module: Any) -> None:
     module.current_process().authkey = os.urandom(_KEY_BYTES)
 
 
+def _renew_debugger(module: Any) -> None:
+    """Let messages of the debugger name this process."""
+    module._pid = os.getpid()
+    module._pid_msg = f"{module._pid}: "
+
+
 SET_RIGHT: dict[str, Callable[[Any], Any]] = {
     "multiprocessing.process": _renew_process,
     "sysconfig": _forget_user_base,
@@ -89,4 +95,5 @@ SET_RIGHT: dict[str, Callable[[Any], Any]] = {
     "wsgiref.handlers": _copy_environment,
     "send2trash.plat_other": importlib.reload,
     "jupyter_client.session": _renew_session,
+    "_pydevd_bundle._debug_adapter.pydevd_schema_log": _renew_debugger,
 }

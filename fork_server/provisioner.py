@@ -9,13 +9,15 @@ import select
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from fork_server.kernel_parent import BEGIN, MODULES, PROGRAM
+from fork_server.kernel_parent import BEGIN, LISTENS, MODULES, PROGRAM
 from fork_server.loading import UnfitError
 
 ANSWER_SECONDS = 10.0  # until a forked process is ready to become a kernel
+LISTEN_SECONDS = 5.0  # until the kernel listens; after that it is left to libzmq when it connects
 _LONGEST = 2**16  # bytes of an answer
 _KNOWN = frozenset({"env", "cwd", "extra_arguments", "kernel_id"})  # options of a kernel's start
 
@@ -34,13 +36,15 @@ class ForkedKernel:
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while it runs."""
-        if self.returncode is None:
+        while self.returncode is None:
             try:
                 said = self._told.recv(_LONGEST)
             except BlockingIOError:
                 return None
             except ConnectionError:  # it had not read all that it was told
                 said = b""
+            if said == LISTENS:
+                continue
             # Nobody tells when the kernel parent has ended: its kernels were killed with it.
             self.returncode = json.loads(said)["exit"] if said else -signal.SIGKILL
             self._told.close()
@@ -48,11 +52,27 @@ class ForkedKernel:
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait for its end, at most *timeout* seconds; return as `poll` does."""
-        if self.returncode is None:
-            end = select.poll()  # select(2) knows descriptors below 1,024 alone
-            end.register(self._told, select.POLLIN)
-            end.poll(None if timeout is None else timeout * 1000)
-        return self.poll()
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None and (end is None or time.monotonic() < end):
+            told = select.poll()  # select(2) knows descriptors below 1,024 alone
+            told.register(self._told, select.POLLIN)
+            told.poll(None if end is None else max(0.0, end - time.monotonic()) * 1000)
+        return self.returncode
+
+    async def until_it_listens(self, seconds: float) -> None:
+        """Wait until it listens or has ended, at most *seconds*."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[None] = loop.create_future()
+
+        def tell() -> None:
+            if not told.done():
+                told.set_result(None)
+
+        loop.add_reader(self._told, tell)
+        try:
+            await asyncio.wait({told}, timeout=seconds)
+        finally:
+            loop.remove_reader(self._told)
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the process, unless it has ended."""
@@ -87,6 +107,7 @@ def install(requests: socket.socket) -> None:
             self.process = kernel
             self.pid = self.pgid = kernel.pid
             self.cwd = kwargs.get("cwd") or Path.cwd()
+            await kernel.until_it_listens(LISTEN_SECONDS)
             return self.connection_info
 
     provisioning.LocalProvisioner = ForkingProvisioner

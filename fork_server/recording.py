@@ -20,7 +20,7 @@ _CALLS = (
 )
 # What differs from one launch to the next. A module that reads one of these when imported would keep another's value.
 _OF_ONE_LAUNCH = ("JUPYTERHUB_", "JPY_")
-_OF_ONE_USER = frozenset({"HOME", "USER", "LOGNAME", "SHELL", ALL, *_CALLS})
+_OF_ONE_USER = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "PATH", ALL, *_CALLS})
 
 
 def is_personal(name: str) -> bool:

@@ -1,17 +1,19 @@
 """Forked kernels: they are what started ones are, belong to their server alone, and start as programs otherwise."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fork_server.kernel_parent import BEGIN, KernelParent
+from fork_server.kernel_parent import BEGIN, LISTENS, KernelParent
 from fork_server.provisioner import ForkedKernel
 from hubless.adapters.processes import fork_servers
 from tests.support.concurrency import concurrently, eventually
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.real
 SERVERS = Path(__file__).parents[2] / ".venv-servers" / "bin" / "python"
 # A server that does with its kernels what it is told: JSON in lines, by a socket in its home.
 SERVER = """
-import asyncio, json, os
+import asyncio, json, os, socket, sys
 from jupyter_client.manager import AsyncKernelManager
 
 kernels = {}
@@ -34,7 +36,15 @@ async def start(name, argv=None, env=None, **options):
     spec.argv[1:1] = argv or []
     spec.env = env or {}
     await manager.start_kernel(**options)
+    manager.listens = [opens(port) for port in manager.ports]
     return await ready(name)
+
+def opens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+async def listens(name):
+    return kernels[name].listens
 
 async def ready(name):
     manager = kernels[name]
@@ -51,6 +61,19 @@ async def run(name, code):
         said.append(content.get("text") or content.get("data", {}).get("text/plain") or content.get("ename") or "")
     await kernels[name].spoken.execute_interactive(code, allow_stdin=False, output_hook=hear, timeout=60)
     return "".join(said)
+
+async def debug(name, command, arguments):
+    client = kernels[name].spoken
+    content = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
+    message = client.session.msg("debug_request", content)
+    client.control_channel.send(message)
+    while True:
+        reply = await client.get_control_msg(timeout=60)
+        if reply["parent_header"].get("msg_id") == message["msg_id"]:
+            return reply["content"]
+
+async def breakpoints():
+    return [sys.breakpointhook is sys.__breakpointhook__, [one for one in os.environ if one.startswith("PYDEVD")]]
 
 async def restart(name):
     kernels[name].spoken.stop_channels()
@@ -94,14 +117,15 @@ def fork():
 os.fork = fork
 """
 FACTS = """
-import json, locale, os, signal, sys, threading
+import json, locale, os, re, signal, sys, threading
 print(json.dumps({
     "environment": {name: text for name, text in os.environ.items() if name != "JPY_PARENT_PID"},
     "arguments": sys.argv[:-1], "command": sys.orig_argv[:-1], "path": sys.path, "folder": os.getcwd(),
     "signals": {number: str(signal.getsignal(number)) for number in (2, 13, 15, 17)}, "mask": os.umask(0o22),
     "main": sorted(set(vars(sys.modules["__main__"])) - {"__file__"}), "name": __name__, "flags": str(sys.flags),
     "streams": [type(one).__name__ for one in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)],
-    "threads": sorted(one.name for one in threading.enumerate()), "locale": locale.getlocale(),
+    "threads": sorted(re.sub("-[0-9]+", "", one.name) for one in threading.enumerate()), "locale": locale.getlocale(),
+    "breakpoint": [sys.breakpointhook.__module__, sys.breakpointhook.__name__],
     "session": os.getsid(0) == os.getpgid(0) == os.getpid(),
 }))
 """
@@ -178,6 +202,7 @@ def test_a_forked_kernel_has_what_a_started_one_has(server):
     forked = server.ask("start", "forked", env=own, cwd=str(folder))
     started = server.ask("start", "started", argv=["-W", "default"], env=own, cwd=str(folder))
     assert server.is_forked(forked)
+    assert server.ask("listens", "forked") == [True] * 5  # as soon as its server connects
     assert psutil.Process(started).ppid() == server.pid
     has, should_have = (json.loads(server.run(name, FACTS)) for name in ("forked", "started"))
     del should_have["command"][1:3]  # what kept it from being forked
@@ -189,6 +214,13 @@ def test_a_forked_kernel_has_what_a_started_one_has(server):
     assert server.run("forked", "print(input())") == server.run("started", "print(input())")
     assert server.run("forked", "!echo from a shell").strip() == "from a shell"
     assert server.run("forked", "1 + 1") == "2"
+
+
+def test_a_forked_kernel_has_a_debugger_and_its_server_has_none(server):
+    assert server.is_forked(server.ask("start", "a"))
+    assert server.ask("debug", "a", "initialize", {"adapterID": "test"})["success"]
+    assert server.ask("debug", "a", "debugInfo", {})["body"]["isStarted"]
+    assert server.ask("breakpoints") == [True, []]
 
 
 def test_forked_kernels_share_no_key_and_no_randomness(server):
@@ -306,6 +338,24 @@ def test_a_kernel_that_was_killed_before_it_began_has_ended():
     ours.send(BEGIN)
     theirs.close()  # nobody has read it
     assert (kernel.wait(), kernel.poll()) == (-signal.SIGKILL, -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("says", ["that it listens", "that it has ended", "nothing"])
+def test_a_server_waits_for_its_kernel_to_listen(says):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kernel = ForkedKernel(1, ours)
+    if said := {"that it listens": LISTENS, "that it has ended": b'{"exit": 3}'}.get(says):
+        theirs.send(said)
+    asyncio.run(asyncio.wait_for(kernel.until_it_listens(600 if said else 0.01), 60))
+    assert kernel.wait(0) == (3 if says == "that it has ended" else None)
+    if says != "that it has ended":
+        with ThreadPoolExecutor(1) as pool:
+            end = pool.submit(kernel.wait)
+            theirs.send(LISTENS)  # late, or again: it is no end
+            theirs.send(b'{"exit": 4}')
+            assert end.result(60) == 4
+    theirs.close()
+    ours.close()
 
 
 def test_kernels_end_with_their_server(server):

@@ -38,7 +38,8 @@ MODULES = (
 # What kernels load, where they are forked, too.
 KERNEL_MODULES = (
     "ipykernel.kernelapp", "ipykernel.zmqshell", "jupyter_client.provisioning", "IPython.core.completerlib",
-    "IPython.core.debugger", "IPython.extensions.storemagic", "tornado.platform.asyncio",
+    "IPython.core.debugger", "IPython.core.logger", "IPython.extensions.storemagic", "tornado.platform.asyncio",
+    "ipykernel.debugger",
 )  # fmt: skip
 _PROGRAM = Path(__file__).parents[3] / "fork_server" / "__main__.py"
 # It is no child of the hub, because it outlives it.
