@@ -25,7 +25,8 @@ def main() -> int:
     try:
         loaded = loading.load(modules, folder)
     except (ImportError, loading.UnfitError) as why:
-        (folder / "unfit").write_text(str(why), encoding="utf-8")
+        (draft := folder / "unfit.new").write_text(str(why), encoding="utf-8")
+        draft.replace(folder / "unfit")  # the hub may look at any moment
         return 1
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     os.chdir(folder)  # an address has 107 bytes at most (unix(7))
