@@ -30,6 +30,7 @@ from tests.support.accounts import UNPRIVILEGED, run_as
 from tests.support.builders import a_server, a_user
 from tests.support.concurrency import MANY, concurrently, eventually
 from tests.support.processes import KINDS, ProcessLaunchers, isolation, python_for_all
+from tests.support.sqlite import InMemory
 
 IS_ROOT = os.geteuid() == 0
 # Each kind, and the account that runs the hub.
@@ -167,7 +168,7 @@ class World:
         self.socket.listen()
         view = View((folder,), (), (self.data,), 64 * MB)
         way = (self.data, self.data / "homes")
-        self.isolation = isolation(kind, self.data / "homes", SqliteOwnerUidStore(Database()), view, way)
+        self.isolation = isolation(kind, self.data / "homes", SqliteOwnerUidStore(InMemory()), view, way)
         self.launchers = ProcessLaunchers(
             self.data / "servers", self.data / "homes", {"PATH": os.environ["PATH"]}, of=self.isolation
         )
@@ -291,7 +292,7 @@ class Hub:
         self.secret = self.data / "secret"
         self.secret.write_bytes(b"private")
         self.secret.chmod(0o600)
-        self.uids = SqliteOwnerUidStore(Database())
+        self.uids = SqliteOwnerUidStore(InMemory())
 
     def stakes(self, *programs):
         return Stakes(self.data / "servers", (self.secret,), programs, {"PATH": os.environ["PATH"]})
@@ -368,7 +369,7 @@ def test_the_trial_says_what_a_program_said_that_did_not_start(folder):
 
 
 def test_an_owner_keeps_the_uid_and_no_other_gets_it(folder):
-    store = SqliteOwnerUidStore(Database())
+    store = SqliteOwnerUidStore(InMemory())
     uids = OwnerUids(lambda: store, 2_100_000_000, 2_100_000_009)
     given = {owner: uids.uid_of(owner) for owner in ("u-1", "u-2", "u-3")}
     assert len(set(given.values())) == 3
@@ -385,7 +386,7 @@ def test_owners_at_once_get_a_uid_each(tmp_path):
 
 
 def test_a_range_that_is_given_out_is_reported(folder):
-    store = SqliteOwnerUidStore(Database())
+    store = SqliteOwnerUidStore(InMemory())
     uids = OwnerUids(lambda: store, 2_100_000_000, 2_100_000_003)
     uids.uid_of("u-1"), uids.uid_of("u-2")
     with pytest.raises(LaunchFailedError, match=r"servers\.uid_range"):
@@ -395,12 +396,12 @@ def test_a_range_that_is_given_out_is_reported(folder):
 
 def test_a_uid_of_a_system_user_is_left_out(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: {2_100_000_000: "somebody"}[uid])
-    store = SqliteOwnerUidStore(Database())
+    store = SqliteOwnerUidStore(InMemory())
     assert OwnerUids(lambda: store, 2_100_000_000, 2_100_000_009).uid_of("u-1") == 2_100_000_001
 
 
 def test_without_isolation_the_hubs_account_serves_its_first_user_only(tmp_path):
-    database = Database()
+    database = InMemory()
     users = SqliteUserStore(database)
     users.create([a_user("alice"), a_user("bob")])
     uids = OwnerUids(lambda: SqliteOwnerUidStore(database), 2_100_000_000, 2_100_000_009)
@@ -477,11 +478,11 @@ def test_a_link_in_the_place_of_a_home_is_not_followed(folder, handed_over):
 
 def test_hubs_on_one_machine_begin_elsewhere_in_the_range():
     first = [
-        OwnerUids(lambda: SqliteOwnerUidStore(Database()), 2_100_000_000, 2_100_099_999, hub=hub).uid_of("u-1")
+        OwnerUids(lambda: SqliteOwnerUidStore(InMemory()), 2_100_000_000, 2_100_099_999, hub=hub).uid_of("u-1")
         for hub in ("/srv/one", "/srv/two")
     ]
     assert abs(first[0] - first[1]) > 1000
-    small = OwnerUids(lambda: SqliteOwnerUidStore(Database()), 2_100_000_000, 2_100_000_009, hub="/srv/one")
+    small = OwnerUids(lambda: SqliteOwnerUidStore(InMemory()), 2_100_000_000, 2_100_000_009, hub="/srv/one")
     assert sorted(small.uid_of(f"u-{number}") for number in range(8)) == [*range(2_100_000_000, 2_100_000_008)]
     with pytest.raises(LaunchFailedError, match="All user ids"):
         small.uid_of("u-8")

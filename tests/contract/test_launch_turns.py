@@ -9,7 +9,6 @@ import pytest
 from hubless.adapters.processes import room_reader
 from hubless.adapters.processes.machine_turns import LOOK_EVERY, MachineTurns, in_words
 from hubless.adapters.processes.room_reader import read_room
-from hubless.adapters.sqlite.database import Database
 from hubless.bootstrap.machine import turns_in_words
 from hubless.domain.errors import CapacityUnavailableError, LaunchFailedError, NameTakenError
 from hubless.domain.launch_turns import MIB, Room
@@ -18,7 +17,7 @@ from hubless.services.spawning import StartProgress
 from hubless.settings import parse
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import InMemory, stores_of
 from tests.support.world import World
 
 PLENTY = Room(1, memory=8000 * MIB, free=6000 * MIB)
@@ -30,7 +29,7 @@ class Machine:
     """Turns of a machine whose room a test sets."""
 
     def __init__(self, **others):
-        self.stores, self.room, self.clock = stores_of(Database()), PLENTY, StoppedClock(NOW)
+        self.stores, self.room, self.clock = stores_of(InMemory()), PLENTY, StoppedClock(NOW)
         self.servers = self.stores.servers
         self.idle = set()  # launches
         self.turns = MachineTurns(

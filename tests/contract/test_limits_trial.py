@@ -16,10 +16,10 @@ from hubless.adapters.processes.isolation.bubblewrap import DISABLE_USERNS, View
 from hubless.adapters.processes.isolation.limits_trial import RAISED, reason_against_limits
 from hubless.adapters.processes.isolation.trial import Stakes
 from hubless.adapters.processes.limit_record import LimitRecord
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 from tests.support.accounts import UNPRIVILEGED, run_as
 from tests.support.processes import KINDS, isolation
+from tests.support.sqlite import InMemory
 
 IS_ROOT = os.geteuid() == 0
 # Each kind, and the account that runs the hub.
@@ -91,7 +91,7 @@ def reason(folder, kind, uid, groups, *, namespaces=False):
         for made in (data, data / "servers", homes):
             made.mkdir(mode=0o700, exist_ok=True)
         view = View((), (), (data,), 2**26)
-        one = isolation(kind, homes, SqliteOwnerUidStore(Database()), view, (data, homes))
+        one = isolation(kind, homes, SqliteOwnerUidStore(InMemory()), view, (data, homes))
         if namespaces:
             one._no_more_namespaces = []
         return reason_against_limits(one, Stakes(data / "servers", (), (), {"PATH": os.environ["PATH"]}), groups)
@@ -121,7 +121,7 @@ def test_the_trial_finds_that_nothing_is_isolated(folder, groups):
 
 
 def test_a_sandbox_without_root_makes_no_more_user_namespaces(tmp_path):
-    one = isolation(SANDBOX, tmp_path, SqliteOwnerUidStore(Database()))
+    one = isolation(SANDBOX, tmp_path, SqliteOwnerUidStore(InMemory()))
     assert one._no_more_namespaces == [DISABLE_USERNS]
 
 

@@ -9,7 +9,6 @@ import pytest
 from hubless.adapters import archive_file
 from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.sealing import FernetSealer
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.archive import Archive, ArchivedGroup, ArchivedNote, ArchivedSignUp, ArchivedUser
 from hubless.domain.budgets import Budget
 from hubless.domain.errors import HublessError, StoreConflictError
@@ -51,7 +50,7 @@ def test_an_empty_hub_gets_everything_of_an_archive(hub, tmp_path):
     assert records_of(hub.archive()) == records_of(a_hub())
 
     archive_file.write(hub.archive(), tmp_path / "here.jsonl", NOW)
-    elsewhere = MovingHub(sqlite.stores_of(Database(tmp_path / "elsewhere.sqlite")), key=b"other" * 8)
+    elsewhere = MovingHub(sqlite.in_new_file(tmp_path / "elsewhere.sqlite"), key=b"other" * 8)
     elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"))
     assert records_of(elsewhere.archive()) == records_of(a_hub())
     elsewhere.stores.close()
@@ -86,7 +85,7 @@ def test_codes_of_an_app_of_an_archive_are_taken(hub, tmp_path):
     secret = a_hub().users[0].app.secret
     hub.bring(a_hub())
     archive_file.write(hub.archive(), tmp_path / "here.jsonl", NOW)
-    elsewhere = MovingHub(sqlite.stores_of(Database(tmp_path / "elsewhere.sqlite")), key=b"other" * 8)
+    elsewhere = MovingHub(sqlite.in_new_file(tmp_path / "elsewhere.sqlite"), key=b"other" * 8)
     elsewhere.stores.users.create([a_user("ada", id="u-other")])
     elsewhere.bring(archive_file.read(tmp_path / "here.jsonl"), replace(CHOICES, joined=frozenset({"ada"})))
     for one in (hub, elsewhere):

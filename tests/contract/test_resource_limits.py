@@ -26,7 +26,6 @@ from hubless.adapters.processes.load_sampler import LoadSampler
 from hubless.adapters.processes.loads_file import LoadsFile
 from hubless.adapters.processes.memory_files import MemoryFiles
 from hubless.adapters.processes.resource_limits import ResourceLimits
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 from hubless.domain.limits import Resource
 from hubless.domain.profiles import Profile
@@ -34,6 +33,7 @@ from hubless.ports.launcher import Launch, TaskRunning, TaskStopped
 from tests.support.builders import NOW
 from tests.support.concurrency import eventually
 from tests.support.processes import KINDS, ProcessLaunchers, is_alive, isolation, python_for_all
+from tests.support.sqlite import InMemory
 
 MIB = 2**20
 PROFILE = Profile("small", memory_bytes=200 * MIB, cpus=0.5)
@@ -606,7 +606,7 @@ class Launched:
             self.servers,
             self.homes,
             {"PATH": os.environ["PATH"]},
-            of=isolation(kind, self.homes, SqliteOwnerUidStore(Database()), view),
+            of=isolation(kind, self.homes, SqliteOwnerUidStore(InMemory()), view),
             means=means,
             max_processes=100,
         )

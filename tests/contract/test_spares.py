@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import StoreConflictError
 from hubless.domain.lifecycle import Deadlines, State, launched
 from hubless.domain.spares import Spare, SpareClaim, claimed, ended, started, waiting
@@ -15,6 +14,7 @@ from tests.support.builders import NOW, a_server, a_user
 from tests.support.concurrency import concurrently
 from tests.support.dynamodb import in_new_table
 from tests.support.fakes import SparesInMemory
+from tests.support.sqlite import InMemory
 
 NEW = Spare("w01", "lab", "kind", NOW)
 
@@ -24,7 +24,7 @@ def stores(request):
     if request.param == "dynamodb":
         made = in_new_table(request.getfixturevalue("in_moto"))
     else:
-        found = sqlite.stores_of(Database())
+        found = sqlite.stores_of(InMemory())
         made = SimpleNamespace(**vars(found), spares=SparesInMemory(found.servers))
     made.users.create([a_user(), a_user("bob")])
     yield made

@@ -341,7 +341,7 @@ def steps(tmp_path_factory):
     """How many steps of SQLite's virtual machine each of some listings takes, of 40 and of 400 users."""
     made = {}
     for number in (40, 400):
-        stores = sqlite.stores_of(Database(tmp_path_factory.mktemp("steps") / "hub.sqlite"))
+        stores = sqlite.in_new_file(tmp_path_factory.mktemp("steps") / "hub.sqlite")
         fill(stores, number)
         made[number] = {name: steps_of(stores, LISTINGS[name]) for name in IN_BOTH}
         stores.close()

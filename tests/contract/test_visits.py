@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.visits import KEPT_FOR, Visit
 from tests.support import sqlite
 from tests.support.builders import NOW, a_user
@@ -73,7 +72,7 @@ def test_visits_at_once_end_in_one_record(stores, alice):
 
 
 def test_a_new_visit_at_sqlite_removes_old_ones(tmp_path):
-    stores = sqlite.stores_of(Database(tmp_path / "hub.sqlite"))
+    stores = sqlite.in_new_file(tmp_path / "hub.sqlite")
     stores.users.create([a_user()])
     stores.visits.put(ENTRY)
     stores.visits.put(replace(ENTRY, visitor_id="u-carol", at=NOW + KEPT_FOR))

@@ -15,7 +15,6 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from hubless.adapters.activity_readiness import ActivityReadiness
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import (
     CapacityUnavailableError,
     HublessError,
@@ -24,7 +23,7 @@ from hubless.domain.errors import (
 from hubless.domain.lifecycle import ACTIVE
 from hubless.domain.tokens import launch_secret, sha256
 from hubless.ports.launcher import TaskEvent, TaskPending, TaskRunning, TaskStopped
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import InMemory, stores_of
 from tests.support.world import World
 
 NAMES = ("", "lab")
@@ -294,7 +293,7 @@ HISTORIES = st.binary(min_size=24, max_size=100).map(steps_from_bytes)
 @pytest.fixture(scope="module")
 def database():
     """One for all histories: making the tables takes longer than living."""
-    return Database()
+    return InMemory()
 
 
 @pytest.mark.timeout(1200)

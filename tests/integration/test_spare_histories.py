@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import CapacityUnavailableError, NotFoundError, StoreConflictError
 from hubless.domain.lifecycle import ACTIVE, PENDING
 from hubless.domain.profiles import Profile
@@ -17,6 +16,7 @@ from hubless.domain.spares import PAUSE_AFTER_FAILURE, Warmth
 from hubless.ports.launcher import TaskEvent, TaskStopped
 from tests.integration.test_histories import STEPS, History, forget_all
 from tests.support.fakes import SparesInMemory
+from tests.support.sqlite import InMemory
 
 OFFERS = (Profile("lab", warmth=Warmth(1)), Profile("lab", warmth=Warmth(2)), Profile("lab", image="r:2"))
 HISTORIES = int(os.environ.get("HISTORIES", "3000")) // 100
@@ -103,7 +103,7 @@ def steps_from_bytes(drawn):
 @pytest.fixture(scope="module")
 def database():
     """One for all histories, as there."""
-    return Database()
+    return InMemory()
 
 
 @given(steps=st.binary(min_size=24, max_size=100).map(steps_from_bytes))

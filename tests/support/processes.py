@@ -16,8 +16,8 @@ from hubless.adapters.processes.isolation.kinds import AccountsIsolation, NoIsol
 from hubless.adapters.processes.launcher import ProcessLauncher
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.resource_limits import ResourceLimits
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
+from tests.support.sqlite import InMemory
 
 UIDS = (2_100_000_000, 2_100_000_099)
 # Root never runs a server, and only root can give servers other accounts.
@@ -75,7 +75,7 @@ class ProcessLaunchers:
         self._servers, self._environment, self._made = servers, environment, []
         self._forks = forks
         self._means, self._max_processes = means or Means(), max_processes
-        self._isolation = of or isolation(kind, homes, SqliteOwnerUidStore(Database()))
+        self._isolation = of or isolation(kind, homes, SqliteOwnerUidStore(InMemory()))
 
     def make(self):
         limits = ResourceLimits(self._servers, self._means, max_processes=self._max_processes)

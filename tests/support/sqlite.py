@@ -69,6 +69,21 @@ def in_new_file(file):
     return stores_of(opening.Database(file))
 
 
+class InMemory(opening.Database):
+    """A database without a file that copies its empty tables from another one."""
+
+    def _connect(self):
+        connection = super()._connect()
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            _empty_one()._keeper.backup(connection)
+        return connection
+
+
+@cache
+def _empty_one():
+    return opening.Database()
+
+
 def stores_of(database):
     """Return all the stores of one database."""
     return SimpleNamespace(

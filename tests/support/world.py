@@ -6,7 +6,6 @@ from datetime import timedelta
 from hubless.adapters.always_on_edge import AlwaysOnEdge
 from hubless.adapters.no_rate_limit import NoRateLimit
 from hubless.adapters.sealing import FernetSealer
-from hubless.adapters.sqlite.database import Database
 from hubless.domain import lifecycle, roles
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import RetryLaterError
@@ -55,7 +54,7 @@ from tests.support.fakes import (
     ScriptedReadiness,
     StoppedClock,
 )
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import InMemory, stores_of
 
 
 class World:
@@ -98,7 +97,7 @@ class World:
             longest_pause: between two sweeps, that is no downtime; None: no time is downtime.
             spare_store: makes a store of spares beside that of servers; None: no task waits for a launch.
         """
-        self.stores, self.clock = stores or stores_of(Database()), StoppedClock(NOW)
+        self.stores, self.clock = stores or stores_of(InMemory()), StoppedClock(NOW)
         self.users, self.servers = self.stores.users, around(self.stores.servers)
         self.tokens, self.clients = self.stores.tokens, around(self.stores.clients)
         self.sessions, self.routes = self.stores.sessions, around(self.stores.routes)

@@ -9,10 +9,10 @@ from hubless.adapters.alb.balancer import AlbConfig, Balancer
 from hubless.adapters.alb.error_translation import TRIES
 from hubless.adapters.alb.routes import AlbRouteStore
 from hubless.adapters.aws import Clients
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import InvalidRequestError, QuotaExceededError, StoreUnavailableError
 from hubless.domain.routes import Route
+from tests.support.sqlite import InMemory
 
 FACTS = AlbConfig("hub", "arn:listener", "vpc-1")
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
@@ -215,7 +215,7 @@ def test_rules_come_in_pages(script):
 
 @pytest.mark.parametrize("fails_at", ["describe_target_groups", "describe_rules", "describe_tags"])
 def test_while_elb_has_no_time_the_table_is_listed_without_orphans(script, fails_at):
-    table = SqliteRouteStore(Database())
+    table = SqliteRouteStore(InMemory())
     table.put(A)
     if fails_at != "describe_target_groups":
         orphan = {"TargetGroupName": naming.family_of("hub") + "0", "TargetGroupArn": "arn:0"}

@@ -11,12 +11,12 @@ from edge_proxy.agent import Agent
 from edge_proxy.errors import EdgeError
 from edge_proxy.haproxy_config import EdgeConfiguration, UnixSocket
 from edge_proxy.host_resolver import HostResolver
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route
 from tests.support.builders import NOW
 from tests.support.concurrency import eventually
+from tests.support.sqlite import InMemory
 
 A = Route("/user/alice/", "10.0.0.1:8888", "l1")
 
@@ -25,7 +25,7 @@ class Table:
     """A table that counts what it is asked, and can be away."""
 
     def __init__(self) -> None:
-        self.real, self.asked, self.is_away, self.is_read_only = SqliteRouteStore(Database()), 0, False, False
+        self.real, self.asked, self.is_away, self.is_read_only = SqliteRouteStore(InMemory()), 0, False, False
         self.reports_asked = 0
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,6 @@ import pytest
 from hubless.adapters.lti.lms import HttpLms
 from hubless.adapters.lti.sealing import FernetKeySealer
 from hubless.adapters.lti.tool_keys import JoseToolSigner
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.lti_platforms import LtiPlatform
 from hubless.services.lti_keys import LtiKeys
 from hubless.services.lti_links import LtiLinks
@@ -16,6 +15,7 @@ from hubless.services.lti_platforms import LtiPlatforms
 from tests.doubles.lms import DoubleFetcher, LmsDouble
 from tests.support import sqlite
 from tests.support.fakes import StoppedClock
+from tests.support.sqlite import InMemory
 
 HUB_URL = "https://hub.test"
 
@@ -40,7 +40,7 @@ def clock():
 
 @pytest.fixture
 def stores():
-    made = sqlite.stores_of(Database())
+    made = sqlite.stores_of(InMemory())
     yield made
     made.close()
 

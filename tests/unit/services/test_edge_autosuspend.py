@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.edges import INITIAL_STATE, DesiredEdgeState, EdgePower
 from hubless.domain.errors import (
     EdgeCapacityError,
@@ -17,7 +16,7 @@ from hubless.domain.users import Service
 from tests.support.builders import NOW
 from tests.support.crash_points import Crash
 from tests.support.fakes import SleepyMachine
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import InMemory, stores_of
 from tests.support.world import World
 
 MINUTE = timedelta(minutes=1)
@@ -64,7 +63,7 @@ class Economy(World):
     """A hub whose edge sleeps. Time passes in steps of five seconds; the sweep comes once a minute."""
 
     def __init__(self, services=None):
-        points, stores = Points(), stores_of(Database())
+        points, stores = Points(), stores_of(InMemory())
         stores.desired_edge_state = points.around(stores.desired_edge_state)
         super().__init__(
             stores=stores,

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.admission import AdmissionPolicy
 from hubless.domain.errors import InvalidRequestError, NotAllowedError, NotFoundError, QuotaExceededError
 from hubless.domain.external_identities import AwaitedLogin, ExternalId
@@ -17,7 +16,7 @@ from hubless.services.external_logins import LAST_WAY_IN
 from tests.support.builders import a_pending_login
 from tests.support.concurrency import MANY, concurrently
 from tests.support.dynamodb import in_new_table, moto
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import in_new_file
 from tests.support.world import World
 
 OPEN = AdmissionPolicy(allow_all=True)
@@ -223,7 +222,7 @@ def test_whom_settings_make_an_admin_meanwhile_awaits_no_login():
 
 
 def test_of_many_people_whose_login_is_awaited_one_gets_the_user(tmp_path):
-    world = a_world(stores=stores_of(Database(tmp_path / "hub.sqlite")))
+    world = a_world(stores=in_new_file(tmp_path / "hub.sqlite"))
     alice = an_awaited_login(world)
 
     def log_in(each):
@@ -247,7 +246,7 @@ def test_a_reserved_name_goes_to_a_trusted_provider_only():
 @pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
 def test_ten_tabs_of_one_person_get_one_user(store, tmp_path):
     with moto() as database:
-        stores = in_new_table(database) if store == "dynamodb" else stores_of(Database(tmp_path / "hub.sqlite"))
+        stores = in_new_table(database) if store == "dynamodb" else in_new_file(tmp_path / "hub.sqlite")
         world = a_world(stores=stores)
         found = concurrently(lambda _: world.logins.log_in(an_identity()).id)
         assert len(set(found)) == 1
@@ -257,7 +256,7 @@ def test_ten_tabs_of_one_person_get_one_user(store, tmp_path):
 
 
 def test_of_many_people_who_want_one_name_one_gets_it(tmp_path):
-    world = a_world(stores=stores_of(Database(tmp_path / "hub.sqlite")))
+    world = a_world(stores=in_new_file(tmp_path / "hub.sqlite"))
 
     def log_in(each):
         try:
@@ -271,7 +270,7 @@ def test_of_many_people_who_want_one_name_one_gets_it(tmp_path):
 
 
 def test_of_many_people_who_take_over_one_user_one_gets_it(tmp_path):
-    world = a_world(stores=stores_of(Database(tmp_path / "hub.sqlite")))
+    world = a_world(stores=in_new_file(tmp_path / "hub.sqlite"))
 
     def log_in(each):
         try:

@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import pytest
 
-from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.home_limits import SqliteHomeLimitStore
 from hubless.adapters.sqlite.home_usage import SqliteHomeUsageStore
 from hubless.domain.home_limits import HomeLimits
@@ -16,7 +15,7 @@ from hubless.services.home_limiting import HomeLimiting
 from hubless.services.home_measuring import AGAIN_AFTER, AGAIN_WHEN_OVER, HomeMeasuring
 from tests.support.builders import NOW, a_server, a_user
 from tests.support.fakes import StoppedClock
-from tests.support.sqlite import stores_of
+from tests.support.sqlite import InMemory, stores_of
 
 
 class Homes:
@@ -34,7 +33,7 @@ class Homes:
 
 class Place:
     def __init__(self):
-        database = Database()
+        database = InMemory()
         self.stores, self.clock, self.homes = stores_of(database), StoppedClock(NOW), Homes()
         self.usage = SqliteHomeUsageStore(database)
         self.limits = SqliteHomeLimitStore(database)

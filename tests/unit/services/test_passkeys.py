@@ -6,7 +6,6 @@ import pytest
 from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.passkeys import WebauthnCeremonies
 from hubless.adapters.sealing import FernetSealer
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import InvalidRequestError, NotFoundError
 from hubless.domain.external_identities import ExternalId, LinkedIdentity
 from hubless.domain.passkey_challenges import LIFETIME
@@ -18,13 +17,14 @@ from tests.support import sqlite
 from tests.support.authenticator import Authenticator, encoded
 from tests.support.builders import NOW, a_user
 from tests.support.fakes import StoppedClock
+from tests.support.sqlite import InMemory
 
 PARTY = RelyingParty("hub.example", "https://hub.example", "Our hub")
 
 
 class Hub:
     def __init__(self, **settings):
-        stores, self.clock = sqlite.stores_of(Database()), StoppedClock(NOW)
+        stores, self.clock = sqlite.stores_of(InMemory()), StoppedClock(NOW)
         self.stores, self.phone = stores, Authenticator(PARTY.origin)
         sealer = FernetSealer(lambda: [b"k" * 32], "second factors")
         self.factors = SecondFactors(stores.factors, PyotpCodes(), sealer, self.clock, "Our hub", **settings)

@@ -6,7 +6,6 @@ from pyotp import TOTP
 
 from hubless.adapters.one_time_codes import PyotpCodes
 from hubless.adapters.sealing import FernetSealer
-from hubless.adapters.sqlite.database import Database
 from hubless.domain.errors import InvalidRequestError, NotFoundError, StoreConflictError
 from hubless.domain.second_factors import FREE_GUESSES, RECOVERY_CODES, AuthenticatorApp, Factors
 from hubless.domain.users import FactorState
@@ -14,13 +13,14 @@ from hubless.services.second_factors import Accepted, CodesLocked, SecondFactors
 from tests.support import sqlite
 from tests.support.builders import NOW, a_user
 from tests.support.fakes import StoppedClock
+from tests.support.sqlite import InMemory
 
 STEP = timedelta(seconds=30)
 
 
 class Hub:
     def __init__(self, **settings):
-        self.stores, self.clock = sqlite.stores_of(Database()), StoppedClock(NOW)
+        self.stores, self.clock = sqlite.stores_of(InMemory()), StoppedClock(NOW)
         self.keys = [b"k" * 32]
         self.factors = SecondFactors(
             self.stores.factors, PyotpCodes(), FernetSealer(lambda: self.keys, "second factors"), self.clock, "Our hub",
