@@ -15,7 +15,7 @@ from hubless.bootstrap import machine
 from hubless.domain.tokens import OwnerKind, Token, sha256
 from hubless.services.identifiers import new_id, new_secret
 from hubless.settings import parse
-from tests.support.sqlite import empty_tables
+from tests.support.sqlite import with_tables
 
 ADDRESS = "http://hub.test"
 
@@ -184,8 +184,7 @@ def build_hub(folder, settings=SETTINGS):
     folder.mkdir(exist_ok=True)
     (folder / "secret").write_bytes(b"k" * 32)
     parsed = parse(settings, folder, {"PATH": "/usr/bin"})
-    if not parsed.database.exists():
-        parsed.database.write_bytes(empty_tables())
+    with_tables(parsed.database)
     built = machine.build(parsed)
     built.slow_call_seconds = 0.0  # no worker is here for which a start or a stop could wait
     made = TheHub(built)

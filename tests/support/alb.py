@@ -19,6 +19,7 @@ from hubless.adapters.aws import Clients
 from hubless.adapters.sqlite.database import Database
 from hubless.adapters.sqlite.routes import SqliteRouteStore
 from tests.support.dynamodb import REGION, one_at_a_time
+from tests.support.sqlite import InMemory, with_tables
 
 _clients, _numbers = {}, itertools.count(1)
 PATTERN = re.compile(r"""[A-Za-z0-9_.$/~"'@:+&*?-]*""")
@@ -94,7 +95,7 @@ def a_balancer(**facts):
 
 def alb(file=None, **facts):
     """Return the route store of a hub whose edge is a balancer in moto; several at once need a *file* for the table."""
-    database, balancer = Database(file), a_balancer(**facts)
+    database, balancer = Database(with_tables(file)) if file else InMemory(), a_balancer(**facts)
     table = SqliteRouteStore(database)
     return SimpleNamespace(
         routes=AlbRouteStore(table, balancer), table=table, balancer=balancer, database=database, close=database.close

@@ -22,6 +22,7 @@ from hubless.domain.errors import StoreUnavailableError
 from hubless.domain.routes import Route, ServerKey
 from tests.support.free_port import free_port
 from tests.support.http_servers import Echo, TcpServer, Told, UnixServer, ask_on, running
+from tests.support.sqlite import with_tables
 
 OF_AGENT = (
     "heartbeat_seconds",
@@ -53,7 +54,7 @@ class World:
     def __init__(self, folder: Path, database: Path, haproxy: HAProxyBinary | None) -> None:
         self.folder, self.haproxy = folder, haproxy
         self.port = free_port()
-        self.routes = SqliteRouteStore(Database(database))
+        self.routes = SqliteRouteStore(Database(with_tables(database)))
         self.store = AwayStore(self.routes)
         self.api_socket = folder / "api.sock"
         self._undo = contextlib.ExitStack()

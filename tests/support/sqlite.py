@@ -63,10 +63,16 @@ def empty_tables():
         return file.read_bytes()
 
 
+def with_tables(file):
+    """Return *file*; write a database that has its tables, and nothing in them, if there is none."""
+    if not file.exists():
+        file.write_bytes(empty_tables())
+    return file
+
+
 def in_new_file(file):
     """Return the stores of a file that has its tables, and nothing in them."""
-    file.write_bytes(empty_tables())
-    return stores_of(opening.Database(file))
+    return stores_of(opening.Database(with_tables(file)))
 
 
 class InMemory(opening.Database):
