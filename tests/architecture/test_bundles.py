@@ -127,10 +127,10 @@ def test_a_bundle_for_another_machine_holds_no_library_of_this_one(made):
 def test_settings_lie_beside_the_code_and_are_part_of_what_is_deployed(made, tmp_path):
     settings = tmp_path / "school.toml"
     settings.write_text("[hub]\n")
-    first = made("edge", settings_file=settings)
-    again = made("edge", settings_file=settings)
+    first = made("edge", settings_file=settings, compiled=False)
+    again = made("edge", settings_file=settings, compiled=False)
     settings.write_text("[servers]\n")
-    changed = made("edge", settings_file=settings)
+    changed = made("edge", settings_file=settings, compiled=False)
 
     assert (first / "hubless.toml").read_text() == "[hub]\n"
     assert again == first
@@ -142,15 +142,15 @@ def test_the_theme_lies_beside_the_settings(made, tmp_path):
     settings, template = tmp_path / "school.toml", tmp_path / "own/page.html"
     settings.write_text('[theme]\nlogo = "look/logo.svg"\ntemplates = "own"\n')
     with pytest.raises(BundlingError, match=r"school\.toml: theme\.logo: there is no file"):
-        made("edge", settings_file=settings)
+        made("edge", settings_file=settings, compiled=False)
     for file in (tmp_path / "look/logo.svg", template):
         file.parent.mkdir()
         file.write_text("<svg/>")
-    first = made("edge", settings_file=settings)
+    first = made("edge", settings_file=settings, compiled=False)
     template.write_text("<p/>")
-    changed = made("edge", settings_file=settings)
+    changed = made("edge", settings_file=settings, compiled=False)
     template.rename(tmp_path / "own/home.html")
-    renamed = made("edge", settings_file=settings)
+    renamed = made("edge", settings_file=settings, compiled=False)
 
     assert (first / "look/logo.svg").read_text() == (first / "own/page.html").read_text() == "<svg/>"
     assert (changed / "own/page.html").read_text() == (renamed / "own/home.html").read_text() == "<p/>"
@@ -216,9 +216,9 @@ def test_pictures_of_profiles_lie_beside_the_settings(made, tmp_path):
     (school / "pictures/two.svg").write_bytes(b"two")
     (school / "pictures/three.svg").write_bytes(b"of nobody")
 
-    first = made("edge", settings_file=settings)
+    first = made("edge", settings_file=settings, compiled=False)
     (school / "one.png").write_bytes(b"another")
-    changed = made("edge", settings_file=settings)
+    changed = made("edge", settings_file=settings, compiled=False)
 
     assert (first / "one.png").read_bytes() == b"one"
     assert (first / "pictures/two.svg").read_bytes() == b"two"
@@ -234,4 +234,4 @@ def test_a_picture_that_is_not_there_is_refused(made, tmp_path, is_folder):
         (tmp_path / "pictures/lost.png").mkdir(parents=True)
 
     with pytest.raises(BundlingError, match=r"school\.toml names the picture lost\.png, which is not at .*pictures/"):
-        made("edge", settings_file=settings)
+        made("edge", settings_file=settings, compiled=False)
