@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TextIO
+from typing import Any, BinaryIO, Self, TextIO, cast
 
 from edge_proxy.connection_limits import connection_limit_in_words
 from embedded import data_folder, forking, ipc, isolation, line_writer, preflight, virtual_environment
@@ -123,6 +123,8 @@ class Supervisor:
         """Kill the preloader, and leave no socket."""
         self._ending = True
         self._kill(self._preloader)
+        for key in list(self._selector.get_map().values()):  # output that a server of a dead child holds open
+            cast("BinaryIO", key.fileobj).close()
         self._selector.close()
         self._listener.close()
         self._config.api_socket.unlink(missing_ok=True)

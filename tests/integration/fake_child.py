@@ -44,6 +44,14 @@ if behaviour == "fails":
 say("ready", facts={f"{name}_pid": os.getpid()})
 if behaviour == "warns":
     say("fatal", why="The cellar is flooded.")
+if behaviour == "dies while it starts a server":
+    if not order["first"]:
+        os.kill(os.getppid(), signal.SIGTERM)
+    elif os.fork() == 0:  # has all descriptors until it becomes the server
+        time.sleep(10)
+        os._exit(0)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
 if behaviour == "dies" or (behaviour == "dies once" and order["first"]):
     print("I feel faint", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

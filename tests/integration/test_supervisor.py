@@ -124,6 +124,14 @@ def test_restarts_a_child_that_crashed(tree: Callable[..., Tree]) -> None:
     assert "The api was ended by signal 9; restarting it." in hub.said.getvalue()
 
 
+def test_restarts_a_child_that_was_killed_while_it_started_a_server(tree: Callable[..., Tree]) -> None:
+    hub = tree(worker="dies_while_it_starts_a_server")
+
+    hub.run(lambda _facts: None)
+
+    assert hub.written("first", "again").count("worker again") == 1
+
+
 def test_gives_up_on_a_child_that_keeps_crashing(tree: Callable[..., Tree], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embedded.supervisor.RESTART_DELAYS", (0.0,) * 5)
     hub = tree(worker="dies")
