@@ -52,7 +52,10 @@ class _AnnouncementsPage:
     render: Render
 
     def __call__(self, form: Form | None = None, *, error: str | None = None, status: int = 200) -> Response:
-        """Return the list, and the form that makes one; with the *form* that was refused, if one was."""
+        """Return the list, and the form that makes one; with the *form* that was refused, if one was.
+
+        Without a *form* the *error* is about the list.
+        """
         now, zone = self.hub.clock.now(), self.hub.settings.hub.timezone
         usual = {"kind": Kind.INFO.value, "zone": zone, "ends": on_the_clock(now + _USUAL, zone_of(zone))}
         return self.render(
@@ -61,7 +64,8 @@ class _AnnouncementsPage:
             announcements=[self._view(one) for one in self.hub.announcements.all()],
             filled=_filled(form) if form else dict.fromkeys(_FIELDS, "") | usual,
             max_text=MAX_TEXT,
-            error=error,
+            error=error if form else None,
+            not_done=None if form else error,
         )
 
     def edit(
@@ -116,15 +120,12 @@ class _AnnouncementsPage:
         try:
             self.hub.announcements.remove(_as_seen(found, form))
         except StoreConflictError:
-            return self._go(NOT_REMOVED)
+            return self(error=NOT_REMOVED, status=409)
         return self.done(Act.ANNOUNCEMENT_REMOVED, found, _("The announcement is gone."))
 
     def done(self, act: Act, one: Announcement, said: Message) -> Response:
         """Record the act, and go to the list, which says so."""
         record(self.request, act, *one.groups[:1], announcement=one.id, until=instant(one.ends_at) or "")
-        return self._go(said)
-
-    def _go(self, said: Message) -> Response:
         response = RedirectResponse(PAGE, 303)
         flash(self.request, response, said)
         return response

@@ -32,6 +32,7 @@ PAGE: Final = "/hub/admin/maintenance"
 SCOPE: Final = "admin:servers"
 _FIELDS: Final = ("text", "ends", "zone", "admins_start")
 _LONGEST_FIELD: Final = 3 * MAX_TEXT  # of what a refused form shows again
+_STILL_ON: Final = _("Maintenance is still on: somebody else has changed it meanwhile. Read it again.")
 
 
 @value
@@ -47,6 +48,8 @@ class _MaintenancePage:
         self, form: Form | None = None, *, error: str | None = None, status: int = 200, conflicts: bool = False
     ) -> Response:
         """Return the page; with the *form* that was refused, if one was.
+
+        Without a *form* the *error* is about turning it off.
 
         Where the *form* *conflicts* with what somebody else has saved meanwhile, the page has both. Whoever sends it
         again has seen the other's text, and replaces it.
@@ -65,7 +68,8 @@ class _MaintenancePage:
             seen=form.text("seen")[:MAX_IDENTIFIER] if form and not conflicts else seen_id(found),
             theirs=stored if conflicts else None,
             max_text=MAX_TEXT,
-            error=error,
+            error=error if form else None,
+            not_done=None if form else error,
         )
 
     def turn_on(self, form: Form) -> Response:
@@ -91,7 +95,7 @@ class _MaintenancePage:
         try:
             was_on = self.hub.maintaining.turn_off(self.who.name, seen=form.text("seen"))
         except StoreConflictError:
-            return self._done(_("Maintenance is still on: somebody else has changed it meanwhile. Read it again."))
+            return self(error=_STILL_ON, status=409)
         if was_on:
             record(self.request, Act.MAINTENANCE_OFF)
         return self._done(_("Maintenance is off. Everybody can start servers."))

@@ -65,6 +65,8 @@ class _SchedulesPage:
     ) -> Response:
         """Return the page; with the *form* that was refused, if one was, as it was filled in.
 
+        Without a *form* the *error* is about the list.
+
         Where the *form* *conflicts* with what somebody else has saved meanwhile, the page has both. Whoever sends it
         again has seen the other's schedule, and replaces it.
         """
@@ -87,7 +89,8 @@ class _SchedulesPage:
             days=[(name, words, name in filled["days"]) for name, words in zip(DAYS, _DAY_NAMES, strict=True)],
             groups=self._offered_groups(),
             profiles=[(one.name, one.title) for one in profiles] if len(profiles) > 1 else [],
-            error=error,
+            error=error if form else None,
+            not_done=None if form else error,
         )
 
     def save(self, form: Form) -> Response:
@@ -125,7 +128,7 @@ class _SchedulesPage:
         try:
             self.hub.schedules.remove(self._as_seen(name, form))
         except StoreConflictError:
-            return self._done(NOT_REMOVED)
+            return self(error=NOT_REMOVED, status=409)
         except HublessError as refused:
             return self(error=refused.message, status=STATUSES[type(refused)])
         record(self.request, Act.SCHEDULE_REMOVED, name)

@@ -843,7 +843,7 @@ message_new = {
     "back": "/hub/admin",
     "error": None,
 }
-announcements = {"announcements": [], "filled": announcement_form, "max_text": 2000, "error": None}
+announcements = {"announcements": [], "filled": announcement_form, "max_text": 2000, "error": None, "not_done": None}
 maintenance_admin = {
     "is_on": False,
     "on_id": "",
@@ -855,6 +855,7 @@ maintenance_admin = {
     "theirs": None,
     "max_text": 1000,
     "error": None,
+    "not_done": None,
 }
 TOLD = {
     "hub_announcements": [
@@ -1387,6 +1388,7 @@ schedules = {
     "groups": ["physics", "staff"],
     "profiles": [("small", "Small"), ("large", "Large")],
     "error": None,
+    "not_done": None,
 }
 admin_usage = usage | {
     "by": "user",
