@@ -135,7 +135,8 @@ class HAProxyProcess:
                 os.close(descriptor)
             self._ends, self._followed = [], self._pid
             if self._pid is not None:
-                with contextlib.suppress(OSError):  # it has ended, or Linux is older than 5.3
+                # It has ended, or Linux is older than 5.3, or this Python was built for an older one.
+                with contextlib.suppress(OSError, AttributeError):
                     self._ends = [os.pidfd_open(self._pid)]
         return self._ends
 

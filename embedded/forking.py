@@ -39,10 +39,10 @@ class PreloaderError(Exception):
 
 
 def is_possible() -> bool:
-    """Say whether the kernel tells how another's children end: with pidfd, which some sandboxes lack."""
+    """Say whether the kernel tells how another's children end: with pidfd, which some sandboxes and Pythons lack."""
     try:
         os.close(os.pidfd_open(os.getpid()))
-    except OSError:
+    except (OSError, AttributeError):  # a Python that was built for Linux before 5.3 has no such function
         return False
     return True
 

@@ -88,7 +88,7 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._received = b""
-        self.is_closed = False  # by the other side
+        self.is_closed = False  # by either side
 
     @classmethod
     def inherited(cls, descriptor: int) -> "Channel":
@@ -130,8 +130,9 @@ class Channel:
         return [json.loads(line) for line in lines]
 
     def close(self) -> None:
-        """Close this end."""
+        """Close this end, from which nobody can wait for a message any more."""
         self._end.close()
+        self.is_closed = True
 
     def _read(self, flags: int = 0) -> None:
         try:

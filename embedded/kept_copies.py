@@ -43,12 +43,14 @@ def remove_old_copies(settings: Settings, now: datetime, tell: Callable[[str], N
 
 def _of_upgrades(settings: Settings) -> Iterator[_Copy]:
     for file in settings.data.glob(f"{settings.database.name}.schema-*"):
-        if file.suffix.removeprefix(".schema-").isdigit():
+        if file.suffix.removeprefix(".schema-").isdigit() and file.is_file():
             yield _Copy(file, file, datetime.fromtimestamp(file.lstat().st_mtime, UTC))
 
 
 def _of_restores(settings: Settings) -> Iterator[_Copy]:
     for folder in settings.data.glob(f"{_RESTORE}*"):
+        if not folder.is_dir():
+            continue  # such as an archive that an operator made of one
         with suppress(ValueError):  # another's folder
             instant = folder.name.removeprefix(_RESTORE).partition("-")[0]
             yield _Copy(folder, folder / settings.database.name, datetime.strptime(f"{instant}+0000", f"{_INSTANT}%z"))

@@ -28,7 +28,7 @@ from hubless.bootstrap import machine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
 
-MAX_CRASHES = 5  # of one child within CRASH_WINDOW_SECONDS; the last one ends the hub
+MAX_CRASHES = 5  # of one child within CRASH_WINDOW_SECONDS; the last one ends the hub, or the use of the preloader
 CRASH_WINDOW_SECONDS = 60.0
 RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before the first, second … restart
 START_SECONDS = 30.0
@@ -303,7 +303,11 @@ class Supervisor:
         child.crashes.append(now)
         recent = [at for at in child.crashes if now - at < CRASH_WINDOW_SECONDS]
         if len(recent) >= MAX_CRASHES:
-            raise ChildError(_with_output(child, f"{how}, for the {MAX_CRASHES}th time within a minute"))
+            how += f", for the {MAX_CRASHES}th time within a minute"
+            if child is not self._preloader:
+                raise ChildError(_with_output(child, how))
+            self._print(f"The preloader {how}; the hub goes on without it until somebody restarts the hub.")
+            return
         delay = RESTART_DELAYS[len(recent) - 1]
         child.start_at = now + delay
         self._print(f"The {child.name} {how}; restarting it{f' in {delay} s' if delay else ''}.")

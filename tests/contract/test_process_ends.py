@@ -58,9 +58,10 @@ def test_a_hub_without_servers_follows_none(tmp_path):
         assert ends.is_told
 
 
-def test_a_kernel_that_tells_nothing_is_known(tmp_path, server, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(38, "Function not implemented"), AttributeError("pidfd_open")])
+def test_a_kernel_or_a_python_that_tells_nothing_is_known(tmp_path, server, monkeypatch, error):
     def refuse(_pid):
-        raise OSError(38, "Function not implemented")
+        raise error
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     with closing(ProcessEnds(tmp_path / "servers")) as ends:

@@ -111,7 +111,9 @@ def test_what_others_put_there_stays(copies):
         copies.make(number, days_old=OLD + number)
     for name in ("hub.sqlite.schema-old7", "before-restore-mine8", "hub.sqlite-9"):
         (copies.data / name).mkdir()
-    assert copies.left() == {0, 1, 2, 7, 8, 9}
+    (copies.data / "before-restore-20250101T000000Z-archive.6").touch()
+    (copies.data / "hub.sqlite.schema-5").mkdir()
+    assert copies.left() == {0, 1, 2, 5, 6, 7, 8, 9}
 
 
 def test_a_start_removes_old_copies_and_says_so(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Children that a real preloader forks for the supervisor, with stand-ins for what they run."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -193,6 +194,27 @@ def test_children_outlive_the_preloader_and_another_one_takes_its_place(folder: 
 
     assert "The api ended; restarting it.\n" in hub.said()
     assert [hub.starts(role) for role in ("worker", "edge")] == [1, 1]
+
+
+def test_the_hub_goes_on_without_a_preloader_that_keeps_dying(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedded.supervisor.MAX_CRASHES", 2)
+    hub = Hub(folder)
+
+    def kill_preloader() -> bool:
+        for process in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "embedded.preloader" in process.cmdline():
+                    process.kill()
+        return "for the 2th time within a minute; the hub goes on without it" in hub.said()
+
+    def kill() -> None:
+        until(kill_preloader)
+        os.kill(hub.facts["edge"]["pid"], signal.SIGKILL)
+        until(lambda: hub.starts("edge") == 2)
+
+    hub.run(kill)
+
+    assert [hub.starts(role) for role in ("worker", "api")] == [1, 1]
 
 
 def test_a_preloader_that_hangs_is_killed_and_children_do_without_it(

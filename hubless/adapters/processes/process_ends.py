@@ -33,7 +33,7 @@ class ProcessEnds:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return  # it has just ended
-        except OSError:  # Linux before 5.3, or no descriptor is left
+        except (OSError, AttributeError):  # Linux before 5.3 or a Python built for it, or no descriptor is left
             self.is_told = False
             return
         self._followed[descriptor] = launch_id

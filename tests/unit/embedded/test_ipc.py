@@ -32,6 +32,15 @@ def an_order(**facts: object) -> ChildConfig:
     return ChildConfig(**received | {"stop_on_exit": True} | facts)  # type: ignore[arg-type]
 
 
+def test_at_a_closed_end_nobody_waits(ends: tuple[Channel, Channel]) -> None:
+    ours, _ = ends
+
+    ours.close()
+
+    assert ours.is_closed
+    assert ours.receive() is None
+
+
 def test_messages_arrive_as_they_were_sent(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
 
