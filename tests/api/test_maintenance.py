@@ -70,7 +70,7 @@ def test_a_form_that_is_out_of_date_changes_nothing(hub, root):
     assert hub.hub.maintaining.current().text == "Old disks"
 
 
-def test_a_program_changes_only_the_maintenance_that_it_has_read(hub):
+def test_a_program_changes_only_the_maintenance_that_it_has_read(hub, monkeypatch):
     api = hub.as_token(An.ADMIN_TOKEN)
     is_off = {"If-Match": api.get("/maintenance").headers["etag"]}
     on = api.put("/maintenance", {"text": "Disks"}, headers=is_off)
@@ -79,8 +79,13 @@ def test_a_program_changes_only_the_maintenance_that_it_has_read(hub):
     assert api.put("/maintenance", {"text": "More"}, headers={"If-Match": on.headers["etag"]}).status_code == 200
     assert api.get("/maintenance").json()["text"] == "More"
     assert api.delete("/maintenance", headers={"If-Match": on.headers["etag"]}).status_code == 412
-    now_on = {"If-Match": api.get("/maintenance").headers["etag"]}
-    assert api.delete("/maintenance", headers=now_on).status_code == 204
+    now_on, read = {"If-Match": api.get("/maintenance").headers["etag"]}, hub.hub.maintaining.current()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(hub.hub.maintaining), "current", lambda _: read)
+        theirs = turn_on(hub, text="Theirs")  # after the request has read it
+        assert [api.delete("/maintenance", headers=asked).status_code for asked in (now_on, {})] == [412, 409]
+    assert hub.hub.maintaining.current() == theirs
+    assert api.delete("/maintenance").status_code == 204
 
 
 def test_who_has_read_of_an_older_maintenance_does_not_turn_it_off(hub, root):

@@ -8,6 +8,7 @@ import pytest
 from hubless.domain.archive import Archive, ArchivedSignUp
 from hubless.domain.errors import MailFailedError, StoreUnavailableError
 from hubless.domain.import_choices import Choices
+from hubless.domain.users import Group
 from tests.api.hub import build_hub
 
 ADDRESS = "https://hub.example.org"
@@ -322,7 +323,7 @@ def test_an_account_that_was_made_in_part_is_completed(tmp_path, monkeypatch, ca
     assert hub.hub.sign_ups.waiting() == []
 
 
-def test_who_waits_while_the_group_is_made_anew_joins_no_group(tmp_path):
+def test_who_waits_while_the_group_is_made_anew_joins_no_group(tmp_path, monkeypatch):
     hub = a_hub(tmp_path, CONFIRM, CODES)
     hub.user("boss", admin=True)
     boss = hub.as_user("boss")
@@ -334,6 +335,17 @@ def test_who_waits_while_the_group_is_made_anew_joins_no_group(tmp_path):
     assert boss.post("/groups/autumn").status_code == 201
     assert confirm(hub).status_code == 303
     assert hub.user("ada").groups == ()
+
+    store, add = hub.hub.sign_ups.store, hub.hub.sign_ups.store.add
+
+    def made_anew(_self, asked, now, *, most):
+        hub.hub.group_references.remove(hub.hub.groups.find("autumn"))
+        hub.hub.groups.create(Group("g-new", "autumn"))
+        return add(asked, now, most=most)
+
+    monkeypatch.setattr(type(store), "add", made_anew)
+    sign_up(hub, "eve", email="eve@example.org", code="physics 2026")
+    assert [(one.name, one.group) for one in hub.hub.sign_ups.waiting()] == [("eve", "")]
 
 
 def test_a_name_that_an_admin_gave_away_meanwhile_is_not_taken_over(tmp_path):
