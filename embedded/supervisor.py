@@ -159,8 +159,7 @@ class Supervisor:
                 self._end_all()
 
     def _start_all(self) -> None:
-        if self._preloader.process is not None:
-            self._wait_until_ready([self._preloader])
+        self._wait_until_ready([self._preloader])
         others = [child for child in self._children if child is not self._preloader]
         for child in others:
             if not self._signals:
@@ -175,11 +174,14 @@ class Supervisor:
             ChildError: when one is not in time.
         """
         give_up_at = time.monotonic() + START_SECONDS
-        while not self._signals and not all(child.was_ready for child in children):
+        while not self._signals and (late := next(filter(self._must_wait_for, children), None)):
             if time.monotonic() > give_up_at:
-                late = next(child for child in children if not child.was_ready)
                 raise ChildError(_with_output(late, f"did not start within {START_SECONDS:.0f} seconds"))
             self._handle_next(min(self._seconds_to_restart() or 1.0, 1.0))
+
+    def _must_wait_for(self, child: Child) -> bool:
+        """Say whether *child* is not ready yet. Nobody waits for a preloader that does not run."""
+        return not child.was_ready and (child.process is not None or child is not self._preloader)
 
     def _start(self, child: Child) -> None:
         ours, child.process = self._forked(child) or self._executed(child)
@@ -291,7 +293,7 @@ class Supervisor:
         if self._ending or self._signals:
             return
         how = _how_it_ended(process.wait())
-        if not child.was_ready:
+        if not child.was_ready and child is not self._preloader:
             raise ChildError(child.why or _with_output(child, f"{how} before it was ready"))
         if child.is_restarting:
             child.is_restarting, child.start_at = False, time.monotonic()

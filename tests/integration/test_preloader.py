@@ -60,17 +60,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 class Hub:
     """A supervisor with a preloader; what happens once it is ready happens in a thread beside it."""
 
-    def __init__(self, folder: Path, *, is_ill: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, is_ill: bool = False, preloader: tuple[str, ...] = ("-P", "-m", "embedded.preloader")
+    ) -> None:
         self.folder, self.facts = folder, dict[str, Any]()
+        self._preloader = preloader
         self.failed: list[BaseException] = []
         self._is_ill = is_ill
 
     def run(self, meanwhile: Callable[[], None] | None) -> None:
         """Run until *meanwhile* has returned; until the hub ends by itself, if it is None."""
-        lock, programs = (
-            data_folder.lock(self.folder),
-            {r: ("-P", "-m", f"{r}_child") for r in ("worker", "api", "edge")},
-        )
+        lock = data_folder.lock(self.folder)
+        programs = {"preloader": self._preloader}
+        programs |= {role: ("-P", "-m", f"{role}_child") for role in ("worker", "api", "edge")}
         config = ChildConfig(
             data=str(self.folder),
             settings_text="",
@@ -96,10 +98,9 @@ class Hub:
             if meanwhile is not None:
                 threading.Thread(target=beside).start()
 
-        preloader = {"preloader": ("-P", "-m", "embedded.preloader")}
         with (self.folder / "said").open("w") as out:
             try:
-                with Supervisor(config, Settings(self.folder), lock, out=out, programs=programs | preloader) as hub:
+                with Supervisor(config, Settings(self.folder), lock, out=out, programs=programs) as hub:
                     hub.preload()
                     hub.run("none", "", ready)
             finally:
@@ -215,6 +216,15 @@ def test_the_hub_goes_on_without_a_preloader_that_keeps_dying(folder: Path, monk
     hub.run(kill)
 
     assert [hub.starts(role) for role in ("worker", "api")] == [1, 1]
+
+
+def test_the_hub_starts_without_a_preloader_that_dies_before_it_is_ready(folder: Path) -> None:
+    hub = Hub(folder, preloader=("-c", "pass"))
+
+    hub.run(lambda: None)
+
+    assert {hub.facts[role]["parent"] for role in ("worker", "api", "edge")} == {os.getpid()}
+    assert "The preloader ended with exit code 0; restarting it.\n" in hub.said()
 
 
 def test_a_preloader_that_hangs_is_killed_and_children_do_without_it(
