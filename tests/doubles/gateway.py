@@ -11,7 +11,6 @@ Facts: API-1, API-2, API-4, API-9, API-10, ELB-15.
 import base64
 import json
 import re
-import threading
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -21,6 +20,7 @@ from time import time
 from urllib.parse import parse_qsl, unquote
 
 from tests.doubles.lambdas import FunctionError
+from tests.support.http_servers import running
 
 LIMIT = 30  # seconds, of an HTTP API
 LONGEST_STREAM = 900  # seconds, of a REST API
@@ -231,8 +231,7 @@ def gateway(function, socket_path, streaming=None):
         daemon_threads = True
         request_queue_size = 128
 
-    server = Server(str(socket_path), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = running(Server(str(socket_path), Handler))
     try:
         yield
     finally:

@@ -14,7 +14,6 @@ import os
 import queue
 import subprocess
 import sys
-import threading
 import uuid
 from base64 import b64decode
 from concurrent.futures import Future
@@ -22,6 +21,8 @@ from contextlib import contextmanager
 from http.client import parse_headers
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
+
+from tests.support.http_servers import running
 
 TIMEOUT_SECONDS = 60  # seconds that an invocation may take
 
@@ -170,8 +171,7 @@ def _runtime_api(function):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return running(server)
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import contextlib
 import hashlib
 import http.server
 import json
-import threading
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.support.http_servers import TcpServer
+from tests.support.http_servers import TcpServer, running
 
 
 @dataclass
@@ -91,12 +90,9 @@ def oauth_server():
         def log_message(self, *_):
             pass
 
-    server = TcpServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    server = running(TcpServer(("127.0.0.1", 0), Handler))
     try:
         yield double, f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()

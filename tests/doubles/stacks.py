@@ -1,11 +1,12 @@
 """CloudFormation and Lambda as an operator's commands ask them: a stage's resources, and a function's variables."""
 
 import json
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
+
+from tests.support.http_servers import running
 
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
@@ -50,12 +51,9 @@ def stack_outputs_server(hub, variables):
         def log_message(self, *args):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    turning = threading.Thread(target=server.serve_forever, daemon=True)
-    turning.start()
+    server = running(ThreadingHTTPServer(("127.0.0.1", 0), Answer))
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
-        turning.join(10)

@@ -1,7 +1,6 @@
 """Crashes before and after each call of operations that take several calls to DynamoDB; and a table that refuses."""
 
 import json
-import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -33,6 +32,7 @@ from tests.support.builders import NOW, a_client, a_code, a_server, a_session, a
 from tests.support.crash_points import CrashPoints
 from tests.support.dynamodb import REGION, Contents, in_new_table, moto, stores_of
 from tests.support.free_port import free_port
+from tests.support.http_servers import running
 
 LATER = NOW + timedelta(minutes=5)
 MANY = 26  # tokens of each kind: with where they are listed more than a transaction holds
@@ -230,16 +230,18 @@ def credentials(monkeypatch):
 
 
 @pytest.fixture
-def refusing(credentials, monkeypatch):
-    monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # how long is waited between tries is not what is asked
+def impatient(credentials, monkeypatch):
+    """How long is waited between tries is not what is asked."""
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+
+@pytest.fixture
+def refusing(impatient):
     with HTTPServer(("127.0.0.1", free_port()), Refusing) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         server.asked = 0
         server.stores = stores_of(Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{server.server_port}"))
-        yield server
+        yield running(server)
         server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_a_record_under_constant_contention_is_unavailable_after_retries(refusin
     assert refusing.asked == TRIES
 
 
-def test_a_table_that_does_not_answer_is_unavailable(credentials):
+def test_a_table_that_does_not_answer_is_unavailable(impatient):
     stores = stores_of(Database("hubless", region=REGION, endpoint=f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(StoreUnavailableError, match="refused a request"):
         stores.users.get("u-alice")

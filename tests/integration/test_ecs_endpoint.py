@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.support.concurrency import eventually
 from tests.support.dockerfiles import Recipe
 from tests.support.ecs import ecs_config
 from tests.support.free_port import free_port
+from tests.support.http_servers import running
 
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 SECRET = "5ec2e75ec2e75ec2e75ec2e75ec2e75e"
@@ -59,8 +59,7 @@ class Api(BaseHTTPRequestHandler):
 def api():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     server.tokens = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
+    yield running(server)
     server.shutdown()
     server.server_close()
 

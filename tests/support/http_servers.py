@@ -64,6 +64,7 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def running(server: Any) -> Any:
+    """Serve beside the test. Python's own interval makes a `shutdown` wait for up to half a second."""
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     return server
 

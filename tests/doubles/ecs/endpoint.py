@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.doubles.ecs.wire import answer, read
+from tests.support.http_servers import running
 
 
 @contextmanager
@@ -35,8 +36,7 @@ def serve(account, port=0, guard=None):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = running(ThreadingHTTPServer(("127.0.0.1", port), Handler))
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
