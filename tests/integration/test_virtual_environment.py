@@ -144,32 +144,44 @@ def test_an_installation_that_was_killed_starts_again(settings, tmp_path):
     assert not half.exists()
 
 
+class Others:
+    """Who waits for an installer, which goes on once they have said something; *wait* is its own part of that."""
+
+    def __init__(self, folder):
+        self.lines, self._said = [], folder / "said"
+        self.wait = f'until [ -e "{self._said}" ]; do sleep 0.02; done'
+
+    def say(self, line):
+        self.lines.append(line)
+        self._said.touch()
+
+
 def test_an_orphaned_installer_is_waited_for(settings, tmp_path):
-    pinned, lines = requirements(tmp_path), []
+    pinned, others = requirements(tmp_path), Others(tmp_path)
     killed = begin(
-        settings.data, pinned, tmp_path, uv='touch "$OUT.begun"; sleep 2; mkdir -p "$OUT"; touch "$OUT/late"'
+        settings.data, pinned, tmp_path, uv=f'touch "$OUT.begun"; {others.wait}; mkdir -p "$OUT"; touch "$OUT/late"'
     )
     wait_for(settings.virtual_environments, "*.begun")
     killed.kill()
     killed.wait()
 
-    ready = prepare(settings, lines.append, requirements=pinned)
+    ready = prepare(settings, others.say, requirements=pinned)
 
-    assert lines[0].startswith("Another process is installing JupyterLab")
+    assert others.lines[0].startswith("Another process is installing JupyterLab")
     assert starts(ready) == "1.0"
     assert list(settings.virtual_environments.glob("*/late")) == []
 
 
 def test_a_second_hub_waits_for_the_first_ones_installation(settings, tmp_path):
-    pinned, lines = requirements(tmp_path), []
-    first = begin(settings.data, pinned, tmp_path, uv='touch "$OUT.begun"; sleep 2; exec "$UV" "$@"')
+    pinned, others = requirements(tmp_path), Others(tmp_path)
+    first = begin(settings.data, pinned, tmp_path, uv=f'touch "$OUT.begun"; {others.wait}; exec "$UV" "$@"')
     wait_for(settings.virtual_environments, "*.begun")
 
-    ready = prepare(settings, lines.append, requirements=pinned)
+    ready = prepare(settings, others.say, requirements=pinned)
 
     assert first.wait(60) == 0
-    assert lines[0].startswith("Another process is installing JupyterLab")
-    assert not any(line.startswith("Installing") for line in lines)
+    assert others.lines[0].startswith("Another process is installing JupyterLab")
+    assert not any(line.startswith("Installing") for line in others.lines)
     assert starts(ready) == "1.0"
 
 
