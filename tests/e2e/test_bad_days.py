@@ -8,7 +8,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +17,7 @@ import pytest
 from tests.support.bad_days import ROLES, TIMEOUT_SECONDS, TOKEN, Hub, Load
 
 OLD, NEW = "correct horse battery", "staple battery horse"
+WRITES = 20  # that are acknowledged before something is killed, and again after it
 HOUR = 3_600_000_000  # in microseconds, as the database has instants
 # Put before a hub's own modules, this makes a machine on which nobody installed HAProxy.
 WITHOUT_HAPROXY = """
@@ -41,14 +41,13 @@ def test_after_a_kill_acknowledged_writes_survive_and_servers_are_adopted(hub, r
     launch = hub.start("adopted")
     before = hub.servers_running()
     with Load(hub) as load:
-        time.sleep(1)
+        hub.until(load.has_acknowledged, WRITES)
         hub.kill(role)
-        time.sleep(1)
+        hub.until(load.has_acknowledged, len(load.acknowledged) + WRITES)
 
     hub.until(hub.is_reached, "adopted")
     assert hub.server("adopted")["state"]["launch_id"] == launch
     assert before <= hub.servers_running()
-    assert load.acknowledged
     assert load.lost() == []
 
     def all_are_settled():

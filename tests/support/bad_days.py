@@ -20,6 +20,7 @@ from tests.support.free_port import free_port
 TOP = Path(__file__).parents[2]
 TOKEN = "bad-days-token-0123456789"
 TIMEOUT_SECONDS = 60  # seconds until something that must happen counts as lost
+UNHEARD_SECONDS = 0.05  # until somebody whom the hub does not answer asks again
 SERVER = """
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -238,7 +239,9 @@ class Load(threading.Thread):
             name = f"{self._prefix}{number}"
             self.asked.append(name)
             made = self._hub.ask("POST", f"/hub/api/users/{name}")
-            if made is not None and made.status_code == 201:
+            if made is None:  # a name that nobody hears is still looked for afterwards
+                self._is_over.wait(UNHEARD_SECONDS)
+            elif made.status_code == 201:
                 self.acknowledged.append(name)
             if number % 4 == 0:
                 asked = self._hub.ask("POST", f"/hub/api/users/{name}/server")
@@ -247,6 +250,9 @@ class Load(threading.Thread):
             if number % 8 == 0:
                 self._hub.ask("DELETE", f"/hub/api/users/{name}/server")
             number += 1
+
+    def has_acknowledged(self, count):
+        return len(self.acknowledged) >= count
 
     def lost(self):
         """Return the users whose creation was acknowledged and who are not there."""
