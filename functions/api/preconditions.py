@@ -13,7 +13,7 @@ from functions.api.json_codec import JSONResponse
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.values import value
 
-_CHANGED = "Somebody else has changed it since you read it. Get it again, and decide anew."
+_CHANGED = "It is not as you read it any more. Get it again, and decide anew."
 _GONE = "There is none, or none any more, and If-Match asks for one."
 _THERE = "There is one already, and If-None-Match asks for none."
 

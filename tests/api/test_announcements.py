@@ -313,7 +313,7 @@ def test_a_program_changes_only_what_it_has_read(hub, api):
     late = api.put(path, body, headers={"If-Match": etag})
 
     assert (late.status_code, late.json()["status"]) == (412, 412)
-    assert late.json()["message"].startswith("Somebody else has changed it")
+    assert late.json()["message"].startswith("It is not as you read it any more")
     assert api.get(path).headers["etag"] == theirs.headers["etag"] != etag
     compressed = f'"other", W/{theirs.headers["etag"]}'  # by a proxy on the way
     assert api.put(path, body, headers={"If-Match": compressed}).status_code == 200
