@@ -81,7 +81,7 @@ class ForkedProcess:
     def _look(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._ending], [], [], timeout)[0]:
             code = self._code_of(self.pid)
-            self.returncode = UNKNOWN if code is None else code
+            self.returncode = _reaped(self.pid) if code is None else code
             os.close(self._ending)
         return self.returncode
 
@@ -128,3 +128,12 @@ class Forks:
             for message in self._channel.receive_now():
                 self.handle(message)
         return is_there()
+
+
+def _reaped(pid: int) -> int:
+    """Return the exit code of an orphan of the preloader that process 1 of a container, this one, has adopted."""
+    try:
+        _, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return UNKNOWN
+    return os.waitstatus_to_exitcode(status)
