@@ -1,12 +1,13 @@
 """What a hub does with its settings when it starts."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from hubless.bootstrap.people import password_policy_of
-from hubless.domain.errors import HublessError, InvalidRequestError
+from hubless.domain.errors import HublessError, InvalidRequestError, NameTakenError
 from hubless.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def apply_settings(hub: "Hub") -> None:
         if users:
             accounts.add_many(users)
         if hub.groups.find(name) is None:
-            hub.groups.create(Group(new_id("g", hub.clock.now()), name, tuple(group.users), dict(group.properties)))
+            with suppress(NameTakenError):  # by another process of the hub, which starts at the same time
+                hub.groups.create(Group(new_id("g", hub.clock.now()), name, tuple(group.users), dict(group.properties)))
 
 
 def note_settings(hub: "Hub") -> None:
