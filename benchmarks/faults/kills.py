@@ -22,17 +22,22 @@ class Tally:
     def __init__(self):
         self.kills = self.acknowledged = self.started = self.lost = self.doubled = self.orphans = 0
         self.idle_kills = 0  # under no load, and so they prove nothing
+        self.wrong = []  # what was lost, doubled or orphaned, in words
         self.seconds = defaultdict(list)  # until it serves again, by role
 
     def add(self, acknowledged, lost, ready, running):
-        """Count one kill: how many writes were acknowledged and lost; who has a server, and how many run by owner."""
+        """Count one kill: how many writes were acknowledged, what was lost; who has a server, how many run by owner."""
         self.kills += 1
         self.idle_kills += not acknowledged
         self.acknowledged += acknowledged
         self.started += len(ready - {ADOPTED})
-        self.lost += lost + sum(name not in running for name in ready)
-        self.doubled += sum(count > 1 for count in running.values())
-        self.orphans += sum(name not in ready for name in running)
+        lost = [*lost, *(f"{name}'s server does not run" for name in ready if name not in running)]
+        doubled = [f"{name} has {count} servers" for name, count in running.items() if count > 1]
+        orphans = [f"{name} has a server that the hub does not know" for name in running if name not in ready]
+        self.lost += len(lost)
+        self.doubled += len(doubled)
+        self.orphans += len(orphans)
+        self.wrong += [*lost, *doubled, *orphans]
 
     def is_met(self):
         was_under_load = self.kills and self.started and not self.idle_kills
@@ -62,7 +67,7 @@ def one_kill(hub, role, number, tally):
     ready = {name for name in load.asked if hub.is_ready(name)} | {ADOPTED}
     seconds_until(lambda: set(hub.owners_running()) == ready, limit=SETTLE_SECONDS, every=0.2)
     acknowledged = len(load.acknowledged) + len(load.servers)
-    lost = len(load.lost()) + sum(name not in ready for name in load.servers)
+    lost = [*load.lost(), *(f"{name}'s server is not ready" for name in load.servers if name not in ready)]
     tally.add(acknowledged, lost, ready, hub.owners_running())
     for name in load.asked:
         hub.until(lambda name=name: hub.ask("DELETE", f"/hub/api/users/{name}"))
@@ -76,7 +81,9 @@ def of_hub(hub, rounds):
     for number in range(rounds):
         for role in hub.roles:
             one_kill(hub, role, number, tally)
-            progress(f"kills, {hub.name}: {role} of round {number + 1} of {rounds}: {tally.shown()}")
+            progress(
+                f"kills, {hub.name}: {role} of round {number + 1} of {rounds}: {tally.shown()} {tally.wrong or ''}"
+            )
     return tally
 
 

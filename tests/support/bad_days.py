@@ -255,9 +255,9 @@ class Load(threading.Thread):
         return len(self.acknowledged) >= count
 
     def lost(self):
-        """Return the users whose creation was acknowledged and who are not there."""
-        find = self._hub.ask
-        return [name for name in self.acknowledged if self._hub.until(find, "GET", f"/hub/api/users/{name}").is_error]
+        """Return the users whose creation was acknowledged and who are not there, each with the answer's status."""
+        found = {name: self._hub.until(self._hub.ask, "GET", f"/hub/api/users/{name}") for name in self.acknowledged}
+        return [f"{name}: {answer.status_code}" for name, answer in found.items() if answer.is_error]
 
     def models(self):
         """Return the models of the servers of all users for whom it asked."""

@@ -28,7 +28,7 @@ READY = {"adopted", "ada"}
 
 
 def test_a_kill_under_load_after_which_all_is_there_meets_the_bound(tally):
-    tally.add(10, 0, READY, Counter(READY))
+    tally.add(10, [], READY, Counter(READY))
     assert tally.is_met()
     assert tally.shown() == "0, 0, 0 (of 10 and 1 servers in 1 kills)"
 
@@ -36,28 +36,29 @@ def test_a_kill_under_load_after_which_all_is_there_meets_the_bound(tally):
 @pytest.mark.parametrize(
     ("lost", "running", "shown"),
     [
-        (1, Counter(READY), "1, 0, 0"),
-        (0, Counter({"adopted": 1}), "1, 0, 0"),
-        (0, Counter({"adopted": 1, "ada": 2}), "0, 1, 0"),
-        (0, Counter([*READY, "ben"]), "0, 0, 1"),
+        (["ben: 404"], Counter(READY), "1, 0, 0"),
+        ([], Counter({"adopted": 1}), "1, 0, 0"),
+        ([], Counter({"adopted": 1, "ada": 2}), "0, 1, 0"),
+        ([], Counter([*READY, "ben"]), "0, 0, 1"),
     ],
 )
 def test_what_is_lost_doubled_or_an_orphan_does_not(tally, lost, running, shown):
     tally.add(10, lost, READY, running)
     assert not tally.is_met()
     assert tally.shown().startswith(shown)
+    assert len(tally.wrong) == 1
 
 
 def test_no_kill_or_one_without_load_meets_nothing(tally):
     assert not tally.is_met()
-    tally.add(10, 0, READY, Counter(READY))
-    tally.add(0, 0, {"adopted"}, Counter(["adopted"]))
+    tally.add(10, [], READY, Counter(READY))
+    tally.add(0, [], {"adopted"}, Counter(["adopted"]))
     assert not tally.is_met()
     assert "1 of them under no load" in tally.shown()
 
 
 def test_kills_without_a_server_but_the_adopted_one_meet_nothing(tally):
-    tally.add(10, 0, {"adopted"}, Counter(["adopted"]))
+    tally.add(10, [], {"adopted"}, Counter(["adopted"]))
     assert not tally.is_met()
 
 
