@@ -3,10 +3,11 @@
 import os
 import signal
 import sys
+from contextlib import closing
 
 import pytest
 
-from hubless.adapters.processes.fork_servers import UnfitError
+from hubless.adapters.processes.fork_servers import ForkServers, UnfitError
 from tests.support.concurrency import concurrently, eventually
 from tests.support.fork_place import Place
 from tests.support.processes import is_alive, make_environment
@@ -119,6 +120,16 @@ def test_an_upgrade_while_servers_start_starts_each_once(place):
     assert place.runs() == ["first.json", *(f"s{number:02}.json" for number in range(12))]
     assert "jupyterhub.newer" in place.fork("last")["modules"]
     eventually(lambda: len(place.processes()) == 1)
+
+
+def test_a_hub_lets_go_of_a_fork_server_that_another_hub_replaced(place):
+    other = ForkServers(place.folder / "fork-servers", place.environment, patience=0)
+    with closing(other):
+        place.fork("first")
+        os.kill(*place.processes(), signal.SIGKILL)
+        place.fork("second", forks=other)
+        place.fork("third")  # a connection that is left open fails the test
+        assert len(place.processes()) == 1
 
 
 def test_a_hundred_requests_while_the_fork_server_dies_run_once_each(place):

@@ -253,8 +253,10 @@ class ForkServers:
     def _lease(self, place: Path) -> bool:
         """Hold a connection by which the fork server knows that a hub is there; say whether it listens."""
         with self._guard:
-            if place in self._leases and not _is_closed(self._leases[place]):
-                return True
+            if (lease := self._leases.get(place)) is not None:
+                if not _is_closed(lease):
+                    return True
+                lease.close()  # of a fork server in whose place another one is by now
             with suppress(OSError):
                 self._leases[place] = _connected(place)
                 self._leases[place].send(b"lease")
