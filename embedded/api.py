@@ -23,6 +23,7 @@ from hubless.bootstrap import machine
 from hubless.settings import Settings
 
 LAST_REQUESTS_SECONDS = 5
+ORPHANS_REQUESTS_SECONDS = 1  # when the supervisor died: the worker ends too, and the next hub waits for this process
 IDLE_CONNECTION_SECONDS = 75  # longer than HAProxy keeps one, so that the API never closes one that HAProxy uses
 DATE_SECONDS = 1.0
 READ_SECONDS = 30.0  # in which a client must take what is buffered for it: 64 kB
@@ -92,6 +93,7 @@ class Server(uvicorn.Server):
 
     def _on_event(self, event: str | None) -> None:
         if event is None:
+            self.config.timeout_graceful_shutdown = ORPHANS_REQUESTS_SECONDS
             self.should_exit = True
             self._wake()
 

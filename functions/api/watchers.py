@@ -22,11 +22,11 @@ class Watchers:
     of_each: int = OF_EACH
     _of: Counter[str] = field(default_factory=Counter)
     _ends: set[asyncio.Event] = field(default_factory=set)
-    _has_ended: bool = False
+    has_ended: bool = False  # the process ends: nobody waits any longer for what may take seconds
 
     def has_place(self, user_id: str) -> bool:
         """Say whether this user may watch once more."""
-        return not self._has_ended and len(self._ends) < self.most and self._of[user_id] < self.of_each
+        return not self.has_ended and len(self._ends) < self.most and self._of[user_id] < self.of_each
 
     @contextmanager
     def place(self, user_id: str) -> Iterator[asyncio.Event]:
@@ -34,7 +34,7 @@ class Watchers:
         end = asyncio.Event()
         self._of[user_id] += 1
         self._ends.add(end)
-        if self._has_ended:
+        if self.has_ended:
             end.set()
         try:
             yield end
@@ -46,7 +46,7 @@ class Watchers:
 
     def end(self) -> None:
         """End all watchers, and let no other begin: the process ends. Call it where their loop runs."""
-        self._has_ended = True
+        self.has_ended = True
         for end in self._ends:
             end.set()
 

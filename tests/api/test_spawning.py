@@ -272,6 +272,14 @@ def test_a_start_that_takes_longer_is_202(hub, alice, monkeypatch):
     assert len(looks) == 3
 
 
+def test_a_start_is_202_at_once_when_the_process_ends(hub, alice, monkeypatch):
+    watchers = hub.transport.app.state.watchers
+    looks = at_the_first_look(hub, monkeypatch, lambda server: watchers.end())
+
+    assert alice.post("/users/alice/server").status_code == 202
+    assert len(looks) == 1
+
+
 def test_a_start_that_fails_soon_is_500_and_says_why(hub, alice, monkeypatch):
     at_the_first_look(hub, monkeypatch, lambda server: hub.hub.stopping.fail(server, "no such program"))
 

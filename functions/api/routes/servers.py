@@ -18,6 +18,7 @@ from functions.api.dependencies import Keeping, Origins, Servers, Spawning, Stop
 from functions.api.json_codec import JSONResponse
 from functions.api.progress import progress_response, reader_of
 from functions.api.routers import api_router, content, problems
+from functions.api.watchers import Watchers
 from hubless.domain import lifecycle
 from hubless.domain.audit import Act
 from hubless.domain.errors import NotFoundError
@@ -96,7 +97,7 @@ async def start_server(
     await require_fresh_login(hub, actor, owner, before_start=True)
     asked = spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
     record_of_server(request, Act.SERVER_STARTED, owner, name)
-    out = await _settled(hub, asked, lifecycle.PENDING_START)
+    out = await _settled(request, hub, asked, lifecycle.PENDING_START)
     if out.state is State.FAILED and out.launch_id == asked.launch_id:
         raise HTTPException(500, out.failure or "The server failed to start")
     return Response(status_code=201 if out.state is State.READY else 202, headers=PLAIN)
@@ -152,7 +153,7 @@ async def stop_server(
     out = stopping.request_until_done(found, asked_by(actor.name, owner.name, is_service=actor.service is not None))
     record_of_server(request, Act.SERVER_STOPPED, owner, name)
     if found.state is not State.STOPPING:  # otherwise JupyterHub does not wait either
-        out = await _settled(hub, out, frozenset({State.STOPPING}))
+        out = await _settled(request, hub, out, frozenset({State.STOPPING}))
     if removes:
         out = await removal.wait_until_stopped(out)
         if out.state in INACTIVE:
@@ -193,10 +194,14 @@ def _name(request: Request) -> str:
     return name
 
 
-async def _settled(hub: WholeHub, server: Server, pending: frozenset[State]) -> Server:
-    """Return *server* as soon as it is in none of the states *pending*, or as it is when the wait has been too long."""
+async def _settled(request: Request, hub: WholeHub, server: Server, pending: frozenset[State]) -> Server:
+    """Return *server* as soon as it is in none of the states *pending*.
+
+    Return it as it is when the wait has been too long, or the process ends: then the next one settles it.
+    """
+    watchers: Watchers = request.app.state.watchers
     current, waited = server, 0.0
-    while current.state in pending and waited < hub.slow_call_seconds:
+    while current.state in pending and waited < hub.slow_call_seconds and not watchers.has_ended:
         await asyncio.sleep(hub.progress_poll_seconds)
         waited += hub.progress_poll_seconds
         found = hub.servers.get(server.id)

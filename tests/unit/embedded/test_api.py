@@ -205,3 +205,4 @@ def test_streams_of_open_pages_end_before_the_process_waits_for_requests(monkeyp
 
     asyncio.run(serve())
     assert done == ["end"]
+    assert config.timeout_graceful_shutdown == api.ORPHANS_REQUESTS_SECONDS  # the next hub waits for this one's end
