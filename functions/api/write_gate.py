@@ -13,7 +13,7 @@ from hubless.ports.write_lock import WriteLock
 
 WAIT_SECONDS = 2.0  # before the gate
 PATIENT_SECONDS = 0.25  # behind it: somebody may take the lock at this moment
-BRIEF_SECONDS = 0.03  # of requests that only read, and note something beside it
+BRIEF_SECONDS = 0.02  # of requests that only read, and note something beside it
 RETRY_AFTER = 2  # seconds
 _LOOK_SECONDS = 0.01  # between two looks of one request that waits; those of many are rarer
 _RAREST_LOOK_SECONDS = 0.5
