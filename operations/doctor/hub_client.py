@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import field
 from typing import Any
@@ -63,20 +63,21 @@ class HubClient:
         with closing(self.network.connection(urljoin(f"{self.url}/", address))) as connection:
             return self._read(connection, self._send(connection, method, address, body, with_token=with_token))
 
-    def follow(self, address: str) -> Iterator[dict[str, Any]]:
-        """Yield the server-sent events of *address* until the stream ends.
+    def follow(self, address: str) -> Generator[dict[str, Any]]:
+        """Yield the server-sent events of *address* until the stream ends. Whoever leaves early closes it.
 
         Raises:
             NoResponseError: if there is none.
         """
-        for line in self.stream(address):
-            if line.startswith(b"data:"):
-                try:
-                    yield json.loads(line.removeprefix(b"data:"))
-                except ValueError:
-                    return  # a line that was cut; the caller opens a broken stream again
+        with closing(self.stream(address)) as lines:
+            for line in lines:
+                if line.startswith(b"data:"):
+                    try:
+                        yield json.loads(line.removeprefix(b"data:"))
+                    except ValueError:
+                        return  # a line that was cut; the caller opens a broken stream again
 
-    def stream(self, address: str) -> Iterator[bytes]:
+    def stream(self, address: str) -> Generator[bytes]:
         """Yield the lines of the event stream at *address*, blank ones too, until it ends or breaks.
 
         Raises:

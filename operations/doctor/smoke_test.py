@@ -75,16 +75,18 @@ class SmokeTest:
     def _follow(self) -> CheckResult:
         give_up_at, last = self.clock() + self.timeout_seconds, "no progress was reported"
         while self.clock() < give_up_at:
-            for event in self.client.follow(f"{self.user}/server/progress"):
-                last = str(event.get("message", last))
-                if event.get("ready"):
-                    return ok("ready", last)
-                if event.get("failed"):
-                    raise StepFailedError(
-                        last, "Read the logs of the server and of the function spawn: docs/operations.md says where"
-                    )
-                if self.clock() >= give_up_at:
-                    break
+            # Closed here: Python drops a Ctrl-C that arrives while the garbage collector closes a generator.
+            with contextlib.closing(self.client.follow(f"{self.user}/server/progress")) as events:
+                for event in events:
+                    last = str(event.get("message", last))
+                    if event.get("ready"):
+                        return ok("ready", last)
+                    if event.get("failed"):
+                        raise StepFailedError(
+                            last, "Read the logs of the server and of the function spawn: docs/operations.md says where"
+                        )
+                    if self.clock() >= give_up_at:
+                        break
             self.sleep(POLL_SECONDS)
         raise StepFailedError(
             f"not ready after {self.timeout_seconds:.0f} seconds; the last progress: {last}",

@@ -84,7 +84,11 @@ class HubClient:
         return self.answers.get("opened", [answer({"version": "2.0"})])[0]
 
     def follow(self, address):
-        yield from self.next("events")
+        try:
+            yield from self.next("events")
+        finally:
+            if "closing" in self.answers:
+                self.next("closing")
 
 
 def smoke_test(client, **facts):
@@ -161,6 +165,16 @@ def test_ctrl_c_cleans_up():
 
     assert client.users == set()
     assert levels(steps)["clean-up"] is Level.OK
+
+
+def test_ctrl_c_while_the_progress_stream_is_closed_is_heeded():
+    client = HubClient(closing=[KeyboardInterrupt()])
+    test, steps = smoke_test(client)
+
+    with pytest.raises(KeyboardInterrupt):
+        test.run(steps)
+
+    assert client.users == set()
 
 
 def test_a_second_ctrl_c_says_what_may_be_left():
