@@ -288,6 +288,18 @@ def test_a_start_that_fails_soon_is_500_and_says_why(hub, alice, monkeypatch):
     assert (answer.status_code, answer.json()["message"]) == (500, "no such program")
 
 
+def test_a_start_that_has_failed_and_whose_task_still_ends_is_500(hub, alice, monkeypatch):
+    def fail(server):
+        now, deadlines = hub.hub.clock.now(), hub.hub.deadlines
+        hub.hub.servers.write(server, lifecycle.stopping(server, now=now, deadlines=deadlines, failure="too slow"))
+
+    at_the_first_look(hub, monkeypatch, fail)
+
+    answer = alice.post("/users/alice/server")
+
+    assert (answer.status_code, answer.json()["message"]) == (500, "too slow")
+
+
 def test_a_start_that_somebody_stops_is_202(hub, alice, monkeypatch):
     at_the_first_look(hub, monkeypatch, hub.hub.stopping.request)
 

@@ -97,9 +97,9 @@ async def start_server(
     await require_fresh_login(hub, actor, owner, before_start=True)
     asked = spawning.start(owner, name, user_options=wanted.user_options, display_name=wanted.display_name)
     record_of_server(request, Act.SERVER_STARTED, owner, name)
-    out = await _settled(request, hub, asked, lifecycle.PENDING_START)
-    if out.state is State.FAILED and out.launch_id == asked.launch_id:
-        raise HTTPException(500, out.failure or "The server failed to start")
+    out = await _settled(request, hub, asked, lifecycle.PENDING)
+    if out.failure and out.launch_id == asked.launch_id:  # also while what is left of it ends
+        raise HTTPException(500, out.failure)
     return Response(status_code=201 if out.state is State.READY else 202, headers=PLAIN)
 
 
