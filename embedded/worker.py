@@ -256,6 +256,7 @@ def run(channel: Channel, config: ChildConfig, settings: Settings) -> None:
     check_names(hub)
     note_settings(hub)
     hub.uptime_log.note(is_start=True)
+    hub.queue.end_claims()  # a worker that was killed while it started a server: nobody waits until its claim ends
     worker = Worker(
         hub,
         settings,

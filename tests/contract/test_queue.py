@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from embedded import supervisor
 from hubless.adapters.sqlite.database import Database
-from hubless.adapters.sqlite.queue import SqliteQueue
+from hubless.adapters.sqlite.queue import MANY_CLAIMS, SqliteQueue
 from hubless.domain.messages import Message, MessageKind
 from tests.support import sqs
 from tests.support.builders import NOW
@@ -206,6 +207,28 @@ def test_receipts_of_a_lost_claim_do_nothing(local):
     local.delete(held.receipt)
     local.delete(held.receipt)
     assert local.queue.depth() == 0
+
+
+def test_what_a_worker_had_claimed_that_is_gone_comes_at_once(local):
+    local.queue.send(ONE)
+    (lost,) = local.claim()
+    assert local.claim() == []
+    local.queue.end_claims()
+    (again,) = local.claim()
+    assert (again.message, again.attempts) == (ONE, 2)
+    local.delete(lost.receipt)
+    assert local.queue.depth() == 1
+
+
+def test_a_message_that_ends_each_worker_does_not_end_the_hub(local):
+    local.queue.send(ONE)
+    for _ in range(MANY_CLAIMS):
+        assert len(local.claim(seconds=30)) == 1
+        local.queue.end_claims()
+    assert local.claim() == []
+    local.wait(30)
+    assert len(local.claim()) == 1
+    assert MANY_CLAIMS + 1 < supervisor.MAX_CRASHES  # one more within that minute
 
 
 def test_of_eight_concurrent_workers_each_message_goes_to_one(local):

@@ -1,7 +1,7 @@
 """What the worker of a hub on one machine does beside starting servers, in this process."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -15,6 +15,7 @@ from embedded.worker import Worker
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain.lifecycle import State
+from hubless.domain.messages import Message, MessageKind
 from hubless.domain.users import User
 from hubless.services.name_checks import RULE
 from hubless.settings import load
@@ -31,6 +32,34 @@ def hub(tmp_path: Path) -> MachineHub:
     made = machine.build(load(tmp_path / "hubless.toml", data, {"PATH": "/usr/bin"}))
     assert isinstance(made, MachineHub)
     return made
+
+
+@pytest.fixture
+def started(hub: MachineHub, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Return a function that starts the worker, which ends at once, and returns what it told and did."""
+    told = list[str]()
+    monkeypatch.setattr("embedded.worker.on_signals", lambda *_: None)
+    monkeypatch.setattr("embedded.worker.signal.signal", lambda *_: None)
+    monkeypatch.setattr("embedded.worker.ipc.listen", lambda *_: None)
+    monkeypatch.setattr("embedded.worker.Worker.run", lambda _worker: told.append("runs"))
+    channel = SimpleNamespace(send_event=lambda event, **_facts: told.append(event))
+
+    def start() -> list[str]:
+        worker.run(channel, SimpleNamespace(epoch="", first=False), hub.settings)  # type: ignore[arg-type] a channel
+        return told
+
+    return start
+
+
+# --- messages ---
+
+
+def test_a_worker_goes_on_at_once_where_a_killed_one_was(hub: MachineHub, started: Callable[[], list[str]]) -> None:
+    message = Message(MessageKind.LAUNCH, "s1", "l1")
+    hub.queue.send(message)
+    hub.queue.receive(1, worker.VISIBLE_AFTER, hub.clock.now())
+    started()
+    assert [got.message for got in hub.queue.receive(1, worker.VISIBLE_AFTER, hub.clock.now())] == [message]
 
 
 # --- what servers use ---
@@ -136,16 +165,9 @@ def test_a_start_names_whom_it_does_not_rename(hub: MachineHub, caplog: pytest.L
         assert said in caplog.text
 
 
-def test_each_start_of_the_worker_looks_whether_to_check(hub: MachineHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_start_of_the_worker_looks_whether_to_check(hub: MachineHub, started: Callable[[], list[str]]) -> None:
     add(hub, " maria ")
-    told = list[str]()
-    monkeypatch.setattr("embedded.worker.on_signals", lambda *_: None)
-    monkeypatch.setattr("embedded.worker.signal.signal", lambda *_: None)
-    monkeypatch.setattr("embedded.worker.ipc.listen", lambda *_: None)
-    monkeypatch.setattr("embedded.worker.Worker.run", lambda _worker: told.append("runs"))
-    channel = SimpleNamespace(send_event=lambda event, **_facts: told.append(event))
-    worker.run(channel, SimpleNamespace(epoch="", first=False), hub.settings)  # type: ignore[arg-type] a channel
-    assert told == [ipc.READY, "runs"]
+    assert started() == [ipc.READY, "runs"]
     assert names(hub) == {"maria"}
 
 

@@ -8,6 +8,8 @@ from hubless.adapters.sqlite.database import Database, to_number
 from hubless.domain.messages import Message, MessageKind
 from hubless.ports.queue import Received
 
+MANY_CLAIMS = 3  # fewer than the deaths of a worker within a minute that end the hub
+
 
 class SqliteQueue:
     """Sends, delivers and releases messages."""
@@ -45,6 +47,13 @@ class SqliteQueue:
             "UPDATE queue SET visible_at = ? WHERE id = ? AND attempts = ?",
             (to_number(now + after), *_claim_of(receipt)),
         )
+
+    def end_claims(self) -> None:
+        """Deliver at once what a worker that is gone had claimed, and what waits to be tried again.
+
+        A message that was claimed often waits on: it may be what ends the workers.
+        """
+        self._database.write("UPDATE queue SET visible_at = 0 WHERE visible_at > 0 AND attempts < ?", (MANY_CLAIMS,))
 
     def depth(self) -> int:
         """Return how many messages there are, including claimed ones."""
