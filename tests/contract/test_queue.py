@@ -183,6 +183,15 @@ def test_times_are_exact(local):
     assert len(local.claim()) == 1
 
 
+def test_a_clock_that_is_set_back_hides_no_message_for_as_long(local):
+    local.queue.send(ONE)
+    (got,) = local.claim()
+    local.release(got.receipt, 5 * SECOND)
+    local.wait(-3600)
+    assert len(local.claim()) == 1
+    assert local.claim() == []
+
+
 def test_launches_whose_turn_it_is_not_wait_on_unclaimed(local):
     for message in (ONE, TWO, Message(MessageKind.LAUNCH, "s2", "l2")):
         local.queue.send(message)

@@ -8,6 +8,7 @@ from hubless.adapters.sqlite.database import Database, to_number
 from hubless.domain.messages import Message, MessageKind
 from hubless.ports.queue import Received
 
+LONGEST_WAIT = timedelta(minutes=2)  # longer than any claim or pause: the clock was set back since
 MANY_CLAIMS = 3  # fewer than the deaths of a worker within a minute that end the hub
 
 
@@ -31,9 +32,9 @@ class SqliteQueue:
         Messages to launch wait on, without a claim, where their launch is among those *held*.
         """
         rows = self._database.read(
-            "SELECT id, attempts FROM queue WHERE visible_at <= ?"
+            "SELECT id, attempts FROM queue WHERE (visible_at <= ? OR visible_at > ?)"
             " AND NOT (kind = ? AND launch_id IN (SELECT value FROM json_each(?))) ORDER BY id LIMIT ?",
-            (to_number(now), MessageKind.LAUNCH.value, json.dumps(sorted(held)), limit),
+            (to_number(now), to_number(now + LONGEST_WAIT), MessageKind.LAUNCH.value, json.dumps(sorted(held)), limit),
         )
         until = now + visible_after
         return [got for row_id, tries in rows if (got := self._claim(row_id, tries, until)) is not None]
