@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from faults import downtime, hanging, kills, memory, slow_bodies, slow_write, unread_log, websockets
+from faults import cloud_downtime, downtime, hanging, kills, memory, slow_bodies, slow_write, unread_log, websockets
 from faults.hubs import Ours, Theirs
 from faults.rows import HEAD, Row, progress
 from faults.scratch import scratch
@@ -80,7 +80,7 @@ PARTS = {
     "websockets": lambda: websockets.measure(ROUNDS, has_peer=HAS_PEER),
     "hanging": lambda: hanging.measure(ROUNDS, has_peer=HAS_PEER),
     "unread_log": lambda: unread_log.measure(ROUNDS),
-    "downtime": lambda: downtime.measure(ROUNDS),
+    "downtime": lambda: [*downtime.measure(ROUNDS), *cloud_downtime.measure()],
     "slow_write": slow_writes,
     "slow_bodies": logins_beside_slow_bodies,
     "memory": growth_of_memory,

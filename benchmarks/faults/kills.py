@@ -1,6 +1,7 @@
 """kill -9 of each role under load: what is lost, doubled or orphaned, and how long it takes to serve again."""
 
 import contextlib
+import re
 import statistics
 import time
 from collections import defaultdict
@@ -63,16 +64,40 @@ def one_kill(hub, role, number, tally):
         tally.seconds[role].append(time.monotonic() - began)
         time.sleep(0.5)
     seconds_until(lambda: bool(hub.of_role(role if role not in ("supervisor", "all") else "api")))
-    seconds_until(lambda: not any(model["pending"] for model in load.models()), limit=SETTLE_SECONDS, every=0.2)
-    ready = {name for name in load.asked if hub.is_ready(name)} | {ADOPTED}
-    seconds_until(lambda: set(hub.owners_running()) == ready, limit=SETTLE_SECONDS, every=0.2)
+    models, running = settled(hub, load.asked)
+    ready = {ADOPTED} | {name for name, model in models.items() if model["ready"]}
     acknowledged = len(load.acknowledged) + len(load.servers)
-    lost = [*load.lost(), *(f"{name}'s server is not ready" for name in load.servers if name not in ready)]
-    tally.add(acknowledged, lost, ready, hub.owners_running())
+    lost = load.lost() + [not_ready(hub, name, models.get(name)) for name in load.servers if name not in ready]
+    tally.add(acknowledged, lost, ready, running)
     for name in load.asked:
         hub.until(lambda name=name: hub.ask("DELETE", f"/hub/api/users/{name}"))
     seconds_until(lambda: set(hub.owners_running()) == {ADOPTED}, limit=SETTLE_SECONDS, every=0.2)
     end_servers_except(hub, ADOPTED)  # an orphan counts once
+
+
+def settled(hub, owners):
+    """Wait until no server starts or stops, and those run that are ready; return models and programs of one look.
+
+    A look that the hub does not answer is no look: it would count as a loss what is there.
+    """
+    give_up_at = time.monotonic() + SETTLE_SECONDS
+    while True:
+        answers = {name: hub.until(hub.ask, "GET", f"/hub/api/users/{name}/server") for name in owners}
+        models = {name: answer.json() for name, answer in answers.items() if answer.is_success}
+        running = hub.owners_running()
+        ready = {ADOPTED} | {name for name, model in models.items() if model["ready"]}
+        is_settled = set(running) == ready and not any(model["pending"] for model in models.values())
+        if is_settled or time.monotonic() > give_up_at:
+            return models, running
+        time.sleep(0.2)
+
+
+def not_ready(hub, name, model):
+    """Say that a server whose start was acknowledged is not ready, with what the hub says and has logged of it."""
+    is_ = "has no record" if model is None else f"is not ready: {model['pending'] or model.get('state')}"
+    known = re.search(rf"server (\w+) of {name}:", hub.log())
+    said = [line for line in hub.log().splitlines() if known and known[1] in line]
+    return "\n    ".join([f"{name}'s server {is_}", *said])
 
 
 def of_hub(hub, rounds):

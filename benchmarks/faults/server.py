@@ -22,6 +22,12 @@ class Answer(BaseHTTPRequestHandler):
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self.push()
             return
+        self.answer()
+
+    def do_POST(self):
+        self.answer()
+
+    def answer(self):
         body = OWNER.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -69,6 +69,22 @@ def test_a_start_beside_nothing_that_hangs_meets_nothing(part):
     assert not is_met(1.0, 1.0, 0)
 
 
+@pytest.mark.parametrize(
+    ("used_running", "unused_running", "is_met"),
+    [
+        ({"ada", "ben"}, set(), True),
+        ({"ada"}, set(), False),
+        ({"ada", "ben"}, {"eve", "eva"}, False),  # a hub that culls nobody
+        ({"ada", "ben"}, {"eve"}, False),
+    ],
+)
+def test_a_downtime_ends_nobody_in_use_and_the_others_end_after_it(part, used_running, unused_running, is_met):
+    found = part("downtime").Found(1)
+    assert not found.is_met()
+    found.add({"ada": "l1", "ben": "l2"}, used_running, unused_running)
+    assert found.is_met() is is_met
+
+
 def test_a_load_knows_the_servers_that_must_be_there():
     class Answers:
         """A hub that acknowledges all but the start of the server of user12."""
