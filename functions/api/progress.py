@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from functions.api.languages import language_of
 from functions.api.start_steps import steps_view
 from functions.api.translations import speaking, translated
+from functions.api.watchers import Watchers, is_over_within
 from hubless.bootstrap.hub import Hub
 from hubless.domain import lifecycle, names
 from hubless.domain.errors import StoreUnavailableError
@@ -62,46 +64,55 @@ def reader_of(request: Request) -> Reader:
 
 
 class _Followed(StreamingResponse):
-    """A stream that gives its lease back however it ends, also when the client hangs up."""
+    """A stream that gives its lease back however it ends, also when the client hangs up or the process ends."""
 
-    def __init__(self, hub: Hub, lease: Lease | None, content: AsyncIterator[str]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        watchers: Watchers,
+        lease: Lease | None,
+        frames_until: Callable[[asyncio.Event], AsyncIterator[str]],
+    ) -> None:
         super().__init__(
-            content,
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            (), headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         )
-        self._hub, self._lease = hub, lease
+        self._hub, self._watchers, self._lease, self._frames_until = hub, watchers, lease, frames_until
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            with self._watchers.told_of_the_end() as end:
+                self.body_iterator = self._frames_until(end)
+                await super().__call__(scope, receive, send)
         finally:
             if self._lease is not None:
                 with suppress(StoreUnavailableError):  # then the lease ends by itself
                     self._hub.following.end(self._lease)
 
 
-def progress_response(
-    hub: Hub, owner: User, server: Server, headers: Mapping[str, str], reader: Reader = A_PROGRAM
-) -> Response:
-    """Return the stream of a start's progress for its *reader*.
+def progress_response(request: Request, hub: Hub, owner: User, server: Server) -> Response:
+    """Return the stream of a start's progress for whoever sends *request*.
 
     While a start has as many followers as settings allow, one more gets the current event at once and asks again, as
     a client that polls does.
     """
-    is_followed = server.state in lifecycle.PENDING_START and not is_polled(hub, headers)
+    is_followed = server.state in lifecycle.PENDING_START and not is_polled(hub, request.headers)
     lease = hub.following.begin(owner) if is_followed else None
     until = hub.progress_seconds if lease is not None else 0.0
-    return _Followed(hub, lease, frames(hub, owner, server, until, reader))
+    watchers: Watchers = request.app.state.watchers
+    return _Followed(hub, watchers, lease, partial(frames, hub, owner, server, until, reader_of(request)))
 
 
 async def frames(
-    hub: Hub, owner: User, server: Server, follow_seconds: float | None, reader: Reader = A_PROGRAM
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None, reader: Reader, end: asyncio.Event
 ) -> AsyncIterator[str]:
-    """Yield the events of one start as server-sent events, and blank lines during long silence."""
+    """Yield the events of one start as server-sent events, and blank lines during long silence.
+
+    When the process ends, which sets *end*, the last event says when to ask the next one.
+    """
     silent = 0.0
     if follow_seconds is not None:
         yield f"retry: {RETRY_MS}\n\n"
-    async for event in events(hub, owner, server, follow_seconds, is_page=reader.is_page):
+    async for event in events(hub, owner, server, follow_seconds, end, is_page=reader.is_page):
         if event is None:
             silent += hub.progress_poll_seconds
             if silent < KEEPALIVE:
@@ -112,6 +123,8 @@ async def frames(
                 yield f"retry: {_retry_ms(event['position'])}\n\n"
             yield f"data: {json.dumps(_spoken(event, reader.language))}\n\n"
         silent = 0.0
+    if end.is_set() and follow_seconds is None:  # others know it already
+        yield f"retry: {RETRY_MS}\n\n"
 
 
 def _spoken(event: dict[str, Any], language: str) -> dict[str, Any]:
@@ -127,11 +140,11 @@ def _retry_ms(ahead: int) -> int:
 
 
 async def events(
-    hub: Hub, owner: User, server: Server, follow_seconds: float | None, *, is_page: bool = False
+    hub: Hub, owner: User, server: Server, follow_seconds: float | None, end: asyncio.Event, *, is_page: bool = False
 ) -> AsyncIterator[dict[str, Any] | None]:
     """Yield each new event of a start, with its steps if *is_page*, and None when nothing is new.
 
-    It ends when the server is ready or has failed, or after *follow_seconds* (None for no limit).
+    They end when the server is ready or has failed, after *follow_seconds* (None for no limit), or when *end* is set.
     """
     launch_id, sent, followed = server.launch_id, None, 0.0
     usually = hub.spawning.usual_time(server) if is_page else None
@@ -154,7 +167,8 @@ async def events(
         if follow_seconds is not None and followed >= follow_seconds:
             return
         sent, followed = event, followed + hub.progress_poll_seconds
-        await asyncio.sleep(hub.progress_poll_seconds)
+        if await is_over_within(hub.progress_poll_seconds, end):
+            return
         current = hub.servers.get(server.id)
 
 

@@ -26,26 +26,34 @@ class Watchers:
 
     def has_place(self, user_id: str) -> bool:
         """Say whether this user may watch once more."""
-        return not self.has_ended and len(self._ends) < self.most and self._of[user_id] < self.of_each
+        return not self.has_ended and self._of.total() < self.most and self._of[user_id] < self.of_each
 
     @contextmanager
     def place(self, user_id: str) -> Iterator[asyncio.Event]:
         """Take a place meanwhile; yield what is set when the process ends."""
-        end = asyncio.Event()
         self._of[user_id] += 1
-        self._ends.add(end)
-        if self.has_ended:
-            end.set()
         try:
-            yield end
+            with self.told_of_the_end() as end:
+                yield end
         finally:
-            self._ends.discard(end)
             self._of[user_id] -= 1
             if not self._of[user_id]:
                 del self._of[user_id]
 
+    @contextmanager
+    def told_of_the_end(self) -> Iterator[asyncio.Event]:
+        """Yield what is set when the process ends, to a stream that takes no place: something else bounds it."""
+        end = asyncio.Event()
+        if self.has_ended:
+            end.set()
+        self._ends.add(end)
+        try:
+            yield end
+        finally:
+            self._ends.discard(end)
+
     def end(self) -> None:
-        """End all watchers, and let no other begin: the process ends. Call it where their loop runs."""
+        """End all streams, and let no watcher begin: the process ends. Call it where their loop runs."""
         self.has_ended = True
         for end in self._ends:
             end.set()

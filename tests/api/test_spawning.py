@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from starlette.requests import Request
 
 from functions.api import progress
 from hubless.bootstrap.cloud import CloudHub
@@ -103,31 +104,38 @@ def test_a_follower_whose_process_crashed_is_forgotten(hub, alice):
     assert hub.hub.following.begin(owner) is not None
 
 
-def test_a_follower_who_hangs_up_makes_room_for_another(hub, alice, monkeypatch):
-    looks_at_a_start(hub, alice, monkeypatch)
-    monkeypatch.setattr(hub.hub, "progress_seconds", 3600.0, raising=False)
-    owner = hub.user("alice")
+@pytest.mark.parametrize("how", ["hangs up", "process ends"])
+def test_a_stream_that_is_cut_makes_room_for_another_follower(hub, alice, how):
+    alice.post("/users/alice/server")
+    hub.hub.progress_poll_seconds = 3600.0
+    owner, sent = hub.user("alice"), []
     server = hub.hub.servers.find(owner.id, "")
     for _ in range(2):
         hub.hub.following.begin(owner)
 
-    async def hang_up():
-        has_begun = asyncio.Event()
+    async def follow():
+        has_begun, forever = asyncio.Event(), asyncio.Event()
 
         async def send(message):
-            if message.get("body"):
+            sent.append(message.get("body", b""))
+            if b'"progress": 10' in sent[-1]:
                 has_begun.set()
+                if how == "process ends":
+                    hub.transport.app.state.watchers.end()
 
         async def receive():
-            await has_begun.wait()
+            await (has_begun if how == "hangs up" else forever).wait()
             return {"type": "http.disconnect"}
 
-        answer = progress.progress_response(hub.hub, owner, server, {})
+        scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "headers": [], "app": hub.transport.app}
+        answer = progress.progress_response(Request(scope), hub.hub, owner, server)
         assert hub.hub.following.begin(owner) is None
-        await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+        await asyncio.wait_for(answer(scope, receive, send), 30)
 
-    asyncio.run(hang_up())
+    asyncio.run(follow())
     assert hub.hub.following.begin(owner) is not None
+    if how == "process ends":
+        assert sent[-2:] == [b"retry: 3000\n\n", b""]
 
 
 def test_the_progress_of_a_server_that_runs_needs_no_follower(hub, alice):

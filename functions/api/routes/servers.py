@@ -16,7 +16,7 @@ from functions.api.auth.refreshing import require_fresh_login
 from functions.api.auth.scope_checks import owner_in_path
 from functions.api.dependencies import Keeping, Origins, Servers, Spawning, Stopping, UserRemoval, WholeHub
 from functions.api.json_codec import JSONResponse
-from functions.api.progress import progress_response, reader_of
+from functions.api.progress import progress_response
 from functions.api.routers import api_router, content, problems
 from functions.api.watchers import Watchers
 from hubless.domain import lifecycle
@@ -185,7 +185,7 @@ async def follow_start(request: Request, owner: Reader, spawning: Spawning, hub:
     server = _found(owner, _name(request), spawning.find)
     if server.state in {State.STOPPED, State.STOPPING}:
         raise HTTPException(400, f"{owner.name}'s server is not starting")
-    return progress_response(hub, owner, server, request.headers, reader_of(request))
+    return progress_response(request, hub, owner, server)
 
 
 def _name(request: Request) -> str:
