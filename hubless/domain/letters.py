@@ -3,6 +3,9 @@
 In the code a message is what the queue carries.
 """
 
+import hashlib
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,7 +27,10 @@ _AHEAD: Final = timedelta(minutes=1)  # of clocks
 
 @value
 class Letter:
-    """A text that somebody sends to people. It is stored once; each recipient has a delivery of it."""
+    """A text that somebody sends to people. It is stored once; each recipient has a delivery of it.
+
+    Taken back, it says nothing any more. What is left tells who sends it again that it was sent.
+    """
 
     id: str
     subject: str  # one line
@@ -36,15 +42,26 @@ class Letter:
     by_mail: bool = False  # whether recipients with a verified address get a mail too
     reached: int = 0  # how many people have got it
     read: int = 0  # how many of them have read it
+    erased: str = ""  # the digest of a letter that was taken back; empty for others
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of who says what."""
+        said = json.dumps([self.sender, self.subject, self.text, self.by_mail])
+        return self.erased or hashlib.sha256(said.encode()).hexdigest()
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Say whether nobody has the letter any more."""
+        return bool(self.erased)
 
     def says_the_same_as(self, other: "Letter") -> bool:
-        """Say whether both are of one sender, with one content."""
-        return (self.sender, self.subject, self.text, self.by_mail) == (
-            other.sender,
-            other.subject,
-            other.text,
-            other.by_mail,
-        )
+        """Say whether both are of one sender, with one content, also if one was taken back since."""
+        return self.digest == other.digest
+
+    def taken_back(self) -> "Letter":
+        """Return what is left of the letter when it is taken back."""
+        return replace(self, subject="", text="", erased=self.digest)
 
 
 @value

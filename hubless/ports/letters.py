@@ -14,15 +14,19 @@ class LetterStore(Protocol):
     """
 
     def create(self, letter: Letter) -> bool:
-        """Store a new letter; return False, and write nothing, if there is one with its id."""
+        """Store a new letter; return False, and write nothing, if there is or was one with its id."""
         ...
 
     def get(self, letter_id: str, now: datetime) -> Letter | None:
-        """Return the letter, or None if there is none at *now*."""
+        """Return the letter, or None if there is none at *now*, or it was taken back."""
+        ...
+
+    def known(self, letter_id: str, now: datetime) -> Letter | None:
+        """Return the letter as `get` does, and also what is left of one that was taken back."""
         ...
 
     def page(self, now: datetime, *, limit: int, before: str = "") -> list[Letter]:
-        """Return letters that have not expired at *now*, newest first, at most *limit*.
+        """Return letters that have not expired at *now* and were not taken back, newest first, at most *limit*.
 
         Args:
             now: the time.
@@ -31,17 +35,20 @@ class LetterStore(Protocol):
         """
         ...
 
-    def remove(self, letter_id: str) -> bool:
-        """Remove a letter, for its recipients too, and return whether it was there."""
+    def take_back(self, letter: Letter) -> bool:
+        """Replace a letter by what is left of it, until it expires, and return whether it was there.
+
+        Nobody has it any more, and its id is never used again.
+        """
         ...
 
     def deliver(self, letter: Letter, user_id: str) -> bool:
-        """Give the user the letter, and count it; return False, and write nothing, if the user has it already.
+        """Give the user the letter, and count it; return False, and write nothing, if the user has or had it already.
 
         Of a user's letters the newest `MOST_OF_USER` stay, or a few more at a rush.
 
         Raises:
-            NotFoundError: when the letter or the user is gone.
+            NotFoundError: when the letter or the user is gone, or somebody took the letter back.
         """
         ...
 

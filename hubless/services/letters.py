@@ -41,6 +41,7 @@ MOST_AN_HOUR: Final = 60  # letters of one sender, each to as many people as the
 RETRY: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _NO_MAIL: Final = _("Has the message, but gets no mail: there is no verified address.")
+_TAKEN_BACK: Final = "Has not got the message: somebody has taken it back."
 _REQUEST: Final = re.compile(r"\S+ \S+")
 
 
@@ -105,8 +106,8 @@ class Letters:
     def _of_page(self, wanted: Letter) -> Letter:
         """Store the letter under the id of its page, if that is a new one, and return it."""
         now = wanted.sent_at
-        known = self.store.get(wanted.id, now) if letters.is_draft_id(wanted.id, now) else None
-        if known is not None and known.says_the_same_as(wanted):
+        known = self.store.known(wanted.id, now) if letters.is_draft_id(wanted.id, now) else None
+        if known is not None and not known.is_taken_back and known.says_the_same_as(wanted):
             return known
         is_usable = known is None and letters.is_draft_id(wanted.id, now)
         if wanted.sender:
@@ -118,19 +119,20 @@ class Letters:
         """Store the letter under an id that the client's key makes, once, and return it.
 
         The lease that counts the letter is the key's too. It remembers when the key came first, so that the id is the
-        same again, also after a crash before the letter was stored.
+        same again, also after a crash before the letter was stored. A letter that was taken back stays so: who sends it
+        again hears that it was sent.
         """
         digest = hashlib.sha256(f"{wanted.sender}#{key}".encode()).digest()
         lease = self._count(wanted.sender, wanted.sent_at, digest.hex())
         made = replace(wanted, id=identifier(PREFIX, lease.until - _HOUR, digest[:RANDOM_BYTES]))
         if self._create(made):
             return made
-        known = self.begun(made.id, wanted.sender)
-        if not known.says_the_same_as(wanted):
+        known = self.store.known(made.id, wanted.sent_at)
+        if known is None or not known.says_the_same_as(wanted):
             raise StoreConflictError(
                 "This Idempotency-Key was that of another message. Take a new key for each message."
             )
-        return known
+        return replace(known, subject=wanted.subject, text=wanted.text)
 
     def _create(self, made: Letter) -> bool:
         if not self.store.create(made):
@@ -165,6 +167,11 @@ class Letters:
         if found is None or found.sender != sender:
             raise NotFoundError("Message", letter_id)
         return found
+
+    def counted(self, letter: Letter) -> Letter:
+        """Return the letter that somebody has just sent with how many people have got and have read it by now."""
+        found = self.store.known(letter.id, self.clock.now())
+        return letter if found is None else replace(letter, reached=found.reached, read=found.read)
 
     def recipients(self, names: Iterable[str], groups: Iterable[str], *, most: int) -> tuple[list[User], list[str]]:
         """Return the users of these names and the members of these groups, each once, and the names that nobody has.
@@ -201,7 +208,7 @@ class Letters:
         """Give *user* the letter, once, and return what the sender should know of it: an empty text if all is well.
 
         Raises:
-            NotFoundError: when the user, or the letter, is gone.
+            NotFoundError: when the user is gone, or the letter and the user has never had it.
         """
         self.store.deliver(letter, user.id)
         if not letter.by_mail or self.queue is None:
@@ -220,7 +227,7 @@ class Letters:
             try:
                 why = self.deliver(letter, user)
             except HublessError as error:
-                why = error.message
+                why = _TAKEN_BACK if letter.is_taken_back else error.message
             if why:
                 refused.append((user.name, why))
         return refused
@@ -230,13 +237,13 @@ class Letters:
         return self.store.page(self.clock.now(), limit=limit, before=before)
 
     def take_back(self, letter_id: str) -> Letter:
-        """Remove a letter for everybody who has it, and return it. Mails that were sent stay sent.
+        """Take a letter back from everybody who has it, and return it. Mails that were sent stay sent.
 
         Raises:
             NotFoundError: when there is none.
         """
         found = self.store.get(letter_id, self.clock.now()) if letters.is_letter_id(letter_id) else None
-        if found is None or not self.store.remove(letter_id):
+        if found is None or not self.store.take_back(found):
             raise NotFoundError("Message", letter_id)
         return found
 

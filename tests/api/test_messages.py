@@ -231,6 +231,20 @@ def test_a_message_that_a_client_sends_again_is_one_message(hub, api, monkeypatc
     assert send(api, "bob", key="8e03978e").json()["id"] != first.json()["id"]
 
 
+def test_a_message_that_was_taken_back_is_not_sent_again_by_its_key(hub, api):
+    first = send(api, "bob", key="x")
+    api.delete(f"/messages/{first.json()['id']}")
+    before = acts(hub)
+
+    again = send(api, "bob", key="x")
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert send(api, "bob", key="x", text="Another").status_code == 409
+    more = send(api, "bob", "alice", key="x").json()
+    why = "Has not got the message: somebody has taken it back."
+    assert more == first.json() | {"refused": [{"name": "alice", "reason": why}]}
+    assert (of(api), of(api, "alice"), api.get("/messages").json()["messages"], acts(hub)) == ([], [], [], before)
+
+
 def test_a_message_that_was_not_stored_is_sent_when_the_client_tries_again(hub, api, monkeypatch):
     store, really = type(hub.hub.letter_store), hub.hub.letter_store.create
 

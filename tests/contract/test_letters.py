@@ -110,28 +110,31 @@ def test_what_is_put_away_is_read_and_stays_delivered(sent, alice, read_before):
 
 
 def test_a_letter_that_is_taken_back_is_gone_for_everybody(sent, alice, bob):
-    assert sent.letters.remove(EXAM.id)
-    assert not sent.letters.remove(EXAM.id)
+    assert concurrently(lambda _: sent.letters.take_back(EXAM)).count(True) == 1
+    assert not sent.letters.take_back(replace(PARTY, id="le-3"))
     assert (ids_of(sent, alice), ids_of(sent, bob)) == (["le-2"], [])
     for user in (alice, bob):
         sent.letters.mark_read(EXAM.id, user.id, NOW)
     assert (unread(sent, alice), unread(sent, bob)) == (("le-2",), ())
+    assert sent.letters.get(EXAM.id, NOW) is None
 
 
-def test_a_letter_that_is_sent_again_after_it_was_taken_back_is_new(sent, alice):
-    sent.letters.mark_read(EXAM.id, alice.id, NOW, put_away=True)
-    sent.letters.remove(EXAM.id)
-    again = replace(EXAM, text="Corrected", expires_at=END + timedelta(minutes=1))
-    assert sent.letters.create(again)
-    assert sent.letters.deliver(again, alice.id)
-    assert not sent.letters.deliver(again, alice.id)
-    got = sent.letters.of_user(alice.id, NOW)[1]
-    assert (got.letter.text, got.read_at, got.is_put_away) == ("Corrected", None, False)
-    assert (unread(sent, alice), counts(sent)) == (("le-1", "le-2"), (1, 0))
+def test_nobody_gets_a_letter_that_was_taken_back_again(sent, alice, bob):
+    sent.letters.mark_read(PARTY.id, alice.id, NOW)
+    sent.letters.take_back(PARTY)
+
+    assert not sent.letters.create(PARTY)
+    assert not sent.letters.deliver(PARTY, alice.id)  # who had it
+    with pytest.raises(NotFoundError):
+        sent.letters.deliver(PARTY, bob.id)
+    assert (ids_of(sent, alice), ids_of(sent, bob), unread(sent, bob)) == (["le-1"], ["le-1"], ("le-1",))
+    left = sent.letters.known(PARTY.id, NOW)
+    assert left == replace(PARTY, subject="", text="", reached=1, read=1, erased=PARTY.digest)
+    assert sent.letters.known(PARTY.id, END) is None
 
 
 def test_letters_that_are_gone_leave_the_list_of_unread_ones(sent, alice, bob):
-    sent.letters.remove(EXAM.id)
+    sent.letters.take_back(EXAM)
     sent.letters.forget(alice.id, ["le-1"])
     sent.letters.forget("u-nobody", ["le-1"])
     sent.letters.forget(bob.id, [])
@@ -181,6 +184,8 @@ def test_letters_expire(sent, alice):
 def test_letters_are_listed_in_pages(stores):
     for number in range(5):
         stores.letters.create(replace(PARTY, id=f"le-{number}"))
+    stores.letters.create(gone := replace(PARTY, id="le-3a"))
+    stores.letters.take_back(gone)
     first = stores.letters.page(NOW, limit=2)
     second = stores.letters.page(NOW, limit=2, before=first[-1].id)
     third = stores.letters.page(NOW, limit=2, before=second[-1].id)

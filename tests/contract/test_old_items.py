@@ -169,8 +169,9 @@ def test_the_present_version_has_a_file():
 
 def _kinds_of_keys():
     once = {keys.ALL_SKELETONS, keys.ALL_ADMINS}  # in the life of a table
-    # Attempts, times of launches and acts expire; the others outlive users, and older versions wrote none.
-    left = ("ATTEMPTS#", "TOTALS#", "LEDGER#", "BUDGETS", "SCHEDULES", "LAUNCHTIMES", "AUDIT")
+    # Attempts, times of launches, acts and what is left of letters expire; the others outlive users, and older versions
+    # wrote none.
+    left = ("ATTEMPTS#", "TOTALS#", "LEDGER#", "BUDGETS", "SCHEDULES", "LAUNCHTIMES", "AUDIT", "LETTERS")
     held = {(pk, sk) for pk, sk in {*Contents().read()} - once if not pk.startswith(left)}
     return {(pk.partition("#")[0], sk.partition("#")[0].rstrip("0123456789")) for pk, sk in held}
 

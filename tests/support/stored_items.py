@@ -254,7 +254,7 @@ def end(stores):
     stores.groups.delete("g-class")
     stores.services.delete(stores.services.find("reader"))
     stores.join_links.end(A_JOIN_LINK.sha256)
-    stores.letters.remove(A_LETTER.id)
+    stores.letters.take_back(A_LETTER)
     stores.bulletin.remove(AN_ANNOUNCEMENT.id, revision=AN_ANNOUNCEMENT.revision)
     maintenance = stores.bulletin.read(NOW).maintenance
     stores.bulletin.set_maintenance(maintenance, None)

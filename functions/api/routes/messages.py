@@ -64,8 +64,9 @@ async def send_message(
         raise InvalidRequestError("Nobody of these exists within your reach, so nothing was sent")
     letter = hub.letters.begin(draft, actor.name, sender_of(actor))
     told = hub.letters.send(letter, reached)
-    record(request, Act.MESSAGE_SENT, *(user.name for user in reached), message=letter.id)
-    sent = hub.letters.begun(letter.id, sender_of(actor))
+    if not letter.is_taken_back:
+        record(request, Act.MESSAGE_SENT, *(user.name for user in reached), message=letter.id)
+    sent = hub.letters.counted(letter)
     reasons = [*((name, OUT_OF_REACH) for name in refused), *told]
     return JSONResponse(_sent(sent) | {"refused": [{"name": n, "reason": str(why)} for n, why in reasons]}, 201)
 

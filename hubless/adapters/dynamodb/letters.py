@@ -17,6 +17,7 @@ from hubless.domain.errors import NotFoundError, StoreConflictError
 from hubless.domain.letters import MOST_OF_USER, Delivery, Letter
 
 _PREFIX = "LETTER#"
+_IS_THERE = LetterItem.pk.exists() & LetterItem.erased.does_not_exist()
 _READ_AHEAD = 10  # deliveries beyond those that stay, which a delivery removes at once
 
 
@@ -39,22 +40,38 @@ class DynamoLetterStore:
         return True
 
     def get(self, letter_id: str, now: datetime) -> Letter | None:
+        found = self.known(letter_id, now)
+        return None if found is None or found.is_taken_back else found
+
+    def known(self, letter_id: str, now: datetime) -> Letter | None:
         item = self._database.get(LetterItem, keys.letter(letter_id))
         return None if item is None or item.expires_at <= now else _letter(item)
 
     def page(self, now: datetime, *, limit: int, before: str = "") -> list[Letter]:
-        where = LetterItem.sk < f"{_PREFIX}{before}" if before else LetterItem.sk.startswith(_PREFIX)
-        items = self._database.query(LetterItem, keys.LETTERS, where, limit=limit, descending=True)
-        return [_letter(item) for item in items if item.expires_at > now]  # DynamoDB removes the oldest soon
+        found = list[Letter]()
+        while (wanted := limit - len(found)) > 0:
+            where = LetterItem.sk < f"{_PREFIX}{before}" if before else LetterItem.sk.startswith(_PREFIX)
+            items = list(self._database.query(LetterItem, keys.LETTERS, where, limit=wanted, descending=True))
+            # DynamoDB removes the oldest soon.
+            found += [_letter(item) for item in items if item.expires_at > now and not item.erased]
+            if len(items) < wanted:
+                break
+            before = items[-1].id
+        return found
 
-    def remove(self, letter_id: str) -> bool:
-        return self._database.take(LetterItem, keys.letter(letter_id), LetterItem.pk.exists()) is not None
+    def take_back(self, letter: Letter) -> bool:
+        left, of = letter.taken_back(), LetterItem
+        erased = [of.subject.set(left.subject), of.text.set(left.text), of.erased.set(left.erased)]
+        try:
+            # A transaction, because a repeated one has no second effect: a retry would find the letter taken back.
+            self._database.transact([Update(keys.letter(letter.id), erased, _IS_THERE)])
+        except ConditionFailedError:
+            return False
+        return True
 
     def deliver(self, letter: Letter, user_id: str) -> bool:
         new = DeliveryItem(*keys.delivery(user_id, letter.id), letter_id=letter.id, ttl=letter.expires_at)
-        # The delivery of a letter that was taken back stays. Sent again from the same page, the letter has the same id,
-        # and another end.
-        is_new = DeliveryItem.pk.does_not_exist() | (DeliveryItem.ttl != letter.expires_at)
+        is_new = DeliveryItem.pk.does_not_exist()
         there = _AlreadyThereError("The user has this message already")
         is_there = Account.pk.exists() & Account.gone.does_not_exist()
         listed = [Account.unread.add({letter.id})]
@@ -86,7 +103,7 @@ class DynamoLetterStore:
         return [
             Delivery(_letter(letter), user_id, item.read_at, bool(item.is_put_away), item.mailed_at)
             for item in items
-            if (letter := letters[item.letter_id]) is not None and letter.expires_at > now
+            if (letter := letters[item.letter_id]) is not None and letter.expires_at > now and not letter.erased
         ]
 
     def mark_read(self, letter_id: str, user_id: str, at: datetime, *, put_away: bool = False) -> bool:
@@ -140,7 +157,7 @@ class DynamoLetterStore:
 
 
 def _counted(letter_id: str, action: Action) -> Update:
-    return Update(keys.letter(letter_id), [action], LetterItem.pk.exists(), NotFoundError("Message", letter_id))
+    return Update(keys.letter(letter_id), [action], _IS_THERE, NotFoundError("Message", letter_id))
 
 
 def _no_longer_unread(user_id: str, letter_ids: set[str]) -> Update:
@@ -174,4 +191,5 @@ def _letter(item: LetterItem) -> Letter:
         item.by_mail,
         int(item.reached),
         int(item.read),
+        item.erased or "",
     )

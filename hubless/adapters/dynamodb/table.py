@@ -284,6 +284,7 @@ class LetterItem(Item):
     by_mail = BooleanAttribute(default=False)
     reached = NumberAttribute(default=0)
     read = NumberAttribute(default=0)
+    erased = UnicodeAttribute(null=True)  # the digest of a letter that was taken back
 
 
 class DeliveryItem(Item):

@@ -8,7 +8,11 @@ from hubless.adapters.sqlite.database import Database, to_instant, to_number
 from hubless.domain.errors import NotFoundError
 from hubless.domain.letters import MOST_OF_USER, Delivery, Letter
 
-_COLUMNS = "l.id, l.subject, l.text, l.sent_by, l.sent_at, l.expires_at, l.sender, l.by_mail, l.reached, l.read"
+_COLUMNS = (
+    "l.id, l.subject, l.text, l.sent_by, l.sent_at, l.expires_at, l.sender, l.by_mail, l.reached, l.read, l.erased"
+)
+_NOBODY_READS_IT = 0  # the time of reading of who has not read a letter that was taken back
+_LETTER = len(_COLUMNS.split(", "))
 
 
 class SqliteLetterStore:
@@ -35,6 +39,10 @@ class SqliteLetterStore:
         return written > 0
 
     def get(self, letter_id: str, now: datetime) -> Letter | None:
+        found = self.known(letter_id, now)
+        return None if found is None or found.is_taken_back else found
+
+    def known(self, letter_id: str, now: datetime) -> Letter | None:
         row = self._database.read_one(
             f"SELECT {_COLUMNS} FROM letters l WHERE l.id = ? AND l.expires_at > ?",  # noqa: S608 our names
             (letter_id, to_number(now)),
@@ -43,24 +51,34 @@ class SqliteLetterStore:
 
     def page(self, now: datetime, *, limit: int, before: str = "") -> list[Letter]:
         rows = self._database.read(
-            f"SELECT {_COLUMNS} FROM letters l WHERE l.expires_at > :now AND (:before = '' OR l.id < :before)"  # noqa: S608 our names
+            f"SELECT {_COLUMNS} FROM letters l WHERE l.expires_at > :now AND l.erased = ''"  # noqa: S608 our names
+            " AND (:before = '' OR l.id < :before)"
             " ORDER BY l.id DESC LIMIT :limit",
             {"now": to_number(now), "before": before, "limit": limit},
         )
         return [_letter(row) for row in rows]
 
-    def remove(self, letter_id: str) -> bool:
-        return self._database.write("DELETE FROM letters WHERE id = ?", (letter_id,)) > 0
+    def take_back(self, letter: Letter) -> bool:
+        left = letter.taken_back()
+        with self._database.transaction():
+            written = self._database.write(
+                "UPDATE letters SET subject = ?, text = ?, erased = ? WHERE id = ? AND erased = ''",
+                (left.subject, left.text, left.erased, left.id),
+            )
+            if written:
+                self._database.write(
+                    "UPDATE deliveries SET read_at = ? WHERE letter_id = ? AND read_at IS NULL",
+                    (_NOBODY_READS_IT, left.id),
+                )
+        return written > 0
 
     def deliver(self, letter: Letter, user_id: str) -> bool:
+        row = (user_id, letter.id)
         with self._database.transaction():
-            self._require(letter.id, user_id)
-            written = self._database.write(
-                "INSERT INTO deliveries (user_id, letter_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (user_id, letter.id),
-            )
-            if not written:
+            if self._database.read_one("SELECT 1 FROM deliveries WHERE user_id = ? AND letter_id = ?", row) is not None:
                 return False
+            self._require(letter.id, user_id)
+            self._database.write("INSERT INTO deliveries (user_id, letter_id) VALUES (?, ?)", row)
             self._database.write("UPDATE letters SET reached = reached + 1 WHERE id = ?", (letter.id,))
             self._database.write(
                 "DELETE FROM deliveries WHERE user_id = ?1 AND letter_id NOT IN"
@@ -70,7 +88,7 @@ class SqliteLetterStore:
         return True
 
     def _require(self, letter_id: str, user_id: str) -> None:
-        if self._database.read_one("SELECT 1 FROM letters WHERE id = ?", (letter_id,)) is None:
+        if self._database.read_one("SELECT 1 FROM letters WHERE id = ? AND erased = ''", (letter_id,)) is None:
             raise NotFoundError("Message", letter_id)
         if self._database.read_one("SELECT 1 FROM users WHERE id = ?", (user_id,)) is None:
             raise NotFoundError("User", user_id)
@@ -78,7 +96,7 @@ class SqliteLetterStore:
     def of_user(self, user_id: str, now: datetime) -> list[Delivery]:
         rows = self._database.read(
             f"SELECT {_COLUMNS}, d.user_id, d.read_at, d.is_put_away, d.mailed_at FROM deliveries d"  # noqa: S608 our names
-            " JOIN letters l ON l.id = d.letter_id WHERE d.user_id = ? AND l.expires_at > ?"
+            " JOIN letters l ON l.id = d.letter_id WHERE d.user_id = ? AND l.expires_at > ? AND l.erased = ''"
             " ORDER BY d.letter_id DESC LIMIT ?",
             (user_id, to_number(now), MOST_OF_USER),
         )
@@ -87,7 +105,9 @@ class SqliteLetterStore:
     def mark_read(self, letter_id: str, user_id: str, at: datetime, *, put_away: bool = False) -> bool:
         with self._database.transaction():
             row = self._database.read_one(
-                "SELECT read_at FROM deliveries WHERE user_id = ? AND letter_id = ?", (user_id, letter_id)
+                "SELECT d.read_at FROM deliveries d JOIN letters l ON l.id = d.letter_id"
+                " WHERE d.user_id = ? AND d.letter_id = ? AND l.erased = ''",
+                (user_id, letter_id),
             )
             if row is None:
                 return False
@@ -123,7 +143,7 @@ class SqliteLetterStore:
 
 
 def _letter(row: Sequence[Any]) -> Letter:
-    letter_id, subject, text, sent_by, sent_at, expires_at, sender, by_mail, reached, read = row[:10]
+    letter_id, subject, text, sent_by, sent_at, expires_at, sender, by_mail, reached, read, erased = row[:_LETTER]
     return Letter(
         letter_id,
         subject,
@@ -135,11 +155,12 @@ def _letter(row: Sequence[Any]) -> Letter:
         bool(by_mail),
         reached,
         read,
+        erased,
     )
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    user_id, read_at, is_put_away, mailed_at = row[10:]
+    user_id, read_at, is_put_away, mailed_at = row[_LETTER:]
     return Delivery(_letter(row), user_id, to_instant(read_at), bool(is_put_away), to_instant(mailed_at))
 
 

@@ -677,6 +677,11 @@ CREATE INDEX deliveries_by_letter ON deliveries (letter_id);
 CREATE INDEX unread_deliveries ON deliveries (user_id, letter_id) WHERE read_at IS NULL;
 """
 
+# The digest of a letter that was taken back. Its subject and its text are empty.
+_ERASED_LETTERS = """
+ALTER TABLE letters ADD COLUMN erased TEXT NOT NULL DEFAULT '';
+"""
+
 # How large homes may be, as admins say while the hub runs; NULL is no limit.
 _HOME_LIMITS = """
 CREATE TABLE user_home_limits (
@@ -736,5 +741,6 @@ STEPS = (
     _CHECKED_NAMES,
     _LETTERS,
     _HOME_LIMITS,
+    _ERASED_LETTERS,
 )
 VERSION = len(STEPS)  # of a file with all steps
