@@ -1,11 +1,14 @@
 """ETags (RFC 9110 8.8, 13.1): adds one to each answer to a GET of the API, and answers 304 if the client has it."""
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 
 from starlette.types import Message, Scope, Send
 
+ANY = "*"
 _OK = 200
+_ELEMENT = re.compile(r'((?:W/)?"[!#-~\x80-\xff]*")?[ \t]*(?:,[ \t]*|\Z)')  # of a list; it may be empty
 
 
 def with_etag(scope: Scope, send: Send) -> Send:
@@ -31,20 +34,45 @@ def etag_of(body: bytes | memoryview) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def is_listed(etag: str, headers: Iterable[str]) -> bool:
-    """Say whether `If-Match` or `If-None-Match` *headers* have *etag*.
+def listed(header: str) -> frozenset[str]:
+    """Return the ETags of an `If-Match` or `If-None-Match` *header*, or `*` alone; commas join several headers.
 
-    A weak one counts as well: proxies that compress an answer make one of ours weak.
+    Raises:
+        ValueError: when it is neither a list of ETags nor `*`.
     """
-    known = {part.strip().removeprefix("W/") for header in headers for part in header.split(",")}
-    return etag in known or "*" in known
+    text, found, at = header.strip(" \t"), set[str](), 0
+    if text == ANY:
+        return frozenset({ANY})
+    while at < len(text):
+        element = _ELEMENT.match(text, at)
+        if element is None:
+            raise ValueError("no ETags")
+        if element[1]:
+            found.add(element[1])
+        at = element.end()
+    return frozenset(found)
+
+
+def is_among(etag: str, tags: Collection[str], *, weakly: bool = False) -> bool:
+    """Say whether *etag*, a strong one, is among the *tags* of a header (RFC 9110 8.8.3.2).
+
+    Compared *weakly* a weak tag counts as well: proxies that compress an answer make one of ours weak.
+    """
+    return ANY in tags or etag in tags or (weakly and f"W/{etag}" in tags)
 
 
 def _validated(scope: Scope, start: Message, body: Message) -> tuple[Message, Message]:
     etag = etag_of(body.get("body", b""))
     headers = [*start["headers"], (b"etag", etag.encode())]
-    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
-    if not is_listed(etag, given):
+    if not _has(scope, etag):
         return {**start, "headers": headers}, body
     kept = [(name, value) for name, value in headers if name.lower() not in {b"content-length", b"content-type"}]
     return {**start, "status": 304, "headers": kept}, {**body, "body": b""}
+
+
+def _has(scope: Scope, etag: str) -> bool:
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+    try:
+        return is_among(etag, listed(",".join(given)), weakly=True)
+    except ValueError:
+        return False

@@ -1,6 +1,6 @@
 """Preconditions of writes (RFC 9110 13.1): `If-Match`, and `If-None-Match: *`, by the ETag that a GET answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -8,12 +8,17 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from functions.api.etags import etag_of, is_listed
+from functions.api.etags import etag_of, is_among, listed
 from functions.api.json_codec import JSONResponse
 from hubless.domain.errors import NameTakenError, StoreConflictError
 from hubless.domain.values import value
 
+_MALFORMED = '{} must be * or ETags as they came, in double quotes: "…", "…"'
 _CHANGED = "It is not as you read it any more. Get it again, and decide anew."
+_WEAK = (
+    "An ETag that begins with W/ never matches If-Match (RFC 9110). A proxy that compresses answers makes them weak: "
+    "get it with Accept-Encoding: identity."
+)
 _GONE = "There is none, or none any more, and If-Match asks for one."
 _THERE = "There is one already, and If-None-Match asks for none."
 
@@ -22,8 +27,8 @@ _THERE = "There is one already, and If-None-Match asks for none."
 class _Precondition:
     """What a request expects of that which it writes to; both empty where it expects nothing."""
 
-    if_match: Sequence[str]
-    if_none_match: Sequence[str]
+    if_match: Collection[str] = ()
+    if_none_match: Collection[str] = ()
 
     def require(self, present: JSONResponse | None) -> None:
         """Refuse the request unless the answer to a GET would now be what it expects; None stands for 404.
@@ -36,9 +41,9 @@ class _Precondition:
                 raise HTTPException(412, _GONE)
             return
         etag = etag_of(present.body)
-        if self.if_match and not is_listed(etag, self.if_match):
-            raise HTTPException(412, _CHANGED)
-        if is_listed(etag, self.if_none_match):
+        if self.if_match and not is_among(etag, self.if_match):
+            raise HTTPException(412, _WEAK if is_among(etag, self.if_match, weakly=True) else _CHANGED)
+        if is_among(etag, self.if_none_match, weakly=True):
             raise HTTPException(412, _THERE)
 
     @contextmanager
@@ -57,7 +62,23 @@ class _Precondition:
 
 
 async def _precondition(request: Request) -> _Precondition:
-    return _Precondition(request.headers.getlist("if-match"), request.headers.getlist("if-none-match"))
+    return _Precondition(_tags(request, "If-Match"), _tags(request, "If-None-Match"))
+
+
+def _tags(request: Request, name: str) -> frozenset[str]:
+    """Return the ETags of the header *name*; none if there is no such header.
+
+    Raises:
+        HTTPException: 400. Without its precondition a request would do what its client does not want.
+    """
+    given = request.headers.getlist(name)
+    try:
+        found = listed(",".join(given))
+    except ValueError:
+        found = frozenset()
+    if given and not found:
+        raise HTTPException(400, _MALFORMED.format(name))
+    return found
 
 
 Precondition = Annotated[_Precondition, Depends(_precondition)]

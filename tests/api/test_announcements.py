@@ -315,14 +315,25 @@ def test_a_program_changes_only_what_it_has_read(hub, api):
     assert (late.status_code, late.json()["status"]) == (412, 412)
     assert late.json()["message"].startswith("It is not as you read it any more")
     assert api.get(path).headers["etag"] == theirs.headers["etag"] != etag
-    compressed = f'"other", W/{theirs.headers["etag"]}'  # by a proxy on the way
-    assert api.put(path, body, headers={"If-Match": compressed}).status_code == 200
+    present = theirs.headers["etag"]
+    weak = api.put(path, body, headers={"If-Match": f"W/{present}"})  # made so by a proxy on the way
+    assert (weak.status_code, weak.json()["message"][:33]) == (412, "An ETag that begins with W/ never")
+    assert api.put(path, body, headers={"If-Match": f'"other",{present}'}).status_code == 200
     assert api.put(path, body, headers={"If-Match": "*"}).status_code == 200
     assert api.put(path, body, headers={"If-None-Match": "*"}).status_code == 412
     assert api.put(path, body).status_code == 200  # the last one counts, as ever
     assert [api.get("/announcements/none").status_code, api.get(path).json()["text"]] == [404, "Mine"]
     assert api.delete(path, headers={"If-Match": etag}).status_code == 412
     assert api.delete(path, headers={"If-Match": api.get(path).headers["etag"]}).status_code == 204
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("value", ["W/*", '"a", *', "", ",", "unquoted", '"a" "b"', '"a', 'w/"a"'])
+def test_a_precondition_that_is_none_changes_nothing(hub, api, header, value):
+    made = announce(hub)
+    refused = api.delete(f"/announcements/{made.id}", headers={header: value})
+    assert (refused.status_code, refused.json()["message"][: len(header)]) == (400, header)
+    assert hub.hub.announcements.get(made.id) == made
 
 
 @pytest.mark.parametrize(("headers", "status"), [({"If-Match": "*"}, 412), ({}, 409)])
