@@ -107,8 +107,9 @@ def described(method: str, path: str, operation: dict[str, Any]) -> Iterator[str
     yield from (f"### {method} `{path}`", "")
     yield from (line for part in ("summary", "description") if (text := operation.get(part)) for line in (text, ""))
     yield from access(operation)
-    if query := [one for one in operation.get("parameters", []) if one["in"] == "query"]:
-        yield "- Query: " + ", ".join(f"`{one['name']}` ({kind(one.get('schema', {}))})" for one in query)
+    for place, heading in (("query", "Query"), ("header", "Headers")):
+        if given := [one for one in operation.get("parameters", []) if one.get("in") == place]:
+            yield f"- {heading}: " + ", ".join(f"`{one['name']}` ({kind(one.get('schema', {}))})" for one in given)
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"- Body: {kind(content.get('schema', {}))} (`{media}`)"
     yield from answers(operation.get("responses", {}))

@@ -13,6 +13,17 @@ from functions.api.version import VERSION
 from hubless.domain.scopes import DEFINITIONS
 
 _PREFIX = "/hub/api"
+_STREAM = "text/event-stream"
+_HEADERS = {
+    "ETag": {"description": "The version of what a GET answers now", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer"}},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags of earlier answers",
+    "schema": {"type": "string"},
+}
 _Json = dict[str, Any]
 
 
@@ -29,12 +40,15 @@ def document_of(routes: Sequence[BaseRoute]) -> _Json:
         )
     made["paths"] = {path.removeprefix(_PREFIX): methods for path, methods in made["paths"].items()}
     for path, methods in made["paths"].items():
-        for operation in methods.values():
+        for method, operation in methods.items():
             _complete(operation, path)
+            _add_headers(operation, method)
     for unused in ("HTTPValidationError", "ValidationError"):
         made["components"]["schemas"].pop(unused, None)
     scopes = {name: known.description for name, known in DEFINITIONS.items()}
     flow = {"authorizationUrl": f"{_PREFIX}/oauth2/authorize", "tokenUrl": f"{_PREFIX}/oauth2/token", "scopes": scopes}
+    made["components"]["headers"] = _HEADERS
+    made["components"]["parameters"] = {"If-None-Match": _IF_NONE_MATCH}
     made["components"]["securitySchemes"]["oauth2"] = {"type": "oauth2", "flows": {"authorizationCode": flow}}
     return made
 
@@ -59,3 +73,18 @@ def _complete(operation: _Json, path: str) -> None:
         *parameters,
     ]
     operation["responses"].pop("422", None)
+
+
+def _add_headers(operation: _Json, method: str) -> None:
+    """Add to an operation the headers that the middleware reads and sends (`etags`), and those of errors."""
+    answers = operation["responses"]
+    is_tagged = any(one["name"] == "If-Match" for one in operation["parameters"])
+    if method == "get" and not any(_STREAM in answer.get("content", {}) for answer in answers.values()):
+        is_tagged = True
+        operation["parameters"].append({"$ref": "#/components/parameters/If-None-Match"})
+        answers["304"] = {"description": "Not Modified"}
+    sent = dict.fromkeys(("429", "503"), "Retry-After") | (
+        dict.fromkeys(("200", "201", "304"), "ETag") if is_tagged else {}
+    )
+    for status in answers.keys() & sent.keys():
+        answers[status]["headers"] = {sent[status]: {"$ref": f"#/components/headers/{sent[status]}"}}

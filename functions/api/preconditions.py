@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Header
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from functions.api.etags import etag_of, is_among, listed
 from functions.api.json_codec import JSONResponse
@@ -61,22 +60,24 @@ class _Precondition:
             raise HTTPException(412, _CHANGED) from None
 
 
-async def _precondition(request: Request) -> _Precondition:
-    return _Precondition(_tags(request, "If-Match"), _tags(request, "If-None-Match"))
+async def _precondition(
+    if_match: Annotated[str | None, Header(alias="If-Match", description="ETags of what was read, or `*`")] = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match", description="`*` for what is new")] = None,
+) -> _Precondition:
+    return _Precondition(_tags("If-Match", if_match), _tags("If-None-Match", if_none_match))
 
 
-def _tags(request: Request, name: str) -> frozenset[str]:
-    """Return the ETags of the header *name*; none if there is no such header.
+def _tags(name: str, given: str | None) -> frozenset[str]:
+    """Return the ETags that the header *name* lists; none if it was not *given*.
 
     Raises:
         HTTPException: 400. Without its precondition a request would do what its client does not want.
     """
-    given = request.headers.getlist(name)
     try:
-        found = listed(",".join(given))
+        found = listed(given or "")
     except ValueError:
         found = frozenset()
-    if given and not found:
+    if given is not None and not found:
         raise HTTPException(400, _MALFORMED.format(name))
     return found
 

@@ -31,7 +31,6 @@ from functions.api.write_gate import WriteGate
 
 _Call = Callable[..., Coroutine[Any, Any, Any]]
 _UNSUPPORTED = (
-    "header_params",
     "cookie_params",
     "websocket_param_name",
     "http_connection_param_name",
@@ -100,6 +99,7 @@ class _Step(NamedTuple):
     request: str | None  # the argument that takes the request
     path: tuple[str, ...]  # arguments that are parts of the path
     query: tuple[tuple[str, str, Any], ...]  # arguments that are in the query: name, key, default
+    headers: tuple[tuple[str, str, Any], ...]  # arguments that are headers: name, header, default
     results: tuple[tuple[str, int], ...]  # arguments that earlier steps gave: name, number of the step
     part: str | None  # the part of the hub that the call gives
 
@@ -114,6 +114,9 @@ class _Step(NamedTuple):
                 given[name] = params[name]
         for name, key, default in self.query:
             given[name] = request.query_params.get(key, default)
+        for name, key, default in self.headers:
+            several = request.headers.getlist(key)
+            given[name] = ", ".join(several) if several else default  # RFC 9110 5.3
         return given
 
 
@@ -186,6 +189,7 @@ def _collect(dependant: Dependant, steps: list[_Step], known: dict[Any, int]) ->
         dependant.request_param_name,
         tuple(field.alias for field in dependant.path_params),
         tuple((field.name, field.alias, field.field_info.default) for field in dependant.query_params),
+        tuple((one.name, one.alias.replace("_", "-"), one.field_info.default) for one in dependant.header_params),
         tuple((name, number) for name, number in results if name),
         call.name if isinstance(call, HubPart) else None,
     )
@@ -202,7 +206,7 @@ def _check(dependant: Dependant) -> None:
     for name in _UNSUPPORTED:
         if getattr(dependant, name):
             raise TypeError(f"{call!r} uses FastAPI's {name}, which a HubRoute does not offer")
-    for field in dependant.query_params:
+    for field in (*dependant.query_params, *dependant.header_params):
         annotation = field.field_info.annotation
         if not set(get_args(annotation) or (annotation,)) <= {str, type(None)}:
             raise TypeError(

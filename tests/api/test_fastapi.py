@@ -6,7 +6,7 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Cookie, Depends, FastAPI, Header, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -178,8 +178,12 @@ def routed(dependency):
     return handler
 
 
-async def with_header(x_forwarded_for: Annotated[str, Header()]):
-    return Response(x_forwarded_for)
+async def with_cookie(session: Annotated[str, Cookie()]):
+    return Response(session)
+
+
+async def with_number_in_header(age: Annotated[int, Header()]):
+    return Response(str(age))
 
 
 async def with_number(limit: int):
@@ -198,7 +202,8 @@ async def with_response(response: Response):
         (routed(Made), "must be an async function"),
         (routed(opened), "must be an async function"),
         (routed(with_body), "only handlers do"),
-        (with_header, "header_params"),
+        (with_cookie, "cookie_params"),
+        (with_number_in_header, "age must be a text"),
         (with_response, "response_param_name"),
         (with_number, "limit must be a text"),
     ],
@@ -225,6 +230,16 @@ def test_a_dependency_that_two_others_share_is_called_once():
     with httpx.Client(transport=InProcess(app), base_url="http://hub.test") as client:
         assert client.get("/alice").text == "1 1 alice"
     assert calls == ["/alice"]
+
+
+def test_several_headers_of_a_name_are_one_and_none_is_the_default():
+    async def handler(tag: Annotated[str | None, Header(alias="If-Match")] = None):
+        return Response(repr(tag))
+
+    app = FastAPI(routes=[HubRoute("/", handler)])
+    with httpx.Client(transport=InProcess(app), base_url="http://hub.test") as client:
+        assert client.get("/", headers=[("If-Match", "a"), ("if-match", "b")]).text == "'a, b'"
+        assert client.get("/").text == "None"
 
 
 # --- the page that shows the document --------------------------------------------------------------------------------

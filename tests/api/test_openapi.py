@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.datastructures import Headers
 
 from functions.api.app import api_document, create_app
 from hubless.services import user_removal
@@ -50,6 +51,17 @@ BODIES = st.one_of(
 )
 # A start that nobody carries out here is followed without an end; tests/e2e follow real ones.
 ENDLESS = "/progress"
+# What any request may have: who asks, from where, in which form.
+READ_OF_ALL = {
+    *("accept", "accept-language", "authorization", "content-type", "cookie", "host", "origin", "referer"),
+    *("sec-fetch-mode", "sec-fetch-site", "user-agent", "x-csrftoken", "x-xsrftoken"),
+}
+# What any answer may have: its form, and what browsers and caches may do with it.
+SENT_BY_ALL = {
+    *("access-control-allow-headers", "access-control-allow-origin", "cache-control", "content-disposition"),
+    *("content-length", "content-security-policy", "content-type", "pragma", "referrer-policy"),
+    *("x-content-type-options", "x-jupyterhub-version"),
+}
 LEAVES_ALONE = {"POST /shutdown", "POST /oauth2/token"}  # stops what others look at; takes no JSON
 
 
@@ -71,6 +83,30 @@ def filled_hub(tmp_path_factory):
     return hub
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """Return a set to which every header that the hub reads of a request is added."""
+    names = set()
+
+    def note(method):
+        really = getattr(Headers, method)
+
+        def noting(headers, name):
+            if type(headers) is Headers:  # others are those of answers
+                names.add(name.lower())
+            return really(headers, name)
+
+        monkeypatch.setattr(Headers, method, noting)
+
+    for method in ("__getitem__", "__contains__", "getlist"):
+        note(method)
+    return names
+
+
+def lower(names):
+    return {name.lower() for name in names}
+
+
 def send(hub, case, headers):
     request = case.as_transport_kwargs(base_url="http://hub.test/hub/api", headers=headers)
     # httpx warns of both: cookies of a single request (no operation has any), and a raw body that is called `data`.
@@ -84,7 +120,8 @@ def send(hub, case, headers):
     "operation", [o for o in OPERATIONS if ENDLESS not in o.path], ids=lambda operation: operation.label
 )
 @pytest.mark.timeout(60)
-def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation):
+def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation, read):
+    raw, sent = operation.definition.raw, set()
     admin = {"Authorization": f"token {An.ADMIN_TOKEN}"}
     restore = [name for name in ("alice", "bob") if operation.method.upper() in {"DELETE", "PATCH", "POST"}]
 
@@ -96,9 +133,13 @@ def test_whatever_is_asked_is_answered_as_the_document_says(filled, operation):
                 case.path_parameters[part] = known.draw(st.sampled_from(NAMES[part]))
         for name in restore:  # what an earlier request took away
             filled.user(name)
-        case.validate_response(send(filled, case, admin), checks=CHECKS)
+        answer = send(filled, case, admin)
+        case.validate_response(answer, checks=CHECKS)
+        sent.update(answer.headers.keys() - lower(raw["responses"][f"{answer.status_code}"].get("headers", ())))
 
     ask()
+    assert read - READ_OF_ALL <= lower(one["name"] for one in raw["parameters"] if one.get("in") == "header")
+    assert sent - SENT_BY_ALL == set()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Final
 
-from fastapi import Depends, Query
+from fastapi import Depends, Header, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,17 +39,23 @@ def sender_of(actor: Actor) -> str:
     return f"{actor.kind.value}#{actor.user.id if actor.user is not None else actor.name}"
 
 
-@router.post("/messages", status_code=201, response_model=schemas.NewMessage, responses=problems(409, 413))
+@router.post("/messages", status_code=201, response_model=schemas.NewMessage, responses=problems(409, 413, 429))
 @has_long_store_calls
 async def send_message(
-    request: Request, actor: Annotated[Actor, holds(SCOPE)], body: requests.NewMessage, hub: WholeHub
+    request: Request,
+    actor: Annotated[Actor, holds(SCOPE)],
+    body: requests.NewMessage,
+    hub: WholeHub,
+    key: Annotated[str, Header(alias="Idempotency-Key", max_length=MAX_KEY, description="New for each message")] = "",
 ) -> Response:
     """Send a message to users, members of groups, or both; each gets it once.
 
     Somebody who is named and cannot be reached is in `refused`, and so is who gets no mail for want of an address.
     With an `Idempotency-Key` a request that comes again within an hour sends no other message.
     """
-    draft = Draft(body.subject, body.text, body.mail, key=_key_of(request))
+    if len(key) > MAX_KEY:
+        raise InvalidRequestError(f"The Idempotency-Key may have at most {MAX_KEY} characters.")
+    draft = Draft(body.subject, body.text, body.mail, key=key)
     if not all(actor.scopes.covers_group(SCOPE, group) for group in body.groups):
         raise HTTPException(404, OUT_OF_REACH)  # also because an answer would name the members
     try:
@@ -69,18 +75,6 @@ async def send_message(
     sent = hub.letters.counted(letter)
     reasons = [*((name, OUT_OF_REACH) for name in refused), *told]
     return JSONResponse(_sent(sent) | {"refused": [{"name": n, "reason": str(why)} for n, why in reasons]}, 201)
-
-
-def _key_of(request: Request) -> str:
-    """Return the idempotency key of the request; an empty text if it has none.
-
-    Raises:
-        InvalidRequestError: when it is too long.
-    """
-    key = request.headers.get("idempotency-key", "")
-    if len(key) > MAX_KEY:
-        raise InvalidRequestError(f"The Idempotency-Key may have at most {MAX_KEY} characters.")
-    return key
 
 
 def within_reach(actor: Actor, people: Iterable[User]) -> tuple[list[User], list[str]]:
