@@ -191,6 +191,14 @@ def test_every_form_that_changes_something_carries_the_token(name):
             assert "_xsrf" not in form
 
 
+def test_what_is_hard_to_undo_asks_first():
+    ends = re.compile(r'action="[^>]*(remove|refuse|revoke|unlink|end_url|end-|leave-|log-out|reset-factors|take-back)')
+    found = [(source.name, form) for source in SOURCES for form in forms(source.read_text()) if ends.search(form)]
+    assert len(found) > 15
+    # A session that was ended is one login away.
+    assert {name for name, form in found if "call asks_first(" not in form} == {"account_sessions.html"}
+
+
 OTHER_SCRIPTS = (
     {
         "api_docs": ["/hub/api/docs/swagger-ui-bundle.js", "/hub/static/api_docs.js?v=1"],
