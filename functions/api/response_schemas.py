@@ -477,13 +477,14 @@ class Named(TypedDict):
 
 @_closed
 class SharedServer(TypedDict):
-    """A server, as users see it with whom it is shared."""
+    """A server, as users see it with whom it is shared; `frozen` is hubless's own, as of a server."""
 
     user: Named
     name: str
     url: str
     full_url: str | None
     ready: bool
+    frozen: Instant | None
 
 
 @_closed

@@ -234,6 +234,7 @@ def _shared_server(of: SharedServer, origins: Origins) -> dict[str, Any]:
         "url": origins.link_to(path),
         "full_url": origins.absolute_url(path),
         "ready": of.server.state is State.READY,
+        "frozen": of.server.frozen_at,
     }
 
 

@@ -71,7 +71,8 @@ def test_home_says_that_it_does_not_answer_and_when_it_is_stopped(frozen):
 
 def test_with_whom_it_is_shared_sees_it_too(frozen):
     frozen.user("bob")
-    frozen.as_token(An.ADMIN_TOKEN).post("/shares/alice/lab", {"user": "bob"})
+    shared = frozen.as_token(An.ADMIN_TOKEN).post("/shares/alice/lab", {"user": "bob"}).json()
+    assert (shared["server"]["ready"], shared["server"]["frozen"]) == (True, instant(NOW))
     assert '<span class="state frozen">Not answering</span>' in frozen.browser("bob").get("/hub/home").text
 
 
