@@ -37,7 +37,7 @@ class Function:
     def __init__(self, handler, environment, log, environments=1):
         self._waiting, self._open = queue.Queue(), {}
         self.log = log
-        self._server = _runtime_api(self)
+        self._server = runtime_api(self)
         known = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         own = {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
@@ -115,7 +115,7 @@ class Parts:
     set_exception = put  # as of an answer that is whole
 
 
-def _runtime_api(function):
+def runtime_api(function):
     """Serve the Runtime API (Lambda's documentation, `2018-06-01`) on loopback."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -152,13 +152,16 @@ def _runtime_api(function):
         def take_stream(self, parts):
             assert self.headers["Transfer-Encoding"] == "chunked"
             assert self.headers["Content-Type"] == "application/vnd.awslambda.http-integration-response"
-            while size := int(self.rfile.readline(), 16):
-                part, end = self.rfile.read(size), self.rfile.read(2)
-                assert end == b"\r\n"
-                if parts.is_closed:
-                    self.close_connection = True
-                    return
-                parts.put(part)
+            try:
+                for part in _chunks(self.rfile):
+                    if parts.is_closed:
+                        self.close_connection = True
+                        return
+                    parts.put(part)
+            except ConnectionError as cut:  # such as of a function that was killed
+                self.close_connection = True
+                parts.put(FunctionError(f"the answer ended before its end: {cut}"))
+                return
             trailers = parse_headers(self.rfile)
             error = trailers.get("Lambda-Runtime-Function-Error-Body")
             parts.put(FunctionError(json.loads(b64decode(error))["errorMessage"]) if error else None)
@@ -172,6 +175,21 @@ def _runtime_api(function):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     return running(server)
+
+
+def _chunks(file):
+    """Yield the chunks of a body (RFC 9112 7.1); raise ConnectionError when it ends before its last one."""
+    while True:
+        line = file.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionAbortedError("no next chunk")
+        if not (size := int(line, 16)):
+            return
+        chunk = file.read(size + 2)
+        if len(chunk) < size + 2:
+            raise ConnectionAbortedError("half a chunk")
+        assert chunk.endswith(b"\r\n")
+        yield chunk[:-2]
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from functions.api.stream.runtime import Invocation
 from hubless.settings.cloud import to_environment
 from tests.doubles.gateway import event_of, rest_event_of, split_prelude
-from tests.doubles.lambdas import Function, FunctionError
+from tests.doubles.lambdas import Function, FunctionError, Parts, runtime_api
 from tests.support.concurrency import eventually
 from tests.unit.test_cloud_settings import CLOUD
 
@@ -172,6 +174,23 @@ def test_a_stream_is_ended_before_lambda_does_it(deploy):
     assert next(parts) == b"one"
     assert b"two" not in b"".join(parts)
     assert ask(function, "/at-once?late")[0]["statusCode"] == 504
+
+
+@pytest.mark.parametrize("last", [b"", b"5\r\nt", b"5"])
+def test_an_answer_that_is_cut_is_an_error_and_no_traceback(capfd, last):
+    parts = Parts(timeout_seconds=30)
+    server = runtime_api(SimpleNamespace(streaming=lambda _: parts))
+    function = Invocation(f"127.0.0.1:{server.server_port}", "1", deadline=0)
+
+    function.begin(200, [])
+    function._connection.send(b"3\r\none\r\n" + last)
+    function._connection.close()
+
+    with pytest.raises(FunctionError, match="the answer ended before its end"):
+        list(parts)
+    server.shutdown()
+    server.server_close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_failed_start_is_reported_with_its_reason(tmp_path):
