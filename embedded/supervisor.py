@@ -32,6 +32,7 @@ MAX_CRASHES = 5  # of one child within CRASH_WINDOW_SECONDS; the last one ends t
 CRASH_WINDOW_SECONDS = 60.0
 RESTART_DELAYS = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before the first, second … restart
 START_SECONDS = 30.0
+PRELOAD_SECONDS = 10.0  # for which a start waits for the preloader, which is ready within one where nothing is slow
 END_SECONDS = 10.0
 LOG_TAIL_LINES = 15
 LOG = "logs/hub.log"  # below the data folder
@@ -159,25 +160,27 @@ class Supervisor:
                 self._end_all()
 
     def _start_all(self) -> None:
-        self._wait_until_ready([self._preloader])
+        if self._late([self._preloader], PRELOAD_SECONDS):
+            self._print(
+                f"The preloader has not loaded the hub's code within {PRELOAD_SECONDS:g} seconds, so children load it"
+                " themselves. Look whether the disk with the hub's packages is slow."
+            )
         others = [child for child in self._children if child is not self._preloader]
         for child in others:
             if not self._signals:
                 self._start(child)
         self._config = replace(self._config, first=False)
-        self._wait_until_ready(others)
+        if late := self._late(others, START_SECONDS):
+            raise ChildError(_with_output(late, f"did not start within {START_SECONDS:.0f} seconds"))
 
-    def _wait_until_ready(self, children: list[Child]) -> None:
-        """Wait until all *children* were ready, or a signal comes.
-
-        Raises:
-            ChildError: when one is not in time.
-        """
-        give_up_at = time.monotonic() + START_SECONDS
+    def _late(self, children: list[Child], seconds: float) -> Child | None:
+        """Wait until all *children* were ready, or a signal comes; return one that is not ready within *seconds*."""
+        give_up_at = time.monotonic() + seconds
         while not self._signals and (late := next(filter(self._must_wait_for, children), None)):
             if time.monotonic() > give_up_at:
-                raise ChildError(_with_output(late, f"did not start within {START_SECONDS:.0f} seconds"))
+                return late
             self._handle_next(min(self._seconds_to_restart() or 1.0, 1.0))
+        return None
 
     def _must_wait_for(self, child: Child) -> bool:
         """Say whether *child* is not ready yet. Nobody waits for a preloader that does not run."""
@@ -321,14 +324,21 @@ class Supervisor:
                 self._forks.handle(message)
             elif message["event"] == ipc.READY:
                 child.was_ready = True
-                self._forks = Forks(channel) if child is self._preloader else self._forks
                 self._facts |= message.get("facts", {})
+                if child is self._preloader:
+                    self._use_preloader(channel)
             elif message["event"] == ipc.FAILED:
                 child.why = message["why"]
             elif message["event"] == ipc.FATAL:
                 self._fatal = message["why"]
         if channel.is_closed:
             self._unregister(channel)
+
+    def _use_preloader(self, channel: Channel) -> None:
+        """Have the preloader at the other end of *channel* fork the children that start from now on."""
+        self._forks = Forks(channel)
+        if not self._config.first:  # children have started without it
+            self._print("The preloader is ready: children that start from now on are forked from it.")
 
     def _unregister(self, channel: Channel) -> None:
         with contextlib.suppress(KeyError):  # it may be done

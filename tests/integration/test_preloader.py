@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import signal
@@ -43,6 +44,14 @@ def run(channel, config, settings):
 
 if __name__ == "__main__":
     ipc.main(run)
+"""
+# A preloader whose imports wait for a file.
+LATE = """
+import os, time
+while not os.path.exists({file!r}):
+    time.sleep(0.02)
+from embedded import preloader
+preloader.main()
 """
 pytestmark = pytest.mark.timeout(60)
 
@@ -225,6 +234,28 @@ def test_the_hub_starts_without_a_preloader_that_dies_before_it_is_ready(folder:
 
     assert {hub.facts[role]["parent"] for role in ("worker", "api", "edge")} == {os.getpid()}
     assert "The preloader ended with exit code 0; restarting it.\n" in hub.said()
+
+
+def test_a_start_does_without_a_preloader_that_hangs_and_uses_it_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.supervisor.PRELOAD_SECONDS", 0.0)
+    hub = Hub(folder, preloader=("-P", "-c", LATE.format(file=str(folder / "loaded"))))
+
+    def load() -> None:
+        assert {hub.facts[role]["parent"] for role in ("worker", "api", "edge")} == {os.getpid()}
+        assert "The preloader has not loaded the hub's code within 0 seconds, so children load it" in hub.said()
+        (folder / "loaded").touch()
+        hub.has_said("The preloader is ready: children that start from now on are forked from it.")
+        os.kill(hub.facts["edge"]["pid"], signal.SIGKILL)
+        until(lambda: hub.starts("edge") == 2)
+
+    hub.run(load)
+
+    assert [hub.starts(role) for role in ("worker", "api")] == [1, 1]
+    parents = [json.loads(line)["parent"] for line in (folder / "diary").read_text().splitlines()]
+    assert parents[:3] == [os.getpid()] * 3
+    assert parents[3] != os.getpid()
 
 
 def test_a_preloader_that_hangs_is_killed_and_children_do_without_it(
