@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from edge_proxy.haproxy_config import API_PLACES
 from embedded import ipc
 from embedded.ipc import Channel, ChildConfig
+from functions.api import rendering
 from functions.api.app import create_app
 from hubless.bootstrap import machine
 from hubless.settings import Settings
@@ -137,6 +138,7 @@ def allow_open_files(count: int = OPEN_FILES) -> None:
 def run(channel: Channel, child: ChildConfig, settings: Settings) -> None:
     """Serve until the supervisor ends this process, or has died."""
     allow_open_files()
+    rendering.load()
     hub = machine.build(settings)
     web = create_app(hub)
     app = with_client_address(web, settings.hub.trusted_proxies)

@@ -34,12 +34,13 @@ def backup(*, target: Path, data: Path, file: Path | None, homes: bool) -> None:
 
     with commands.errors_as_messages():
         from embedded import backup_file, data_folder
+        from hubless.settings.installed import installed_version
 
         settings = opening.settings_of(data, file)
         if not settings.database.exists():
             raise data_folder.DataFolderError(f"There is no hub in {settings.data}. Name its data folder with --data.")
         taken_at = SystemClock().now().astimezone(UTC).isoformat(timespec="seconds")
-        facts = backup_file.BackupFacts(taken_at=taken_at, hubless=_version(), has_homes=homes)
+        facts = backup_file.BackupFacts(taken_at=taken_at, hubless=installed_version(), has_homes=homes)
         skipped = backup_file.write_backup(settings, target, facts)
     for path in skipped:
         click.echo(f"Left out, because it could not be read: {path}", err=True)
@@ -159,12 +160,3 @@ def _keep_old(settings: "Settings") -> Path | None:
         if file.exists():
             file.replace(kept / file.name)
     return kept
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("hubless")
-    except PackageNotFoundError:
-        return "0"

@@ -81,6 +81,7 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
     lines = [
         f"address   {facts.get('url', 'not known yet')}",
         f"process   {facts.get('pid', 'not known yet')}, up for {str(now - since).partition('.')[0]}",
+        f"version   {_version(hub.version, facts)}",
         f"servers   {count([State.READY])} ready, {count(PENDING)} starting or stopping, {count(ACTIVE)} in all",
         *_frozen(hub),
         f"isolation {_isolation(hub.settings, facts)}",
@@ -93,6 +94,13 @@ def status(hub: "Hub", facts: Mapping[str, Any]) -> str:
         *_edges(hub, now),
     ]
     return "\n".join(lines)
+
+
+def _version(installed: str, facts: Mapping[str, Any]) -> str:
+    """Return what a hub runs. It has loaded its code, so an upgrade does nothing until somebody restarts it."""
+    if "url" not in facts or (runs := facts.get("version", "an older one")) == installed:
+        return installed
+    return f"{runs} runs, and {installed} is installed: restart the hub"
 
 
 def _frozen(hub: "Hub") -> list[str]:

@@ -18,9 +18,19 @@ from dataclasses import dataclass
 from embedded import ipc
 from embedded.ipc import Channel
 from fork_server import linux
+from hubless.settings.installed import installed_version
 
 MOST_DESCRIPTORS = 3  # of an order
-STORE = "hubless.adapters.sqlite"  # a hub imports its modules when it uses them, and children use nearly all
+# A hub imports most of these when it first uses them. Somebody may have upgraded the files by then.
+_PACKAGES = ("hubless", "functions.api")
+# What a hub on one machine does not use, or only with an extra: it would take 0.2 s and 30 MB more.
+_OF_OTHERS = (
+    *("functions.api.gateway", "functions.api.handler", "functions.api.lambda_events", "functions.api.stream"),
+    *(f"hubless.adapters.{one}" for one in ("alb", "aws", "dynamodb", "ec2", "ecs", "powertools", "sqs", "ssm")),
+    *("hubless.adapters.mail.ses", "hubless.adapters.jupyterhub_database", "hubless.adapters.workloads"),
+    "hubless.adapters.authenticators.jupyterhub_plugin",
+    *("hubless.bootstrap.cloud", "hubless.bootstrap.edge", "hubless.bootstrap.workloads"),
+)
 _LONGEST_ORDER = 4096  # bytes
 
 
@@ -94,17 +104,24 @@ class Preloader:
         self._channel.send_event(ipc.ENDED, pid=pid, code=os.waitstatus_to_exitcode(status))
 
 
-def load(modules: Iterable[str]) -> None:
-    """Import *modules*, and keep the garbage collector away from what they made: children share it."""
-    for module in modules:
+def load(roles: Iterable[str]) -> None:
+    """Load the code of *roles*, and whatever else of this version they may use one day (ADR 80).
+
+    The garbage collector keeps away from what was made: children share it.
+    """
+    for module in (*(f"embedded.{role}" for role in roles), *_own_modules()):
         importlib.import_module(module)
+    importlib.import_module("functions.api.rendering").load()
+    installed_version()
     gc.collect()
     gc.freeze()
 
 
-def modules_of(package: str) -> list[str]:
-    """Return the names of all modules of *package*."""
-    return [f"{package}.{found.name}" for found in pkgutil.iter_modules(importlib.import_module(package).__path__)]
+def _own_modules() -> list[str]:
+    """Return the names of the hub's modules that children use, if only at times."""
+    paths = ((package, importlib.import_module(package).__path__) for package in _PACKAGES)
+    found = (one.name for package, path in paths for one in pkgutil.walk_packages(path, f"{package}."))
+    return [name for name in found if not name.startswith(_OF_OTHERS)]
 
 
 def run_child(order: Order) -> None:
@@ -121,7 +138,7 @@ def main() -> None:
     *roles, end = sys.argv[1:]
     os.set_inheritable(int(end), False)
     if roles:
-        load([f"embedded.{role}" for role in roles] + modules_of(STORE))
+        load(roles)
     order = Preloader(socket.socket(fileno=int(end))).serve()
     if order is not None:
         run_child(order)

@@ -27,6 +27,7 @@ from embedded.line_writer import LineWriter
 from hubless.bootstrap import machine
 from hubless.domain.errors import HublessError
 from hubless.settings import Settings
+from hubless.settings.installed import installed_version
 
 MAX_CRASHES = 5  # of one child within CRASH_WINDOW_SECONDS; the last one ends the hub, or the use of the preloader
 CRASH_WINDOW_SECONDS = 60.0
@@ -532,7 +533,8 @@ def up(
                 tell(line)
             own = {"pid": os.getpid(), "uid": os.geteuid()}
             facts = own | {"url": settings.url, "host": settings.hub.host, "since": time.time()}
-            lock.write_facts(facts | {"isolation": chosen.name})
+            facts |= {"isolation": chosen.name, "version": installed_version()}
+            lock.write_facts(facts)
             hub.run(chosen.name, chosen.epoch, lambda facts: ready(facts, hub.tell))
         machine.leave_resource_limits(settings)
         if not preflight.haproxy_is_running(settings, folder):

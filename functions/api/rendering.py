@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from functions.api import page_files
 from functions.api.auth.cookies import PUT_AWAY_COOKIE, THEME_COOKIE, cookies, set_own_page_cookie
 from functions.api.auth.visitors import Visitor, visitor
 from functions.api.dependencies import hub_of
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 logger = logging.getLogger(__name__)
-HERE = Path(__file__).parent
-STATIC = HERE / "static"
 ERROR_PAGES = frozenset({"error.html", "denied.html", "login_failed.html"})
 PREFIX = "templates"  # JupyterHub's: a template of a theme extends ours by `templates/page.html`
 THEMES = frozenset({"light", "dark"})  # what a reader may choose instead of their system's
@@ -47,12 +46,13 @@ def environment(templates: Path | None = None) -> "Environment":
         ChoiceLoader,
         Environment,
         FileSystemLoader,
+        FunctionLoader,
         PrefixLoader,
         StrictUndefined,
         select_autoescape,
     )
 
-    own = FileSystemLoader(HERE / "templates")
+    own = FunctionLoader(_own_template)
     theirs = [FileSystemLoader(templates)] if templates else []
     made = Environment(
         loader=ChoiceLoader([*theirs, PrefixLoader({PREFIX: own}), own]),
@@ -69,6 +69,12 @@ def environment(templates: Path | None = None) -> "Environment":
     made.globals["gettext"] = made.globals["_"] = _text
     made.filters["translated"] = translated
     return made
+
+
+def _own_template(name: str) -> tuple[str, str, None] | None:
+    """Return the text of our template and its file, for messages; None if there is no such template."""
+    file = page_files.files_in(page_files.TEMPLATES).get(name)
+    return None if file is None else (page_files.content_of(file).decode(), str(file), None)
 
 
 def _text(msgid: str, /, **parameters: Any) -> Markup:
@@ -92,17 +98,32 @@ def template_fault(templates: Path) -> str:
             return f"{file}, line {error.lineno}: {error.message}"
         except UnicodeDecodeError:
             return f"{file} is not UTF-8 text"
-        known = set(made.list_templates())
+        known = _names_of_templates(templates)
         if missing := [one for one in find_referenced_templates(parsed) if one and one not in known]:
             return f"{file} names the template {missing[0]}, which is not there"
     return ""
 
 
+def _names_of_templates(templates: Path) -> set[str]:
+    own = set(page_files.files_in(page_files.TEMPLATES))
+    return (
+        own
+        | {f"{PREFIX}/{name}" for name in own}
+        | {file.relative_to(templates).as_posix() for file in templates.rglob("*") if file.is_file()}
+    )
+
+
 @lru_cache(maxsize=64)
 def static_url(path: str) -> str:
     """Return the address of a static file, which changes with its content."""
-    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(page_files.content_of(page_files.STATIC / path)).hexdigest()[:12]
     return f"/hub/static/{quote(path)}?v={digest}"
+
+
+def load() -> None:
+    """Load whatever pages need: a process calls this that lives long, and under which somebody may upgrade the hub."""
+    page_files.read_all()
+    environment()
 
 
 class Renderer:

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from io import BytesIO
-from pathlib import Path
 
+from functions.api.page_files import LOCALE, content_of
 from hubless.domain.languages import ENGLISH
 from hubless.domain.translatable import Message
 
-LOCALE = Path(__file__).parent / "locale"
 _NONE = gettext.NullTranslations()  # English is what the code says
 _current: ContextVar[gettext.NullTranslations] = ContextVar("translations", default=_NONE)
 
@@ -23,7 +22,7 @@ def catalogue(language: str) -> gettext.NullTranslations:
         return _NONE
     import polib  # noqa: PLC0415 readers of English never need it
 
-    found = polib.pofile(str(LOCALE / language / "LC_MESSAGES" / "hubless.po"))
+    found = polib.pofile(content_of(LOCALE / language / "LC_MESSAGES" / "hubless.po").decode())
     return gettext.GNUTranslations(BytesIO(found.to_binary()))
 
 

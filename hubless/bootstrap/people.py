@@ -54,16 +54,12 @@ if TYPE_CHECKING:
 class PeopleServices(Platform):
     """Services that know of people and what belongs to them, and of no login and no running server."""
 
-    @cached_property
+    @property
     def version(self) -> str:
         """Return this product's own version."""
-        from importlib.metadata import PackageNotFoundError
-        from importlib.metadata import version as installed_version
+        from hubless.settings.installed import installed_version
 
-        try:
-            return installed_version("hubless")
-        except PackageNotFoundError:
-            return "0"
+        return installed_version()
 
     @cached_property
     def origins(self) -> "Origins":

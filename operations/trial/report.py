@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hubless.settings.installed import installed_version
 from hubless.settings.stage import StageSettings
 from operations.trial.context import Trial
 from operations.trial.redaction import Redaction
@@ -23,7 +23,7 @@ def data(trial: Trial, *, has_passed: bool) -> dict[str, Any]:
     """Return the report as JSON, redacted. *has_passed* says whether all steps passed that could run."""
     state = trial.state
     found = {
-        "hubless": _version(),
+        "hubless": installed_version(),
         "began_at": state.began_at,
         "settings": {name: _plain(trial.stage.settings, name) for name in _SETTINGS},
         "passed": has_passed,
@@ -89,10 +89,3 @@ def _inline(told: Any) -> str:
 def _plain(settings: StageSettings, name: str) -> Any:
     given = getattr(settings, name)
     return given if isinstance(given, str | int | float | bool) else str(given)
-
-
-def _version() -> str:
-    try:
-        return version("hubless")
-    except PackageNotFoundError:
-        return "unknown"

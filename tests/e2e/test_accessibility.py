@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from edge_proxy import answers
-from functions.api import rendering
+from functions.api import page_files, rendering
 from functions.api.themes import colours_of
 from functions.api.translations import speaking
 from hubless.settings.theme import ThemeSettings
@@ -136,7 +136,7 @@ def _found(path):
     if path == "/axe.js":
         return True, "text/javascript", AXE.read_bytes()
     if path.startswith("/hub/static/"):
-        file = rendering.STATIC / ("logo.svg" if "/theme/" in path else path.removeprefix("/hub/static/"))
+        file = page_files.STATIC / ("logo.svg" if "/theme/" in path else path.removeprefix("/hub/static/"))
         return (True, guess_type(file)[0], file.read_bytes()) if file.is_file() else NOTHING
     kind, _, name = path[1:].rpartition("/")
     if kind == "edge" and name in EDGE:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.api.rendering import STATIC
+from functions.api.page_files import STATIC
 from hubless.domain.routes import Route
 from tests.support.edge_world import edge_world
 from tests.support.free_port import free_port

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from functions.api import rendering
+from functions.api import page_files, rendering
 from tests.support.local_hub import LocalHub
 from tests.unit.pages.page_samples import ALICE, PAGES, frame, home, server
 
@@ -223,7 +223,7 @@ def open_sample(page, name):
 
 
 def _static(route):
-    return rendering.STATIC / urlsplit(route.request.url).path.removeprefix("/hub/static/")
+    return page_files.STATIC / urlsplit(route.request.url).path.removeprefix("/hub/static/")
 
 
 def test_without_javascript_the_instant_is_a_text(chromium):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from functions.api import rendering
+from functions.api import page_files, rendering
 from functions.api.pages import spawn
 from hubless.domain import lifecycle
 from hubless.domain.launch_times import LaunchTime
@@ -199,7 +199,7 @@ def test_a_long_queue_is_one_line_that_changes(new_page):
         if path == urlsplit(context["progress_url"]).path:
             route.fulfill(content_type="text/event-stream", body=progress())
         elif path.startswith("/hub/static/"):
-            route.fulfill(path=rendering.STATIC / path.removeprefix("/hub/static/"))
+            route.fulfill(path=page_files.STATIC / path.removeprefix("/hub/static/"))
         else:
             html = rendering.environment().get_template(template).render(context | {"current": 0, "place": "41 ahead"})
             route.fulfill(content_type="text/html", body=html)

@@ -18,6 +18,7 @@ from hubless.domain.metering import Metering
 from hubless.domain.second_factors import AuthenticatorApp, Factors
 from hubless.domain.usage import Usage
 from hubless.settings import parse
+from hubless.settings.installed import installed_version
 from tests.doubles.smtp import smtp_double
 from tests.support.free_port import free_port
 
@@ -240,7 +241,7 @@ def test_status_says_that_no_hub_runs(shell: Shell) -> None:
 def test_status_describes_a_running_hub(shell: Shell) -> None:
     shell.run("user", "add", "ada")
     held = data_folder.lock(shell.data)
-    held.write_facts({"pid": 4711, "url": "http://127.0.0.1:1234"})
+    held.write_facts({"pid": 4711, "url": "http://127.0.0.1:1234", "version": "0.0.1"})
 
     answer = shell.run("status")
 
@@ -251,6 +252,7 @@ def test_status_describes_a_running_hub(shell: Shell) -> None:
     assert "0 messages" in answer.output
     assert "no report yet" in answer.output
     assert "isolation not known yet" in answer.output
+    assert f"version   0.0.1 runs, and {installed_version()} is installed: restart the hub\n" in answer.output
 
 
 @pytest.mark.parametrize(

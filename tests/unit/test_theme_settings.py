@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.api.rendering import STATIC
+from functions.api.page_files import STATIC
 from functions.api.themes import colours_of
 from hubless.domain.contrast import ENOUGH, contrast
 from hubless.settings import SettingsError, parse

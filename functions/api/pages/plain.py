@@ -1,7 +1,6 @@
 """Other paths: static files, health, metrics, error pages, policy reports, and paths without a page."""
 
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -14,7 +13,8 @@ from functions.api.auth.cookies import remove_stale_state_cookies
 from functions.api.auth.visitors import MaybePerson
 from functions.api.dependencies import Settings, WholeHub
 from functions.api.error_handlers import ADVICE, PLAIN, answer
-from functions.api.rendering import STATIC, Render
+from functions.api.page_files import STATIC, content_of, files_in
+from functions.api.rendering import Render
 from functions.api.routers import page_router, root_router
 from functions.api.routes.hub import metrics_text
 from functions.api.store_pool import has_long_store_calls
@@ -27,12 +27,6 @@ _YEAR, _DAY = 31_536_000, 86_400  # seconds
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-@lru_cache(maxsize=1)
-def _files() -> dict[str, Path]:
-    """Return the static files by path; a request can get nothing else."""
-    return {str(file.relative_to(STATIC)): file for file in STATIC.rglob("*") if file.suffix in TYPES}
-
-
 @pages.get("/static/{path:path}")
 async def static(request: Request, path: str, settings: Settings) -> Response:
     """Return a static file. A browser may cache it for a year if the address has the hash of its content."""
@@ -41,10 +35,16 @@ async def static(request: Request, path: str, settings: Settings) -> Response:
     theme = theme_of(settings)
     if path == COLOURS and theme.colours:
         return Response(theme.colours, media_type=TYPES[".css"], headers=headers)
-    file = _files().get(path) or theme.files.get(path)
+    if (own := files_in(STATIC).get(path)) is not None and own.suffix in TYPES:
+        return _own(own, headers)
+    file = theme.files.get(path)
     if file is None or not file.is_file():
         raise HTTPException(404)
     return FileResponse(file, media_type=TYPES[file.suffix.lower()], headers=headers)
+
+
+def _own(file: Path, headers: dict[str, str] | None) -> Response:
+    return Response(content_of(file), media_type=TYPES[file.suffix], headers=headers)
 
 
 @pages.get("/logo")
@@ -56,7 +56,7 @@ async def logo(settings: Settings) -> Response:
 def _picture(name: str, settings: Settings, headers: dict[str, str] | None = None) -> Response:
     file = theme_of(settings).picture(name)
     if file is None or not file.is_file():
-        file = STATIC / f"{name}.svg"
+        return _own(STATIC / f"{name}.svg", headers)
     return FileResponse(file, media_type=TYPES[file.suffix.lower()], headers=headers)
 
 

@@ -9,9 +9,9 @@ import pytest
 from jinja2 import StrictUndefined, UndefinedError
 from page_samples import PAGES
 
-from functions.api import rendering
+from functions.api import page_files, rendering
 
-TEMPLATES = Path(rendering.__file__).parent / "templates"
+TEMPLATES = page_files.TEMPLATES
 DOCUMENTED = Path(__file__).parents[3] / "docs/theming.md"
 VOID = {
     "area",
@@ -289,7 +289,7 @@ def test_a_template_has_no_inline_script_or_style_and_trusts_nothing(source):
 
 @pytest.mark.parametrize("path", ["hubless.js", "log.js", "menu.js", "passkeys.js"])
 def test_the_script_inserts_text_only(path):
-    script = (rendering.STATIC / path).read_text()
+    script = (page_files.STATIC / path).read_text()
 
     assert re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\.style\b", script) is None
 
@@ -309,7 +309,7 @@ def test_the_script_inserts_text_only(path):
     ],
 )
 def test_what_pages_refer_to_is_there_and_of_this_host(path):
-    text = (rendering.STATIC / path).read_text()
+    text = (page_files.STATIC / path).read_text()
 
     assert rendering.static_url(path).startswith(f"/hub/static/{path}?v=")
     assert re.sub(r"http://www\.w3\.org/2000/svg", "", text).count("://") == 0
@@ -318,18 +318,18 @@ def test_what_pages_refer_to_is_there_and_of_this_host(path):
 
 def test_the_documented_blocks_are_there():
     documented = re.findall(r"^\| `(\w+\.html)` \| `(\w+)` \|", DOCUMENTED.read_text(), re.MULTILINE)
-    frame = re.findall(r"{% block (\w+) %}", (rendering.HERE / "templates/page.html").read_text())
+    frame = re.findall(r"{% block (\w+) %}", (TEMPLATES / "page.html").read_text())
 
     assert sorted(block for template, block in documented if template == "page.html") == sorted(frame)
     for template, block in documented:
-        assert f"{{% block {block} %}}" in (rendering.HERE / "templates" / template).read_text()
+        assert f"{{% block {block} %}}" in (TEMPLATES / template).read_text()
 
 
 MAX_OWN_CODE = 60 * 1024  # bytes, uncompressed: a phone on a slow line loads all of it at the first page
 
 
 def test_own_styles_and_scripts_stay_small():
-    sizes = {file.name: file.stat().st_size for file in rendering.STATIC.rglob("*") if file.suffix in {".css", ".js"}}
+    sizes = {file.name: file.stat().st_size for file in page_files.STATIC.rglob("*") if file.suffix in {".css", ".js"}}
 
     assert {"style.css", "hubless.js"} <= sizes.keys()
     assert sum(sizes.values()) <= MAX_OWN_CODE, sizes
