@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TypedDict, cast
 
-from fork_server import answers, leftovers, personal
+from fork_server import answers, linux, parsers, personal
 from fork_server.debugger import Debugger
 from fork_server.recording import record
 
@@ -91,7 +91,7 @@ def load(names: list[str], folder: Path) -> Loaded:
     """
     state = state_of_packages(sys.path)
     found = _remembered(folder / _RECORD, state) or _recorded(names, folder / _RECORD, state)
-    with leftovers.let_go(found["shared"]):
+    with parsers.made_later():
         for name in found["shared"]:
             try:
                 importlib.import_module(name)
@@ -104,6 +104,7 @@ def load(names: list[str], folder: Path) -> Loaded:
         raise UnfitError(f"one of its packages started threads: there are {threads}, and a fork keeps one")
     gc.collect()
     gc.freeze()
+    linux.unmap_files()
     return Loaded(state, found["reads"], known)
 
 
@@ -137,7 +138,8 @@ def _recorded(names: list[str], file: Path, state: str) -> Found:
         code = 1
         try:
             os.environ["PATH"] = os.defpath  # `debugpy` runs uname(1) when imported, here with the hub's rights
-            recording = record(names)
+            with parsers.made_later():
+                recording = record(names)
             postponed = recording.postponed(frozenset(personal.SET_RIGHT))
             draft = file.with_suffix(".new")
             found: Found = {
