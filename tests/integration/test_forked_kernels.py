@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,11 +20,13 @@ from fork_server.provisioner import ForkedKernel
 from hubless.adapters.processes import fork_servers
 from tests.support.concurrency import concurrently, eventually
 from tests.support.fork_place import PATH, Place
-from tests.support.processes import is_alive
+from tests.support.processes import is_alive, make_environment, python_for_all
 
 pytestmark = pytest.mark.real
 
-SERVERS = Path(__file__).parents[2] / ".venv-servers" / "bin" / "python"
+SERVERS = Path(__file__).parents[2] / ".venv-servers"
+IS_ROOT = os.geteuid() == 0
+ACCOUNT = (2_100_000_050, 2_100_000_051, (2_100_000_052,))
 # A server that does with its kernels what it is told: JSON in lines, by a socket in its home.
 SERVER = """
 import asyncio, json, os, socket, sys
@@ -147,13 +151,13 @@ except KeyboardInterrupt:
 class Server:
     """A forked server with kernels."""
 
-    def __init__(self, place, name, *files):
+    def __init__(self, place, name, *files, account=None):
         self.home = place.home = place.folder / f"home-{name}"
         self.home.mkdir()
         for file in files:
             (self.home / file).touch()
         self.lock = place.folder / name / "lock"
-        self.pid = place.fork(name)["pid"]
+        self.pid = place.fork(name, account=account)["pid"]
 
     def ask(self, what, *arguments, **options):
         with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
@@ -175,17 +179,32 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kernels")
-    (script := folder / "bin" / "jupyterhub-singleuser").parent.mkdir()
-    script.write_text(f"#!{SERVERS}\n# from jupyterhub.singleuser import main\n{SERVER}")
-    script.chmod(0o755)
-    (script.parent / "scarce.py").write_text(SCARCE)
+def place():
+    folder = Path(tempfile.mkdtemp(prefix="hubless-kernels-"))  # pytest's own are closed to other accounts
+    folder.chmod(0o755)
+    command = make_environment(folder / "venv", python_for_all() if IS_ROOT else SERVERS / "bin" / "python", SERVER)
+    (packages,) = (folder / "venv").glob("lib/*/site-packages")
+    servers = SERVERS / packages.relative_to(folder / "venv")
+    assert servers.is_dir(), "a Python that all accounts may run has another version than the servers' environment"
+    (packages / "servers.pth").write_text(f"{servers}\n")
+    (packages / "scarce.py").write_text(SCARCE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fork_servers, "MODULES", ("jupyter_client", "scarce", "multiprocessing.process"))
-        made = Place(folder, str(script), PATH | {"LANG": "C.UTF-8"}, kernels=True)
+        made = Place(folder, command, PATH | {"LANG": "C.UTF-8"}, kernels=True)
     yield made
     made.close()
+    shutil.rmtree(folder)
+
+
+def rights_of(pid):
+    """Return the account, the groups and the capabilities of a process, as Linux has them."""
+    lines = (line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    kept = ("Uid", "Gid", "Groups", "NoNewPrivs")
+    return {
+        name: [int(one, 16 if name.startswith("Cap") else 10) for one in text.split()]
+        for name, text in lines
+        if name in kept or name.startswith("Cap")
+    }
 
 
 @pytest.fixture
@@ -196,7 +215,7 @@ def server(place, request):
         os.kill(made.pid, signal.SIGKILL)
 
 
-def test_a_forked_kernel_has_what_a_started_one_has(server):
+def test_a_forked_kernel_has_what_a_started_one_has(place, server):
     (folder := server.home / "lesson").mkdir()
     own = {"COURSE": "physics", "USER": "grace"}
     forked = server.ask("start", "forked", env=own, cwd=str(folder))
@@ -209,7 +228,8 @@ def test_a_forked_kernel_has_what_a_started_one_has(server):
     assert has == should_have
     assert has["environment"]["COURSE"] == "physics"
     assert has["folder"] == str(folder)
-    assert psutil.Process(forked).cmdline()[:3] == [str(SERVERS), "-m", "ipykernel_launcher"]
+    python = Path(place.command).with_name("python")
+    assert psutil.Process(forked).cmdline()[:3] == [str(python), "-m", "ipykernel_launcher"]
     assert psutil.Process(forked).name() == psutil.Process(started).name()
     assert server.run("forked", "print(input())") == server.run("started", "print(input())")
     assert server.run("forked", "!echo from a shell").strip() == "from a shell"
@@ -229,6 +249,23 @@ def test_forked_kernels_share_no_key_and_no_randomness(server):
     assert all(map(server.is_forked, kernels))
     said = [json.loads(server.run(name, OWN)) for name in names]
     assert [len(set(column)) for column in zip(*said, strict=True)] == [3] * len(said[0])
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives servers accounts")
+def test_a_forked_kernel_has_its_servers_account_and_no_rights(place):
+    server = Server(place, "account", account=ACCOUNT)
+    kernel = server.ask("start", "a")
+    assert server.is_forked(kernel)
+    user, group, groups = ACCOUNT
+    should_have = {"Uid": [user] * 4, "Gid": [group] * 4, "Groups": [*groups], "NoNewPrivs": [1]}
+    capabilities = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    for pid in (server.pid, server.kernel_parent().pid, kernel):
+        assert rights_of(pid) == should_have | {name: [0] for name in capabilities}
+    (secret := place.folder / "secret").touch(0o600)
+    assert server.run("a", f"open({str(secret)!r})") == "PermissionError"
+    server.run("a", "open('kept', 'w').close()")
+    assert (kept := (server.home / "kept").stat()).st_uid == user
+    assert kept.st_gid == group
 
 
 def test_interrupts_restarts_and_ends_reach_a_forked_kernel(server):

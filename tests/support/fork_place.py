@@ -23,14 +23,18 @@ class Place:
         self.forks = ForkServers(folder / "fork-servers", environment, patience=patience, kernels=kernels)
         self.pids = []
 
-    def fork(self, name="a", *arguments, forks=None, **variables):
-        """Fork a server, and return what it says of itself."""
+    def fork(self, name="a", *arguments, forks=None, account=None, **variables):
+        """Fork a server, and return what it says of itself. *account* is its user id, group id and further groups."""
         answer = self.folder / f"{name}.json"
+        if account is not None:
+            answer.touch()
+            for own in (answer, self.home):
+                os.chown(own, *account[:2])
         (launch := self.folder / name).mkdir()
         opened = [os.open(launch / file, os.O_CREAT | os.O_RDWR) for file in ("log", "lock", "pid")]
         given = {**self.environment, "HOME": str(self.home), "USER": "ada", "ANSWER": str(answer), **variables}
         request = ForkRequest(
-            arguments, given, self.home, opened[0], opened[1:], launch, None, None, (), None, 500
+            arguments, given, self.home, opened[0], opened[1:], launch, account, None, (), None, 500
         )  # fmt: skip
         try:
             (forks or self.forks).fork(self.command, self.environment["PATH"], request, self.pids.append)
