@@ -32,13 +32,14 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.04  # between two looks while servers start or stop, or messages wait
 RECONCILE_SOON_SECONDS = 3.0  # between two checks of running servers after something has changed
 RECONCILE_FROZEN_SECONDS = 2.0  # the same while a server may be frozen, of which two looks that far apart are sure
-RECONCILE_RUNNING_SECONDS = 15.0  # the same while nothing changes: the kernel tells when a server ends
+RECONCILE_RUNNING_SECONDS = 60.0  # the same while nothing changes, if no sweep looks at them meanwhile
 STORE_RETRY_SECONDS = 1.0
 THREADS = 4  # messages at once: a slow launch does not delay the others
 BATCH = 10
-MEASURE_SECONDS = 10.0  # between two looks for homes that are due
+MEASURE_SECONDS = 60.0  # between two looks for homes that are due
+MEASURE_SOON_SECONDS = 10.0  # the same after servers started or stopped
 MEASURE_PAUSE_SECONDS = 0.02  # between two steps of a walk
-EVERYBODY_EVERY = 360  # looks: the others look at users who were active lately
+EVERYBODY_SECONDS = 3600.0  # between two looks at everybody: the others look at users who were active lately
 LOADS_SECONDS = 10.0  # between two measurements of what servers use, if somebody looks at them
 UNREAD_LOADS_EVERY = 6  # of these times, if nobody has looked at them for LOADS_READ_SECONDS
 LOADS_READ_SECONDS = 120.0
@@ -73,8 +74,9 @@ class Worker:
         self._profiles = settings.profiles
         self._pending = 1  # servers that started or stopped at the last step
         self._queued = 1  # messages at the last step
-        self._reconciled_at = 0.0
+        self._reconciled_at = self._swept_at = 0.0  # when each last looked at running servers
         self._has_moved = True  # whether servers started or stopped since the last check of running ones
+        self._may_need_measuring = threading.Event()  # the same of the last look for homes that are due
         self._leaving = threading.Event()
         self._stop_servers = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="launch")
@@ -82,6 +84,7 @@ class Worker:
     def leave(self) -> None:
         """Let `run` return after its current step."""
         self._leaving.set()
+        self._may_need_measuring.set()
         self._writes.wake()
 
     def stop_servers(self) -> None:
@@ -131,7 +134,7 @@ class Worker:
             self._writes.seen()
         if has_changed or self._pending or self._queued:
             self._pending = spawn.handle(self._hub, {"detail-type": spawn.RECONCILE_PENDING})["pending"]
-            self._has_moved |= self._pending > 0
+            self._note_moves()
             self._receive()
         if self._must_check_running():
             self._ends.follow()
@@ -140,10 +143,16 @@ class Worker:
             self._is_replaced()
         self._hub.metrics.flush_when_due()
 
+    def _note_moves(self) -> None:
+        if self._pending:
+            self._has_moved = True
+            self._may_need_measuring.set()
+
     def _must_check_running(self) -> bool:
         """Say whether to look at running servers: one has ended or may be frozen, or the last look is old."""
-        age = time.monotonic() - self._reconciled_at
-        if self._ends.take() or age >= RECONCILE_RUNNING_SECONDS:
+        now = time.monotonic()
+        age = now - self._reconciled_at
+        if self._ends.take() or min(age, now - self._swept_at) >= RECONCILE_RUNNING_SECONDS:
             return True
         if age >= RECONCILE_SOON_SECONDS and (self._has_moved or not self._ends.is_told):
             return True
@@ -182,9 +191,11 @@ class Worker:
                 if self._is_replaced():
                     return
                 reaper.handle(self._hub, {"detail-type": "Scheduled Event"})
+                self._swept_at = time.monotonic()
                 self._hub.give_room_back()
             with _trying("remove what launches left", self._sweep_every):
                 self._hub.leftovers.remove()
+                self._hub.resource_limits.remove_forgotten()
             self._leaving.wait(self._sweep_every)
 
     def _watch_limits(self) -> None:
@@ -195,13 +206,15 @@ class Worker:
 
     def _measure_homes(self) -> None:
         """Measure homes until the worker leaves, with pauses: others need the disk too."""
-        for number in itertools.count():
+        all_at = 0.0
+        while not self._leaving.is_set():
+            self._may_need_measuring.clear()
+            everybody = time.monotonic() >= all_at
+            all_at = time.monotonic() + EVERYBODY_SECONDS if everybody else all_at
             with _trying("measure homes", MEASURE_SECONDS):
-                self._walk(
-                    self._hub.home_measuring.steps(everybody=number % EVERYBODY_EVERY == 0), MEASURE_PAUSE_SECONDS
-                )
-            if self._leaving.wait(MEASURE_SECONDS):
-                return
+                self._walk(self._hub.home_measuring.steps(everybody=everybody), MEASURE_PAUSE_SECONDS)
+            self._leaving.wait(MEASURE_SOON_SECONDS)
+            self._may_need_measuring.wait(MEASURE_SECONDS - MEASURE_SOON_SECONDS)
 
     def _measure_loads(self) -> None:
         """Measure what servers use until the worker leaves: seldom while nobody looks at it."""

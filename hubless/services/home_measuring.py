@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = timedelta(minutes=10)
 """The age at which the measurement of a home in use is taken again."""
-AGAIN_WHEN_OVER = timedelta(minutes=1)
-"""The same while the home stops servers: its owner removes files, and waits for the hub to see it."""
+AGAIN_WHEN_OVER = timedelta(seconds=50)
+"""The same while the home stops servers: its owner removes files, and waits for the look of the next minute."""
 PAGE = 100  # users at once
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from hubless.adapters.processes import process_use
 from hubless.adapters.processes.idle_starts import IDLE_SECONDS, IdleStarts
-from hubless.adapters.processes.launch_folder import LaunchFolder, start_of
+from hubless.adapters.processes.launch_folder import LaunchFolder
 from tests.support.concurrency import eventually
 
 WORKS = "while :; do :; done"
@@ -35,7 +35,7 @@ class Starts:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             launch = LaunchFolder(self.folder / name)
             launch.make()
-            launch.pid_file.write_text(f"{process.pid} {start_of(process.pid)}")
+            launch.pid_file.write_text(f"{process.pid} {process_use.start_of(process.pid)}")
             try:
                 yield process
             finally:

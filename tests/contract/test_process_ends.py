@@ -7,8 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from hubless.adapters.processes.launch_folder import LaunchFolder, start_of
+from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.adapters.processes.process_ends import ProcessEnds
+from hubless.adapters.processes.process_use import start_of
 
 NEVER_MILLISECONDS = 60_000
 

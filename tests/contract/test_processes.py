@@ -397,6 +397,10 @@ def test_a_freeze_is_sure_after_two_looks_and_deafness_after_long(tmp_path, monk
     assert look(3) is False
     assert not seen.are_likely()
     waiting[1] = 2
+    now[0] += freezes.LIKELY_SECONDS
+    assert not seen.are_likely()  # ports are looked at less often
+    now[0] += freezes.WAITING_SECONDS - freezes.LIKELY_SECONDS
+    assert seen.are_likely()
     assert {look(3) for _ in range(10)} == {None}
     assert seen.are_likely()
     assert look(3) is True

@@ -19,12 +19,13 @@ from hubless.adapters.processes import load_sampler, memory_files, process_tree
 from hubless.adapters.processes.cgroups import ControlGroups, NoControlGroupsError
 from hubless.adapters.processes.isolation import SANDBOX
 from hubless.adapters.processes.isolation.bubblewrap import View
-from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder, start_of
+from hubless.adapters.processes.launch_folder import LOG_KEPT, LOG_LIMIT, LaunchFolder
 from hubless.adapters.processes.launcher import OOM_SCORE
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.load_sampler import LoadSampler
 from hubless.adapters.processes.loads_file import LoadsFile
 from hubless.adapters.processes.memory_files import MemoryFiles
+from hubless.adapters.processes.process_use import start_of
 from hubless.adapters.processes.resource_limits import ResourceLimits
 from hubless.adapters.sqlite.owner_uids import SqliteOwnerUidStore
 from hubless.domain.limits import Resource
@@ -551,8 +552,10 @@ def test_a_launch_that_was_forgotten_loses_its_cgroup_at_the_next_look(groups):
     for file in (*groups.path("").iterdir(),):
         file.unlink()
     groups.path("").rmdir()
-    groups.limits.watch()
-    eventually(lambda: groups.limits.watch() or not any((parent / "l1").exists() for parent in _parents(groups)))
+    groups.limits.remove_forgotten()
+    eventually(
+        lambda: groups.limits.remove_forgotten() or not any((parent / "l1").exists() for parent in _parents(groups))
+    )
 
 
 def test_two_launches_have_limits_of_their_own(place):
@@ -636,7 +639,7 @@ class Launched:
         eventually(lambda: isinstance(self.launcher.describe("l1"), TaskStopped))
         self.launchers.wait()
         self.launcher.forget("l1")
-        eventually(lambda: self.limits.watch() or "l1" not in self.cgroups())
+        eventually(lambda: self.limits.remove_forgotten() or "l1" not in self.cgroups())
 
     def cgroups(self):
         groups = self.limits.means.control_groups

@@ -1,6 +1,7 @@
 """What the worker of a hub on one machine does beside starting servers, in this process."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from embedded import ipc, name_check, worker
 from embedded.name_check import check_names
 from embedded.worker import Worker
+from functions.spawn.dispatch import RECONCILE_PENDING, RECONCILE_RUNNING
 from hubless.bootstrap import machine
 from hubless.bootstrap.machine import MachineHub
 from hubless.domain.lifecycle import State
@@ -112,6 +114,51 @@ def test_a_calm_worker_looks_sooner_when_a_server_may_be_frozen(
     may_be_frozen[0] = False
     assert not looks_after(worker.RECONCILE_RUNNING_SECONDS - 1)
     assert looks_after(1)
+
+
+def test_in_an_hour_of_calm_only_sweeps_look_at_servers(hub: MachineHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, now, looks = Worker(hub, hub.settings), [1000.0], list[str]()
+
+    def note(_hub: object, event: dict[str, str]) -> dict[str, int]:
+        looks.append(event["detail-type"])
+        return {"pending": 0}
+
+    def note_sweep(*_: object) -> None:
+        looks.append("sweep")
+        calm.leave()
+
+    monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("embedded.worker.spawn.handle", note)
+    monkeypatch.setattr("embedded.worker.reaper.handle", note_sweep)
+    monkeypatch.setattr(hub.resource_limits, "remove_forgotten", lambda: looks.append("cgroups"))
+    for second in range(3600):
+        now[0] += 1
+        if second % hub.settings.culling.sweep_every.total_seconds() == 0:
+            calm._leaving.clear()
+            calm._sweep()
+        calm._step()
+    assert Counter(looks) == {"sweep": 120, "cgroups": 120, RECONCILE_PENDING: 1, RECONCILE_RUNNING: 1}
+
+
+# --- homes ---
+
+
+def test_homes_are_looked_at_sooner_after_a_server_moved(hub: MachineHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, measuring = list[bool](), Worker(hub, hub.settings)
+    monkeypatch.setattr(worker, "MEASURE_SOON_SECONDS", 0.0)
+    monkeypatch.setattr(
+        type(hub.home_measuring), "steps", lambda _service, *, everybody: iter(looks.append(everybody) or ())
+    )
+    thread = Thread(target=measuring._measure_homes)
+    thread.start()
+    try:
+        eventually(lambda: looks == [True])
+        measuring._note_moves()
+        eventually(lambda: looks == [True, False])
+    finally:
+        measuring.leave()
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 # --- names ---

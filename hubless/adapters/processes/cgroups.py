@@ -12,13 +12,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-
-import psutil
 
 from hubless.adapters.processes import process_use
 from hubless.adapters.processes.limit_record import LimitRecord
@@ -164,8 +162,7 @@ def used(cgroups: Mapping[str, str]) -> tuple[int, float] | None:
     bytes_used = words(f"{group}/memory.current") or words(f"{group}/memory.usage_in_bytes")
     if not bytes_used:
         return None
-    stat = f"{group}/memory.stat"
-    idle = _number_in(stat, "total_inactive_file") or _number_in(stat, "inactive_file")  # of version 1; of version 2
+    idle = _number_in(f"{group}/memory.stat", "total_inactive_file", "inactive_file")  # of version 1; of version 2
     return max(0, int(bytes_used[0]) - idle), _cpu_seconds(cgroups.get("cpu", ""), group)
 
 
@@ -177,7 +174,7 @@ def _cpu_seconds(group: str, of_memory: str) -> float:
         return int(nanoseconds[0]) / 1_000_000_000
     seconds = 0.0
     for pid in words(f"{of_memory}/{INNER}/cgroup.procs"):
-        with suppress(psutil.Error):  # it has ended meanwhile
+        with suppress(OSError):  # it has ended meanwhile
             seconds += process_use.cpu_seconds(int(pid))
     return seconds
 
@@ -452,11 +449,11 @@ def _write(file: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def _number_in(file: str | Path, key: str) -> int:
-    """Return the number behind *key* in a file of lines such as `oom_kill 3`."""
+def _number_in(file: str | Path, *keys: str) -> int:
+    """Return the number behind the first of *keys* that a file of lines such as `oom_kill 3` has; 0 without any."""
     found = words(file)
-    pairs: Iterable[tuple[str, str]] = zip(found[::2], found[1::2], strict=False)
-    return next((int(number) for name, number in pairs if name == key), 0)
+    numbers = dict(zip(found[::2], found[1::2], strict=False))
+    return next((int(numbers[key]) for key in keys if key in numbers), 0)
 
 
 def _count_of_v1(group: str, file: str, key: str) -> int:

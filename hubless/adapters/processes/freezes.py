@@ -17,6 +17,7 @@ STOPPED_SECONDS = 2.0  # a program that looks into another one stops it for mome
 DEAF_SECONDS = 30.0  # a busy server takes connections late
 MEMORY_SECONDS = 15.0  # between two looks that tell of one and the same freeze; after the first come others soon
 LIKELY_SECONDS = 2.0  # between two looks at the processes of all servers
+WAITING_SECONDS = 10.0  # between two looks at the ports of all servers
 AGREED_SECONDS = 60.0
 _QUEUES_SECONDS = 1.0  # for which what the kernel said of all ports is good enough
 _STOPPED = frozenset("Tt")  # states of proc_pid_stat(5)
@@ -29,12 +30,14 @@ class Freezes:
         self._clock = clock
         self._seen: dict[str, tuple[float, float]] = {}  # the first and the last look that found a freeze, by launch id
         self._servers: dict[str, tuple[int, float | None]] = {}  # its process, and when two looks agreed
+        self._ports: dict[str, int] = {}
         self._asked_at = -LIKELY_SECONDS
         self._queues: tuple[float, Mapping[int, int]] = (-_QUEUES_SECONDS, {})
 
     def look(self, folder: LaunchFolder, port: int) -> bool | None:
         """Say whether the server of a running launch is frozen; None while that is not sure."""
         task, now = folder.path.name, self._clock()
+        self._ports[task] = port
         if (patience := self._patience(folder, port, now)) is None:
             self._seen.pop(task, None)
             return False
@@ -44,21 +47,26 @@ class Freezes:
         return True if now - first >= patience else None
 
     def are_likely(self) -> bool:
-        """Say at little cost whether to look soon: a server is stopped now, or the last look at it found it frozen.
+        """Say at little cost whether to look soon: the last look found a freeze, or a server is stopped or deaf now.
 
-        However often this is asked, it looks at the processes of all servers once in `LIKELY_SECONDS`.
+        However often this is asked, it looks at all processes once in `LIKELY_SECONDS`, and at all ports once in
+        `WAITING_SECONDS`.
         """
         if self._seen:
             return True
         if (now := self._clock()) - self._asked_at < LIKELY_SECONDS:
             return False
         self._asked_at = now
-        return any(process_use.state_of(pid) in _STOPPED for pid, _ in list(self._servers.values()))
+        if any(process_use.state_of(pid) in _STOPPED for pid, _ in list(self._servers.values())):
+            return True
+        is_due = now - self._queues[0] >= WAITING_SECONDS
+        return is_due and any(self._waiting(port, now) for port in list(self._ports.values()))
 
     def forget(self, launch_id: str) -> None:
         """Forget a launch that has ended."""
         self._seen.pop(launch_id, None)
         self._servers.pop(launch_id, None)
+        self._ports.pop(launch_id, None)
 
     def _patience(self, folder: LaunchFolder, port: int, now: float) -> float | None:
         """Return for how many seconds the server must be as it is to count as frozen; None if it runs."""

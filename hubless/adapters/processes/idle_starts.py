@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import psutil
-
 from hubless.adapters.processes import process_use, small_files
 from hubless.adapters.processes.launch_folder import LaunchFolder
 from hubless.domain.values import value
@@ -45,7 +43,7 @@ class IdleStarts:
         now, before = self._clock(), self._seen.get(launch)
         try:
             seconds, is_working = _use(LaunchFolder(self._servers / launch))
-        except (OSError, psutil.Error):  # it begins or ends just now, or the kernel does not tell
+        except OSError:  # it begins or ends just now, or the kernel does not tell
             return _Look(now, 0.0, now)
         if before is None or is_working or abs(seconds - before.seconds) > _BUSY_SHARE * (now - before.at):
             return _Look(now, seconds, now)
@@ -59,7 +57,6 @@ def _use(folder: LaunchFolder) -> tuple[float, bool]:
 
     Raises:
         OSError: when a process has ended meanwhile, there is none yet, or the kernel does not tell.
-        psutil.Error: the same.
     """
     ahead = {pid for pid in (folder.living_pid(), folder.server()) if pid is not None}
     if not ahead:

@@ -12,17 +12,17 @@ from pathlib import Path
 import psutil
 
 from hubless.adapters.processes import small_files
+from hubless.adapters.processes.process_use import start_of
 from hubless.domain.values import value
 
 SANDBOX, ACCOUNTS = "sandbox", "accounts"
 NONE = "none"  # the isolation of launches that were noted before there were others
+LOG = "server.log"
 LOG_BYTES = 8192
 LOG_LINES = 40
 LOG_LIMIT, LOG_KEPT = 4 * 2**20, 2**16  # bytes: a log that is larger loses all but its end
 ENDED_LOG_LIMIT = 2**18  # bytes of the log of a launch that is over: many of them are kept
 _CUT = b"[The hub has removed what came before: the log was larger than %d KiB.]\n"
-_START = 18  # place of `starttime` after a process's state in /proc/PID/stat (proc_pid_stat(5))
-_THREADS = 16  # the number of its threads, in the same list
 REPORT_BYTES = 4096  # a sandbox's monitor writes some hundred
 
 
@@ -52,7 +52,7 @@ class LaunchFolder:
 
     @property
     def log(self) -> Path:
-        return self.path / "server.log"
+        return self.path / LOG
 
     @property
     def users(self) -> Path:
@@ -99,6 +99,8 @@ class LaunchFolder:
 
         The lock alone does not say that: without a sandbox the server itself inherits it, and can release it.
         """
+        if self._lives():
+            return True  # as a rule: what follows takes twice as long
         try:
             descriptor = os.open(f"{self.path}/lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -225,11 +227,11 @@ class LaunchFolder:
         return tuple(line.rstrip() for line in text.splitlines()[-LOG_LINES:] if line.strip())
 
 
-def bound_file(log: Path, limit: int) -> None:
+def bound_file(log: str | Path, limit: int) -> None:
     """Cut a log of more than *limit* bytes down to its end. Who writes it must append, and goes on."""
     with suppress(FileNotFoundError):
-        if log.stat().st_size > limit:
-            with log.open("a+b") as file:
+        if os.lstat(log).st_size > limit:
+            with Path(log).open("a+b") as file:
                 file.seek(-LOG_KEPT, os.SEEK_END)
                 kept = file.read(LOG_KEPT)
                 file.truncate(0)
@@ -251,20 +253,6 @@ def _running(servers: Path) -> list[Note]:
     folders = [LaunchFolder(path) for path in servers.iterdir()] if servers.is_dir() else []
     notes = [folder.note() for folder in folders if folder.is_held()]
     return [note for note in notes if note is not None]
-
-
-def start_of(pid: int) -> int | None:
-    """Return when the process started, in the kernel's clock ticks; None if it has ended.
-
-    Together with its id that tells the process from all others, even after the machine's clock was set.
-    """
-    try:
-        state, *facts = small_files.read(f"/proc/{pid}/stat").rpartition(")")[2].split()  # its name may have blanks
-    except OSError:
-        return None
-    # A zombie with several threads is a process whose first thread has ended: the others live on.
-    has_ended = state == "X" or (state == "Z" and int(facts[_THREADS]) <= 1)
-    return None if has_ended else int(facts[_START])
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:

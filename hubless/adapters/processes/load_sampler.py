@@ -80,7 +80,7 @@ def _used_by(pids: Iterable[int]) -> tuple[int, float] | None:
     """Return bytes and seconds of processors that the processes use; None if none of them is there any more."""
     memory, seconds, some = 0, 0.0, False
     for pid in pids:
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, OSError):  # it has ended meanwhile
             seconds += process_use.cpu_seconds(pid)
             memory += process_use.memory(pid) or psutil.Process(pid).memory_info().rss
             some = True

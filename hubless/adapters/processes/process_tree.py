@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 
 from hubless.adapters.processes import limit_record, memory_files, process_use
-from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder, start_of
+from hubless.adapters.processes.launch_folder import SANDBOX, LaunchFolder
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.adapters.processes.memory_files import MemoryFiles
+from hubless.adapters.processes.process_use import start_of
 from hubless.domain.limits import Resource
 from hubless.domain.values import value
 

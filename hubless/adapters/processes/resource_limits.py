@@ -1,12 +1,13 @@
 """Limits of memory, processors and processes for each launch, by the strongest means that works on this machine."""
 
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from hubless.adapters.processes import cgroups, limit_record, process_tree
-from hubless.adapters.processes.launch_folder import LaunchFolder
+from hubless.adapters.processes.launch_folder import LOG, LOG_LIMIT, bound_file
 from hubless.adapters.processes.limit_means import Means
 from hubless.adapters.processes.limit_record import LimitRecord
 from hubless.adapters.processes.process_tree import ProcessTree
@@ -103,9 +104,12 @@ class ResourceLimits:
             cgroups.remove(record.cgroups)
 
     def watch(self) -> None:
-        """Enforce the limits that no cgroup holds, bound logs, and remove cgroups of launches that were forgotten."""
+        """Enforce the limits that no cgroup holds, and bound logs."""
         self._bound_logs()
         self._tree.watch()
+
+    def remove_forgotten(self) -> None:
+        """Remove cgroups of launches that were forgotten; what does not end at once goes with a later call."""
         if groups := self._means.control_groups:
             for launch_id in groups.launches():
                 if not (self._servers / launch_id).is_dir():
@@ -113,9 +117,10 @@ class ResourceLimits:
                     cgroups.remove(groups.of(launch_id))
 
     def _bound_logs(self) -> None:
-        for path in self._servers.iterdir() if self._servers.is_dir() else ():
-            with suppress(OSError):  # the disk fails: the next look tries again
-                LaunchFolder(path).bound_log()
+        with suppress(FileNotFoundError), os.scandir(self._servers) as entries:
+            for entry in entries:
+                with suppress(OSError):  # the disk fails: the next look tries again
+                    bound_file(f"{entry.path}/{LOG}", LOG_LIMIT)
 
 
 def _counts(record: LimitRecord) -> Mapping[str, int]:
