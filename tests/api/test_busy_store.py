@@ -8,6 +8,7 @@ from contextvars import copy_context
 import pytest
 
 from functions.api import write_gate
+from tests.support.concurrency import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +70,8 @@ def test_a_write_that_waits_is_made_once_the_lock_is_free(hub, admin, monkeypatc
     with serving(hub), held(hub) as other, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(copy_context().run, admin.post, "/users/alice")
         gate = hub.transport.app.state.write_gate
-        while not gate._waiting:
-            assert not waiting.done()
+        eventually(lambda: gate._waiting or waiting.done())
+        assert not waiting.done()
         other.execute("ROLLBACK")
         assert waiting.result(timeout=30).status_code == 201
 
