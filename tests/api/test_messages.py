@@ -245,6 +245,15 @@ def test_a_message_that_was_taken_back_is_not_sent_again_by_its_key(hub, api):
     assert (of(api), of(api, "alice"), api.get("/messages").json()["messages"], acts(hub)) == ([], [], [], before)
 
 
+def test_a_page_sent_again_after_a_take_back_sends_another_message(hub, api):
+    draft = letters.Draft("Exam", SECRET, id=hub.hub.letters.new_draft_id())
+    first, _ = (hub.hub.letters.begin(draft, "root", "user#root") for _ in range(2))
+    hub.hub.letters.take_back(first.id)
+    again = hub.hub.letters.begin(draft, "root", "user#root")
+    hub.hub.letters.deliver(again, hub.user("bob"))
+    assert (again.id != first.id, [one["id"] for one in of(api)]) == (True, [again.id])
+
+
 def test_a_message_that_was_not_stored_is_sent_when_the_client_tries_again(hub, api, monkeypatch):
     store, really = type(hub.hub.letter_store), hub.hub.letter_store.create
 
