@@ -256,27 +256,44 @@ def test_a_launch_whose_folder_cannot_be_made_is_told_to_the_owner(place, launch
 # --- tasks of other launchers ---
 
 
-def test_a_task_survives_a_launcher_that_is_killed_right_after_the_launch(place):
-    code = """
-import os, signal, sys
+DYING = """
+import os, signal, socket, sys
 from pathlib import Path
+from hubless.adapters.processes.fork_servers import ForkServers
 from hubless.domain.profiles import Profile
 from hubless.ports.launcher import Launch
 from tests.support.processes import ProcessLaunchers
-servers, homes, python, script, kind = sys.argv[1:]
-launcher = ProcessLaunchers(Path(servers), Path(homes), {"PATH": os.environ["PATH"]}, kind).make()
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+servers, homes, python, script, kind, forks = sys.argv[1:]
+environment = {"PATH": os.environ["PATH"]}
+if forks:
+    forks = ForkServers(Path(forks), environment, patience=0)
+    socket.socket.recv = die  # so it waits for the sandbox
+launcher = ProcessLaunchers(Path(servers), Path(homes), environment, kind, forks=forks or None).make()
 profile = Profile("small", command=(python, script))
-print(launcher.launch(Launch("l1", "s1", "u-alice", "alice", "", "/user/alice/", profile)), flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+launcher.launch(Launch("l1", "s1", "u-alice", "alice", "", "/user/alice/", profile))
+die()
 """
+
+
+def launch_and_die(place, forks=""):
+    """Launch in a process that is killed right after it, or while its sandbox starts if there are *forks*."""
     died = subprocess.run(
-        [sys.executable, "-c", code, place.servers, place.homes, place.python, place.script, place.kind],
+        [sys.executable, "-c", DYING, place.servers, place.homes, place.python, place.script, place.kind, forks],
         cwd=ROOT,
-        capture_output=True,
+        stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
-    assert (died.returncode, died.stdout.strip()) == (-signal.SIGKILL, "l1"), died.stderr
+    assert died.returncode == -signal.SIGKILL, died.stderr
+
+
+@pytest.mark.parametrize("place", KINDS, indirect=True)
+def test_a_task_survives_a_launcher_that_is_killed_right_after_the_launch(place):
+    launch_and_die(place)
     heir = place.launcher()
     assert [(task.task, task.launch_id) for task in heir.tasks()] == [("l1", "l1")]
     running(heir)
@@ -284,6 +301,14 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert len(place.starts()) == 1
     heir.stop("l1")
     gone(heir)
+
+
+@pytest.mark.parametrize("place", [SANDBOX], indirect=True)
+def test_a_task_survives_a_launcher_that_is_killed_while_a_sandbox_starts(place, tmp_path):
+    launch_and_die(place, forks=str(tmp_path / "fork-servers"))
+    heir = place.launcher()
+    running(heir, heir.launch(place.launch()))
+    assert len(place.starts()) == 1
 
 
 # --- ends ---

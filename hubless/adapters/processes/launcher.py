@@ -48,10 +48,11 @@ _END_FIRST = f"{{ echo {OOM_SCORE} >/proc/self/oom_score_adj; }} 2>/dev/null"
 _BECOME = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) >&0 && exec "$@" </dev/null', "launch")
 # The same for a sandbox whose server is forked: its standard input is a socket, and standard output is the file.
 _BECOME_HOLDER = ("/bin/sh", "-c", f'{_END_FIRST}; echo $$ $({_WRITE_ID}) && exec "$@" >&2', "launch")
-# What waits in a sandbox until the forked server ends, and ends as it did; it becomes the server where none comes.
+# What waits in a sandbox until the forked server ends, and ends as it did; it becomes the server where none comes. Only
+# a subshell says that it is ready: where the hub has just been killed, SIGPIPE ends who says it.
 _KILLED = _SIGNALLED + signal.SIGKILL  # what it reports where the server could not say how it ends
 _HOLDER = (
-    'echo ready >&0; if read -r word && [ "$word" = forked ];'
+    '(echo ready >&0); if read -r word && [ "$word" = forked ];'
     f' then read -r code || code={_KILLED}; exit "$code"; fi; exec "$@" </dev/null'
 )
 _HOLD = ("/bin/sh", "-c", _HOLDER, "holder")
