@@ -186,7 +186,7 @@ class Hub(AnyHub):
         if str(self.folder) in " ".join(process.cmdline()) or self.process.pid in {p.pid for p in process.parents()}:
             return True
         locked = self.folder / "data/lock-tree"  # by all children, also those whose preloader has died
-        return any(Path(file).samefile(locked) for file in Path(f"/proc/{process.pid}/fd").glob("*") if file.exists())
+        return any(_is_same(file, locked) for file in Path(f"/proc/{process.pid}/fd").glob("*"))
 
     def kill(self, role):
         if role in {"supervisor", "all"}:
@@ -214,6 +214,14 @@ class Hub(AnyHub):
             self.end()
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_same(file, other):
+    """Say whether both are one file; a process may close its own, or end, at any moment."""
+    try:
+        return file.samefile(other)
+    except OSError:
+        return False
 
 
 class Load(threading.Thread):
