@@ -208,13 +208,13 @@ class Worker:
         """Measure homes until the worker leaves, with pauses: others need the disk too."""
         all_at = 0.0
         while not self._leaving.is_set():
-            self._may_need_measuring.clear()
             everybody = time.monotonic() >= all_at
             all_at = time.monotonic() + EVERYBODY_SECONDS if everybody else all_at
             with _trying("measure homes", MEASURE_SECONDS):
                 self._walk(self._hub.home_measuring.steps(everybody=everybody), MEASURE_PAUSE_SECONDS)
-            self._leaving.wait(MEASURE_SOON_SECONDS)
             self._may_need_measuring.wait(MEASURE_SECONDS - MEASURE_SOON_SECONDS)
+            self._may_need_measuring.clear()
+            self._leaving.wait(MEASURE_SOON_SECONDS)  # a server that just starts has not written much yet
 
     def _measure_loads(self) -> None:
         """Measure what servers use until the worker leaves: seldom while nobody looks at it."""
