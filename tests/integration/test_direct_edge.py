@@ -59,18 +59,24 @@ def edge(tmp_path, haproxy):
         yield DirectEdge(world)
 
 
-def test_a_users_host_leads_to_that_users_server_alone(edge):
-    edge.started()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, haproxy):
+    """A running edge, for tests that change nothing of it: to start a HAProxy takes longer than they do."""
+    with edge_world(tmp_path_factory.mktemp("hub") / "hub.sqlite", haproxy) as world:
+        world.route("/user/alice/", "alice")
+        made = DirectEdge(world)
+        made.started()
+        yield made
 
-    assert edge.ask("/user/alice/lab").who == "alice"
-    assert edge.ask("/user/alice/lab", host=BOB).status == 302
+
+def test_a_users_host_leads_to_that_users_server_alone(shared):
+    assert shared.ask("/user/alice/lab").who == "alice"
+    assert shared.ask("/user/alice/lab", host=BOB).status == 302
 
 
 @pytest.mark.parametrize("address", [CLIENT, "2001:db8::7"])
-def test_a_server_learns_the_address_that_the_balancer_tells(edge, address):
-    edge.started()
-
-    headers = edge.ask("/user/alice/api/contents", "PUT", SPOOFED, address=address).said["headers"]
+def test_a_server_learns_the_address_that_the_balancer_tells(shared, address):
+    headers = shared.ask("/user/alice/api/contents", "PUT", SPOOFED, address=address).said["headers"]
 
     assert headers["x-forwarded-for"] == [address]
     assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == (["https"], ["443"])
@@ -93,10 +99,8 @@ def test_a_server_learns_the_address_that_the_balancer_tells(edge, address):
         ("/user/bob/%0d%0aset-cookie:%20x=1", "/hub/user/bob/%0d%0aset-cookie:%20x=1"),
     ],
 )
-def test_people_without_a_server_are_sent_to_the_hub(edge, asked, there):
-    edge.started()
-
-    received = edge.ask(asked, headers=("Accept: text/html", "Sec-Fetch-Mode: navigate"), host=BOB)
+def test_people_without_a_server_are_sent_to_the_hub(shared, asked, there):
+    received = shared.ask(asked, headers=("Accept: text/html", "Sec-Fetch-Mode: navigate"), host=BOB)
 
     assert (received.status, received.headers["Location"]) == (302, f"https://{HUB}{there}")
 
@@ -110,10 +114,8 @@ def test_people_without_a_server_are_sent_to_the_hub(edge, asked, there):
         ("GET", "/user/bob/api/kernels/1/channels", ("Upgrade: websocket", f"Sec-WebSocket-Key: {'A' * 22}==")),
     ],
 )
-def test_programs_learn_that_no_server_runs(edge, method, path, headers):
-    edge.started()
-
-    received = edge.ask(path, method, headers, host=BOB)
+def test_programs_learn_that_no_server_runs(shared, method, path, headers):
+    received = shared.ask(path, method, headers, host=BOB)
 
     assert (received.status, received.headers["Cache-Control"]) == (424, "no-store")
     assert HUB in received.text
@@ -122,10 +124,8 @@ def test_programs_learn_that_no_server_runs(edge, method, path, headers):
 
 
 @pytest.mark.parametrize("path", ["/hub/login", "/hub/api/users/bob/tokens", "/services/grades/x"])
-def test_no_form_and_no_password_reaches_the_hub_by_a_users_host(edge, path):
-    edge.started()
-
-    refused = edge.ask(path, "POST")
+def test_no_form_and_no_password_reaches_the_hub_by_a_users_host(shared, path):
+    refused = shared.ask(path, "POST")
 
     assert (refused.status, refused.said["message"]) == (
         403,
@@ -134,47 +134,39 @@ def test_no_form_and_no_password_reaches_the_hub_by_a_users_host(edge, path):
 
 
 @pytest.mark.parametrize("host", [HUB, "evil.example", f"evil{HUB}", f"alice.{HUB}.evil.example", f"x/.{HUB}", ""])
-def test_hosts_that_are_not_below_the_hubs_are_refused(edge, host):
-    edge.started()
-
-    assert edge.ask("/user/alice/", host=host).status in {400, 421}
+def test_hosts_that_are_not_below_the_hubs_are_refused(shared, host):
+    assert shared.ask("/user/alice/", host=host).status in {400, 421}
 
 
-def test_a_host_with_capitals_or_the_port_is_the_same(edge):
-    edge.started()
-
-    assert edge.ask("/user/alice/", host=f"Alice.{HUB.upper()}:443").who == "alice"
+def test_a_host_with_capitals_or_the_port_is_the_same(shared):
+    assert shared.ask("/user/alice/", host=f"Alice.{HUB.upper()}:443").who == "alice"
 
 
-def test_each_answer_tells_browsers_to_stay_with_https(edge):
-    edge.started()
-
-    for received in (edge.ask("/user/alice/"), edge.ask("/user/bob/", host=BOB), edge.ask("/", host="evil.example")):
+def test_each_answer_tells_browsers_to_stay_with_https(shared):
+    for received in (
+        shared.ask("/user/alice/"),
+        shared.ask("/user/bob/", host=BOB),
+        shared.ask("/", host="evil.example"),
+    ):
         assert received.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
         assert received.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize("address", [b"", bytes(12)])
-def test_health_checks_of_the_balancer_are_answered(edge, address):
-    edge.started()
-
-    with edge.line(health_check(address)) as line:
+def test_health_checks_of_the_balancer_are_answered(shared, address):
+    with shared.line(health_check(address)) as line:
         assert ask_on(line, "/edge/health", host="10.0.0.5").status == 200
 
 
-def test_whoever_does_not_tell_an_address_gets_nothing(edge):
-    edge.started()
-
+def test_whoever_does_not_tell_an_address_gets_nothing(shared):
     request = f"GET /user/alice/ HTTP/1.1\r\nHost: {ALICE}\r\n\r\n"
-    with edge.line(request.encode()) as line, suppress(ConnectionResetError):
+    with shared.line(request.encode()) as line, suppress(ConnectionResetError):
         assert line.recv(100) == b""
 
 
-def test_a_client_cannot_tell_an_address_of_its_own(edge):
+def test_a_client_cannot_tell_an_address_of_its_own(shared):
     """A load balancer leaves a header of the client's behind its own."""
-    edge.started()
-
-    with edge.line(proxied(CLIENT) + proxied("203.0.113.9")) as line:
+    with shared.line(proxied(CLIENT) + proxied("203.0.113.9")) as line:
         assert ask_on(line, "/user/alice/", host=ALICE).status == 400
 
 

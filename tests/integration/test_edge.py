@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import itertools
 import json
 import logging
 import os
@@ -9,7 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -39,7 +40,7 @@ from tests.support.concurrency import eventually
 from tests.support.edge_world import SUBPROTOCOL, World, edge_world
 from tests.support.free_port import free_port
 from tests.support.haproxy import VERSIONS, Installed
-from tests.support.http_servers import Echo, ask_on, certificate, over_tls, running
+from tests.support.http_servers import Echo, Told, ask_on, certificate, over_tls, running
 
 pytestmark = pytest.mark.real
 
@@ -48,6 +49,33 @@ pytestmark = pytest.mark.real
 def world(tmp_path: Path, haproxy: HAProxyBinary) -> Iterator[World]:
     with edge_world(tmp_path / "hub.sqlite", haproxy) as world:
         yield world
+
+
+# To start a HAProxy takes ten times as long as to ask it something. So tests that change nothing share some.
+
+
+@pytest.fixture(scope="module")
+def unstarted(tmp_path_factory: pytest.TempPathFactory, haproxy: HAProxyBinary) -> Iterator[Callable[[], World]]:
+    """Return what makes worlds whose edges run until the tests with this version of HAProxy are over."""
+    with ExitStack() as stack:
+
+        def made() -> World:
+            return stack.enter_context(edge_world(tmp_path_factory.mktemp("hub") / "hub.sqlite", haproxy))
+
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(unstarted: Callable[[], World]) -> World:
+    """Return an edge that leads to alice and bob. A test that changes a route changes it back."""
+    return with_alice_and_bob(unstarted())
+
+
+def with_alice_and_bob(world: World, **facts: Any) -> World:
+    for name in ("alice", "bob"):
+        world.route(f"/user/{name}/", name)
+    world.started(**facts)
+    return world
 
 
 # --- which server ---
@@ -70,10 +98,8 @@ def test_longest_prefix_wins(world: World) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/hub/home", "/hub", "/user/nobody/", "/user/alice", "/user/alicea/", "/x?next=/user/alice/"]
 )
-def test_a_request_without_a_route_goes_to_the_api_unchanged(world: World, path: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
-    received = world.ask(path)
+def test_a_request_without_a_route_goes_to_the_api_unchanged(shared: World, path: str) -> None:
+    received = shared.ask(path)
     assert (received.who, received.said["path"]) == ("API", path)
 
 
@@ -95,10 +121,8 @@ def test_a_request_without_a_route_goes_to_the_api_unchanged(world: World, path:
         "100%25",
     ],
 )
-def test_path_and_query_reach_the_server_unchanged(world: World, rest: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
-    received = world.ask(f"/user/alice/{rest}")
+def test_path_and_query_reach_the_server_unchanged(shared: World, rest: str) -> None:
+    received = shared.ask(f"/user/alice/{rest}")
     assert (received.who, received.said["path"]) == ("alice", f"/user/alice/{rest}")
 
 
@@ -119,18 +143,17 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_has_a_route(world: World, name: str) -> None:
-    world.started()
-    world.route(f"/user/{name}/", "it")
-    world.agents[0].run_once()
+def test_any_name_has_a_route(shared: World, name: str) -> None:
+    shared.route(f"/user/{name}/", "it")
+    shared.agents[0].run_once()
     for written in NAMES[name]:
-        received = world.ask(f"/user/{written}/lab/%40,+?x=%41")
+        received = shared.ask(f"/user/{written}/lab/%40,+?x=%41")
         assert (received.who, received.said["path"]) == ("it", f"{server_prefix(name, '')}lab/%40,+?x=%41")
     assert NAMES[name][0] == url_name(name)
-    assert world.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
-    world.routes.remove(f"/user/{name}/", "launch-it")
-    world.agents[0].run_once()
-    assert world.ask(f"/user/{NAMES[name][0]}/lab").who == "API"
+    assert shared.ask(f"/user/{NAMES[name][0]}x/lab").who == "API"
+    shared.routes.remove(f"/user/{name}/", "launch-it")
+    shared.agents[0].run_once()
+    assert shared.ask(f"/user/{NAMES[name][0]}/lab").who == "API"
 
 
 def test_a_plus_is_no_space(world: World) -> None:
@@ -142,10 +165,8 @@ def test_a_plus_is_no_space(world: World) -> None:
 @pytest.mark.parametrize(
     "path", ["/user/b%6Fb/", "/%75ser/bob/", "/user%2Fbob/", "/user/bob%2Fx", "http://hub.example.org/user/bob/"]
 )
-def test_an_encoded_path_is_routed_by_its_decoded_prefix(world: World, path: str) -> None:
-    world.route("/user/bob/", "bob")
-    world.started()
-    assert world.ask(path).who == "bob"
+def test_an_encoded_path_is_routed_by_its_decoded_prefix(shared: World, path: str) -> None:
+    assert shared.ask(path).who == "bob"
 
 
 TRICKS = [
@@ -195,11 +216,8 @@ TRICKS = [
 
 
 @pytest.mark.parametrize("path", TRICKS)
-def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.route("/user/bob/", "bob")
-    world.started()
-    received = world.ask(path, method="OPTIONS" if path == "*" else "GET")
+def test_no_trick_with_a_path_reaches_bob(shared: World, path: str) -> None:
+    received = shared.ask(path, method="OPTIONS" if path == "*" else "GET")
     if received.status == 200:
         assert received.who != "bob"
         assert received.said["path"] in (path, "/bob/")  # the server gets it unchanged; /bob/: of http://user/bob/
@@ -211,21 +229,16 @@ def test_no_trick_with_a_path_reaches_bob(world: World, path: str) -> None:
     "path",
     ["/user/alice/../bob/x", "/user/alice/%2e%2e/bob/", "/user/alice%2f..%2fbob/", "/hub/../user/bob/", "/user/bob/.."],
 )
-def test_paths_with_dot_segments_go_to_the_api(world: World, path: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.route("/user/bob/", "bob")
-    world.started()
-    assert world.ask(path).who == "API"
+def test_paths_with_dot_segments_go_to_the_api(shared: World, path: str) -> None:
+    assert shared.ask(path).who == "API"
 
 
 @pytest.mark.parametrize(
     "path",
     ["/user/bob/...", "/user/bob/.config/x", "/user/bob/a..b/", "/user/bob/..a", "/user/bob/x.", "/user/bob/x?a=/../"],
 )
-def test_other_dots_are_part_of_names(world: World, path: str) -> None:
-    world.route("/user/bob/", "bob")
-    world.started()
-    assert world.ask(path).who == "bob"
+def test_other_dots_are_part_of_names(shared: World, path: str) -> None:
+    assert shared.ask(path).who == "bob"
 
 
 # --- at which host ---
@@ -251,15 +264,13 @@ OTHER_HOSTS = [
 ]
 
 
-@pytest.fixture
-def below(world: World) -> World:
+@pytest.fixture(scope="module")
+def below(unstarted: Callable[[], World]) -> World:
     """Return an edge at which each has a host of their own."""
-    for name in ("alice", "bob"):
-        world.route(f"/user/{name}/", name)
+    world = unstarted()
     world.route("/user/bob/lab/", "bob's lab")
     world.route("/services/grades/", "grades")
-    world.started(domain="hub.example.org")
-    return world
+    return with_alice_and_bob(world, domain="hub.example.org")
 
 
 def test_a_server_is_served_at_its_owners_host_alone(below: World) -> None:
@@ -363,21 +374,17 @@ def test_each_request_of_one_connection_is_routed_by_itself(world: World) -> Non
         assert ask_on(line, "/user/alice/").who == "alice's next"
 
 
-def test_methods_and_bodies_reach_the_server(world: World) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_methods_and_bodies_reach_the_server(shared: World) -> None:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         body = "x" * 50_000 if method != "GET" else ""
-        said = world.ask("/user/alice/api", method, body=body).said
+        said = shared.ask("/user/alice/api", method, body=body).said
         assert (said["method"], said["body"]) == (method, body)
 
 
 # --- headers ---
 
 
-def test_the_edge_sets_the_forwarding_headers_itself(world: World) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_the_edge_sets_the_forwarding_headers_itself(shared: World) -> None:
     lies = (
         "X-Forwarded-For: 6.6.6.6",
         "X-Forwarded-Proto: https",
@@ -392,11 +399,11 @@ def test_the_edge_sets_the_forwarding_headers_itself(world: World) -> None:
         "X-Forwarded-Server: evil",
     )
     for path in ("/user/alice/", "/hub/"):
-        headers = world.ask(path, headers=lies).said["headers"]
+        headers = shared.ask(path, headers=lies).said["headers"]
         assert headers["x-forwarded-for"] == ["127.0.0.1"]
         assert headers["x-forwarded-proto"] == ["http"]
         assert headers["x-forwarded-host"] == ["hub.example.org"]
-        assert headers["x-forwarded-port"] == [str(world.port)]
+        assert headers["x-forwarded-port"] == [str(shared.port)]
         assert not {
             "forwarded",
             "x-real-ip",
@@ -434,6 +441,11 @@ def test_a_trusted_proxys_host_counts_where_it_says_one(world: World) -> None:
         assert headers["host"] == ["hub.example.com"]
 
 
+@pytest.fixture(scope="module")
+def with_public_url(unstarted: Callable[[], World]) -> World:
+    return with_alice_and_bob(unstarted(), public_url="https://hub.example.org")
+
+
 @pytest.mark.parametrize(
     ("sent", "passed"),
     [
@@ -448,20 +460,19 @@ def test_a_trusted_proxys_host_counts_where_it_says_one(world: World) -> None:
         ("Accept: */*", "127.0.0.1:8000"),
     ],
 )
-def test_a_host_that_a_proxy_replaced_is_restored_for_the_hubs_own_pages(world: World, sent: str, passed: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.started(public_url="https://hub.example.org")
+def test_a_host_that_a_proxy_replaced_is_restored_for_the_hubs_own_pages(
+    with_public_url: World, sent: str, passed: str
+) -> None:
     for path in ("/user/alice/api/kernels", "/hub/home"):
-        headers = world.ask(path, headers=(sent,), host="127.0.0.1:8000").said["headers"]
+        headers = with_public_url.ask(path, headers=(sent,), host="127.0.0.1:8000").said["headers"]
         assert (headers["host"], headers["x-forwarded-host"]) == ([passed], [passed])
 
 
-def test_with_subdomains_no_page_chooses_the_host(below: World) -> None:
-    below.agents[0].close()
-    below.started(domain="hub.example.org", public_url="https://hub.example.org")
+def test_with_subdomains_no_page_chooses_the_host(world: World) -> None:
+    with_alice_and_bob(world, domain="hub.example.org", public_url="https://hub.example.org")
     headers = ("Origin: https://hub.example.org", "X-Forwarded-Host: bob.hub.example.org")
-    assert below.ask("/user/bob/", headers=headers, host="127.0.0.1:8000").who == "API"
-    assert below.ask("/user/bob/", headers=headers, host="bob.hub.example.org").who == "bob"
+    assert world.ask("/user/bob/", headers=headers, host="127.0.0.1:8000").who == "API"
+    assert world.ask("/user/bob/", headers=headers, host="bob.hub.example.org").who == "bob"
 
 
 def test_other_proxies_forwarding_headers_are_replaced(world: World) -> None:
@@ -471,16 +482,14 @@ def test_other_proxies_forwarding_headers_are_replaced(world: World) -> None:
     assert headers["x-forwarded-proto"] == ["http"]
 
 
-def test_other_headers_reach_the_server_unchanged(world: World) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_other_headers_reach_the_server_unchanged(shared: World) -> None:
     sent = (
         "Cookie: a=1; b=2",
         "Origin: http://hub.example.org",
         "Sec-Fetch-Site: same-origin",
         "Authorization: token x",
     )
-    headers = world.ask("/user/alice/", headers=sent).said["headers"]
+    headers = shared.ask("/user/alice/", headers=sent).said["headers"]
     assert headers["host"] == ["hub.example.org"]
     assert {
         (f"{name}: {headers[name.lower()][0]}") for name in ("Cookie", "Origin", "Sec-Fetch-Site", "Authorization")
@@ -495,11 +504,14 @@ def test_other_headers_reach_the_server_unchanged(world: World) -> None:
         ("x__Host-jupyterhub-hub=1; jupyterhub-session-id=2", "x__Host-jupyterhub-hub=1; jupyterhub-session-id=2"),
     ],
 )
-def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent: str, passed: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
-    assert world.ask("/user/alice/", headers=(f"Cookie: {sent}",)).said["headers"].get("cookie", [""]) == [passed]
-    assert world.ask("/hub/home", headers=(f"Cookie: {sent}",)).said["headers"]["cookie"] == [sent]
+def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(shared: World, sent: str, passed: str) -> None:
+    assert shared.ask("/user/alice/", headers=(f"Cookie: {sent}",)).said["headers"].get("cookie", [""]) == [passed]
+    assert shared.ask("/hub/home", headers=(f"Cookie: {sent}",)).said["headers"]["cookie"] == [sent]
+
+
+@pytest.fixture(scope="module")
+def with_login_headers(unstarted: Callable[[], World]) -> World:
+    return with_alice_and_bob(unstarted(), login_headers=("x-gate",))
 
 
 @pytest.mark.parametrize(
@@ -509,14 +521,14 @@ def test_the_hubs_login_cookie_reaches_the_hub_and_no_server(world: World, sent:
         *("X-Goog-IAP-JWT-Assertion", "X-Auth-Request-Jwt", "X_Auth_Request_Access_Token", "X-Gate"),
     ],
 )
-def test_what_a_proxy_says_of_a_person_reaches_the_hub_and_no_server(world: World, name: str) -> None:
-    world.route("/user/alice/", "alice")
-    world.started(login_headers=("x-gate",))
+def test_what_a_proxy_says_of_a_person_reaches_the_hub_and_no_server(with_login_headers: World, name: str) -> None:
     sent = (f"{name}: word", "X-Gateway: other")
 
-    assert name.lower() not in world.ask("/user/alice/", headers=sent).said["headers"]
-    assert world.ask("/user/alice/", headers=sent).said["headers"]["x-gateway"] == ["other"]
-    assert world.ask("/hub/login", headers=sent).said["headers"][name.lower()] == ["word"]
+    received = with_login_headers.ask("/user/alice/", headers=sent).said["headers"]
+
+    assert name.lower() not in received
+    assert received["x-gateway"] == ["other"]
+    assert with_login_headers.ask("/hub/login", headers=sent).said["headers"][name.lower()] == ["word"]
 
 
 @pytest.mark.parametrize("trusted", [("127.0.0.1",), ("192.0.2.1",), ()])
@@ -538,11 +550,9 @@ def test_a_bare_name_comes_from_a_trusted_proxy_or_from_nobody(world: World, tru
         ("__Host-jupyterhub-hub-login=secret", "a=1", "__Host-jupyterhub-hub-login=planted"),
     ],
 )
-def test_a_planted_second_login_cookie_carries_the_first_to_no_server(world: World, sent: tuple[str, ...]) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_a_planted_second_login_cookie_carries_the_first_to_no_server(shared: World, sent: tuple[str, ...]) -> None:
     passed = (
-        world.ask("/user/alice/", headers=tuple(f"Cookie: {cookies}" for cookies in sent))
+        shared.ask("/user/alice/", headers=tuple(f"Cookie: {cookies}" for cookies in sent))
         .said["headers"]
         .get("cookie", [])
     )
@@ -845,21 +855,26 @@ ASKERS = {
 }
 
 
-@pytest.mark.parametrize("asker", ASKERS)
-def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: World, asker: str) -> None:
-    headers, method, path, is_program = ASKERS[asker]
-    for place in (path, path.replace("bob", "away")):
-        received = apiless.ask(place, method, headers)
-        assert (received.status, received.headers["Cache-Control"]) == (503, "no-store")
-        assert received.headers["Retry-After"] == "5"
-        assert received.headers.get_all("Content-Type") == [
-            "application/json" if is_program else "text/html; charset=utf-8"
-        ]
+@pytest.mark.parametrize("name", ["bob", "away"])
+def test_without_an_api_errors_are_answered_in_the_clients_media_type(apiless: World, name: str) -> None:
+    def ask(asker: str) -> Told:
+        headers, method, path, _ = ASKERS[asker]
+        return apiless.ask(path.replace("bob", name), method, headers)
+
+    with ThreadPoolExecutor(len(ASKERS)) as pool:  # HAProxy tries for a second to reach a server that is away
+        answers = dict(zip(ASKERS, pool.map(ask, ASKERS), strict=True))
+
+    for asker, received in answers.items():
+        _, method, _, is_program = ASKERS[asker]
+        assert (received.status, received.headers["Cache-Control"]) == (503, "no-store"), asker
+        assert received.headers["Retry-After"] == "5", asker
+        wanted = "application/json" if is_program else "text/html; charset=utf-8"
+        assert received.headers.get_all("Content-Type") == [wanted], asker
         if is_program:
-            assert (said := json.loads(received.text)).keys() == {"status", "message"}
-            assert said["status"] == 503
+            assert (said := json.loads(received.text)).keys() == {"status", "message"}, asker
+            assert said["status"] == 503, asker
         elif method != "HEAD":
-            assert "<h1>" in received.text
+            assert "<h1>" in received.text, asker
 
 
 @pytest.mark.parametrize("path", ["/", "/hub/home", "/user/alice/../bob/", "/user/alice/x/./y"])
@@ -872,13 +887,16 @@ def test_a_servers_own_answers_pass_unchanged(apiless: World) -> None:
     assert (received.status, received.headers["Content-Type"], received.text) == (503, "text/plain", "ask later")
 
 
-@pytest.fixture
-def apiless(world: World) -> World:
+@pytest.fixture(scope="module")
+def apiless(unstarted: Callable[[], World]) -> Iterator[World]:
+    world = unstarted()
     world.route("/user/alice/", "alice")
-    world.routes.put(Route("/user/away/", f"127.0.0.1:{free_port()}", "launch-1"))
     world.routes.put(Route("/user/busy/", world.server("busy", Busy), "launch-2"))
-    world.started(api=None)
-    return world
+    with socket.socket() as away:  # it is bound and does not listen: nobody else does there
+        away.bind(("127.0.0.1", 0))
+        world.routes.put(Route("/user/away/", f"127.0.0.1:{away.getsockname()[1]}", "launch-1"))
+        world.started(api=None)
+        yield world
 
 
 class Busy(Echo):
@@ -932,16 +950,14 @@ def test_cloudfront_may_say_that_the_request_was_plain_http(world: World) -> Non
     assert (bare["host"], bare["x-forwarded-for"]) == (["hub.example.org"], ["127.0.0.1"])
 
 
-def test_without_a_host_header_setting_no_header_replaces_the_host(world: World) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_without_a_host_header_setting_no_header_replaces_the_host(shared: World) -> None:
     spellings = (
         "x-hubless-host: evil.example",
         "x-hubless-address: 6.6.6.6",
         "X_Hubless_Host: evil.example",
         "X-HUBLESS_PATH: /",
     )
-    headers = world.ask("/user/alice/", headers=spellings).said["headers"]
+    headers = shared.ask("/user/alice/", headers=spellings).said["headers"]
     assert headers["host"] == ["hub.example.org"]
     assert not [name for name in headers if "hubless" in name]
 
@@ -1401,12 +1417,12 @@ class Seen:
     """An edge before servers, and what it reports about them."""
 
     def __init__(self, world: World) -> None:
-        self._world, self._received = world, list[Mapping[ServerKey, datetime]]()
+        self.world, self._received = world, list[Mapping[ServerKey, datetime]]()
         self.agent = world.started(report_activity=self._received.append, activity_seconds=0)
 
     def server(self, name: str) -> None:
-        self._world.server(name, Guarded)
-        self._world.route(f"/user/{name}/", name)
+        self.world.server(name, Guarded)
+        self.world.route(f"/user/{name}/", name)
         self.agent.run_once()
 
     def names(self) -> set[str]:
@@ -1414,6 +1430,7 @@ class Seen:
         return {key.server_id.removeprefix("s-") for seen in self._received for key in seen}
 
 
+NUMBERS = itertools.count()
 ACCESS_LOG = {"access_log": True, "host_header": "x-hubless-host"}
 
 
@@ -1447,6 +1464,32 @@ def seen(world: World) -> Seen:
     return Seen(world)
 
 
+class Newcomer:
+    """A user whose server nobody has used yet, at an edge that others share."""
+
+    def __init__(self, seen: Seen, name: str) -> None:
+        self._seen, self._name, self.key = seen, name, ServerKey(f"s-{name}", f"u-{name}")
+        address = seen.world.server("all", Guarded)
+        seen.world.routes.put(Route(f"/user/{name}/", address, f"launch-{name}", self.key))
+        seen.agent.run_once()
+
+    def ask(self, path: str, method: str, headers: tuple[str, ...]) -> None:
+        self._seen.world.ask(f"/user/{self._name}/{path}", method, headers)
+
+    def is_active(self) -> bool:
+        return self._name in self._seen.names()
+
+
+@pytest.fixture(scope="module")
+def seen_by_all(unstarted: Callable[[], World]) -> Seen:
+    return Seen(unstarted())
+
+
+@pytest.fixture
+def newcomer(seen_by_all: Seen) -> Newcomer:
+    return Newcomer(seen_by_all, f"newcomer-{next(NUMBERS)}")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
@@ -1465,14 +1508,13 @@ def seen(world: World) -> Seen:
     ],
 )
 def test_a_page_or_a_change_by_who_gets_in_is_activity(
-    world: World, seen: Seen, method: str, path: str, headers: tuple[str, ...]
+    newcomer: Newcomer, seen_by_all: Seen, method: str, path: str, headers: tuple[str, ...]
 ) -> None:
-    seen.server("alice")
-    assert seen.names() == set()
+    assert not newcomer.is_active()
     before = datetime.now(UTC)
-    world.ask(f"/user/alice/{path}", method, (KEY, *headers))
-    assert seen.names() == {"alice"}
-    (at,) = seen.agent._activity.last_seen().values()  # type: ignore[union-attr]
+    newcomer.ask(path, method, (KEY, *headers))
+    assert newcomer.is_active()
+    at = seen_by_all.agent._activity.last_seen()[newcomer.key]  # type: ignore[union-attr]
     assert abs((at - before).total_seconds()) < 60
 
 
@@ -1509,11 +1551,10 @@ def test_what_anybody_may_ask_is_no_activity(world: World, seen: Seen) -> None:
     ],
 )
 def test_what_tabs_ask_and_what_fails_is_no_activity(
-    world: World, seen: Seen, method: str, path: str, headers: tuple[str, ...]
+    newcomer: Newcomer, method: str, path: str, headers: tuple[str, ...]
 ) -> None:
-    seen.server("alice")
-    world.ask(f"/user/alice/{path}", method, (KEY, *headers))
-    assert seen.names() == set()
+    newcomer.ask(path, method, (KEY, *headers))
+    assert not newcomer.is_active()
 
 
 def test_a_server_that_does_not_answer_is_not_active(world: World, seen: Seen) -> None:

@@ -32,6 +32,15 @@ def world(tmp_path: Path, haproxy: HAProxyBinary) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, haproxy: HAProxyBinary) -> Iterator[World]:
+    """Return a running edge, for tests that change nothing of it: to start a HAProxy takes longer than they do."""
+    with edge_world(tmp_path_factory.mktemp("hub") / "hub.sqlite", haproxy) as world:
+        world.route("/user/alice/", "alice")
+        world.started()
+        yield world
+
+
 @pytest.fixture
 def lines() -> Iterator[contextlib.ExitStack]:
     """Return a stack that closes the test's connections."""
@@ -333,12 +342,10 @@ def test_routes_change_while_all_connections_are_taken(world: World, lines: cont
 
 @pytest.mark.parametrize("path", ["/hub/home", "/user/alice/lab"])
 @pytest.mark.parametrize("count", [1, 8, 150])
-def test_32_kb_of_headers_pass(world: World, path: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_32_kb_of_headers_pass(shared: World, path: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("http.client._MAXHEADERS", 300)  # of the Python servers in this test
-    world.route("/user/alice/", "alice")
-    world.started()
     cookies = tuple(f"Cookie: c{n}={'x' * (32_000 // count - 20)}" for n in range(count))
-    received = world.ask(path, headers=cookies).said["headers"]["cookie"]
+    received = shared.ask(path, headers=cookies).said["headers"]["cookie"]
     assert "; ".join(received) == "; ".join(line.removeprefix("Cookie: ") for line in cookies)
 
 
@@ -363,37 +370,33 @@ def test_32_kb_of_a_servers_headers_pass_and_more_are_explained(world: World) ->
     assert (refused.status, "no answer that the hub can pass on" in refused.text) == (502, True)
 
 
-def test_more_than_32_kb_of_headers_are_explained(world: World) -> None:
-    world.route("/user/alice/", "alice")
-    world.started()
+def test_more_than_32_kb_of_headers_are_explained(shared: World) -> None:
     cookie = f"Cookie: c={'x' * 33 * KB}"
     for path in ("/hub/home", "/user/alice/lab"):
-        page = world.ask(path, headers=(cookie, "Accept: text/html"))
+        page = shared.ask(path, headers=(cookie, "Accept: text/html"))
         assert (page.status, page.headers["Cache-Control"]) == (431, "no-store")
         assert 'href="/hub/clear-cookies"' in page.text
     for path in ("/hub/api/users", "/user/alice/api/contents"):
-        said = world.ask(path, headers=(cookie,)).said
+        said = shared.ask(path, headers=(cookie,)).said
         assert (said["status"], "32 kB" in said["message"]) == (431, True)
 
 
-def test_cookies_can_be_removed_with_too_many_of_them(world: World) -> None:
-    world.started()
+def test_cookies_can_be_removed_with_too_many_of_them(shared: World) -> None:
     cookie = f"Cookie: c={'x' * 40 * KB}"
-    page = world.ask("/hub/clear-cookies", headers=(cookie, "Accept: text/html"))
+    page = shared.ask("/hub/clear-cookies", headers=(cookie, "Accept: text/html"))
     assert page.status == 200
     assert "other sites of the same domain" in page.text
     assert '<form method="post" action="/hub/clear-cookies">' in page.text
     assert "Clear-Site-Data" not in page.headers
-    cleared = world.ask("/hub/clear-cookies", "POST", headers=(cookie, "Sec-Fetch-Site: same-origin"))
+    cleared = shared.ask("/hub/clear-cookies", "POST", headers=(cookie, "Sec-Fetch-Site: same-origin"))
     assert (cleared.status, cleared.headers["Clear-Site-Data"]) == (200, '"cookies"')
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_page_of_another_site_removes_no_cookies(world: World, site: str, method: str) -> None:
-    world.started()
+def test_a_page_of_another_site_removes_no_cookies(shared: World, site: str, method: str) -> None:
     headers = (f"Sec-Fetch-Site: {site}",) if site else ()
-    assert "Clear-Site-Data" not in world.ask("/hub/clear-cookies", method, headers=headers).headers
+    assert "Clear-Site-Data" not in shared.ask("/hub/clear-cookies", method, headers=headers).headers
 
 
 # --- what the application never sees ---
