@@ -9,6 +9,7 @@ leave the same behind have the same future, so only one of them plays out.
 """
 
 import contextlib
+import gc
 import hashlib
 import os
 import pickle
@@ -98,6 +99,7 @@ class CrashPoints(AwsCallHooks):
             os.waitpid(child, 0)
             return pickle.loads(said) if said else "it reported nothing more"
         signal.setitimer(signal.ITIMER_REAL, 0)  # the parent's
+        gc.disable()  # it would touch, and so copy, all that the parent has; this process ends soon
         os.close(reader)
         self._told = writer
         self.__exit__()

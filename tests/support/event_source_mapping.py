@@ -4,6 +4,7 @@ import math
 
 from hubless.adapters.aws import Clients
 from hubless.adapters.sqs.queue import SqsQueue
+from tests.support.aws_clients import quick_session
 from tests.support.dynamodb import REGION
 
 
@@ -11,7 +12,7 @@ class Sqs:
     """A queue. *clients* are the hub's; those that receive and delete are Lambda's own."""
 
     def __init__(self):
-        self.clients, self._lambdas = (Clients(REGION, attempts=1) for _ in range(2))
+        self.clients, self._lambdas = (Clients(REGION, quick_session(), attempts=1) for _ in range(2))
         self.url = self._lambdas.sqs.create_queue(QueueName="launches")["QueueUrl"]
         self.queue = SqsQueue(self.url, self.clients)
 

@@ -6,10 +6,10 @@ import threading
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import boto3
 from botocore.awsrequest import AWSResponse
 
 from tests.doubles.ecs.errors import AwsError
+from tests.support.aws_clients import QuickSession
 
 
 class Wire:
@@ -19,7 +19,7 @@ class Wire:
         self.account = None
         self.before = self.after = None  # called with the operation around each call; what they raise, the caller gets
         self._guard = threading.RLock()
-        self.session = boto3.Session("AKIDEXAMPLE", "an example")
+        self.session = QuickSession("AKIDEXAMPLE", "an example")
         # First: other responders in this process (moto) are for other sessions.
         self.session.events.register_first("before-send", self._answer)
 
