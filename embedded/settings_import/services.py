@@ -70,8 +70,9 @@ def _entries(found: Found, section: str, draft: Draft) -> list[tuple[dict[str, A
     entries = []
     for number, one in enumerate(found.value):
         name = one.get("name") if isinstance(one, dict) else None
-        label = f"{found.label}[{name or number}]"
-        if isinstance(name, str) and name and not variable_of(name):
+        has_name = isinstance(name, str) and name
+        label = f"{found.label}[{name if has_name else number}]"  # what is no name may hold a secret
+        if has_name and not variable_of(name):
             entries.append((one, label))
         else:
             draft.leave_out(section, label, one, "it has no name")

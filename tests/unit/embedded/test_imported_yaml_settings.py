@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from embedded.settings_import import logins, mapping, providers, reading, yaml_text
@@ -585,6 +585,7 @@ SECRET_TRAITS = st.dictionaries(
     kind=st.sampled_from(["jupyterhub", "tljh", "z2jh"]),
     chosen=CHOSEN,
 )
+@example(traits={"JupyterHub": {"services": [{"name": {"password": SECRET}}]}}, kind="jupyterhub", chosen="github")
 def test_whatever_goes_in_the_text_loads_and_has_no_secret(traits, kind, chosen):
     traits = {**traits, "JupyterHub": {"authenticator_class": chosen, **traits.get("JupyterHub", {})}}
 
