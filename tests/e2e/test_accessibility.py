@@ -12,6 +12,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from edge_proxy import answers
 from functions.api import page_files, rendering
@@ -289,7 +290,7 @@ def test_the_focus_is_at_what_was_refused_without_javascript(quiet_page, name):
     open_sample(quiet_page, name)
     focused = quiet_page.locator(":focus")
 
-    assert focused.count() == 1
+    expect(focused).to_have_count(1)  # autofocus comes after the page has loaded
     described = (focused.get_attribute("aria-describedby") or "").split()
     assert focused.get_attribute("id") == "error" or "error" in described
     assert "none" not in focused.evaluate("(one) => getComputedStyle(one).outlineStyle")

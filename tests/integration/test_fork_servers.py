@@ -380,6 +380,7 @@ HARMLESS = (
     "__main__:", "__mp_main__:", "sys:", "encodings:_cache", "sysconfig:_CONFIG_VARS", "threading:_shutdown_locks",
     "typing:_overload_registry", "attr._make:_CountingAttr", "builtins:_", "linecache:", "re:_cache",
     "_strptime:_TimeRE_cache",  # in the order of a set
+    "rfc3987_syntax:syntax_parser", "rfc3987_syntax.syntax_helpers:syntax_parser",  # made when they are used
 )  # fmt: skip
 DUMP = """
 import json, os, sys, types

@@ -1,5 +1,7 @@
 """Events of API Gateway, function URLs and load balancers as requests; and which headers are trusted."""
 
+import asyncio
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,15 @@ from tests.unit.test_cloud_settings import CLOUD
 
 FRONT, OLD = "f" * 40, "o" * 40
 CLOUDFRONT = ("130.176.0.0/16", "2600:9000::/28")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def event_loop():
+    """Close the loop that Mangum runs in: it makes one and leaves it, and the warning fails some later test."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        asyncio.set_event_loop(loop)
+        yield
+        asyncio.set_event_loop(None)
 
 
 def event(target="/hub/", source="130.176.1.1", **headers):
